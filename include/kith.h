@@ -1,0 +1,20 @@
+/*
+ * kith.h - objects that live in crash-safe shared memory and are shared by processes.
+ *
+ * The one file most programs include; each header below it describes one kind of object.
+ */
+#ifndef KITH_H
+#define KITH_H
+
+#include <kith/base.h>
+#include <kith/dict.h>
+#include <kith/event.h>
+#include <kith/inspect.h>
+#include <kith/item.h>
+#include <kith/lock.h>
+#include <kith/queue.h>
+#include <kith/space.h>
+#include <kith/txn.h>
+#include <kith/view.h>
+
+#endif /* KITH_H */

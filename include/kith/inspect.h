@@ -1,0 +1,81 @@
+/*
+ * kith/inspect.h - what exists in a space, what it takes, and whether it is whole.
+ *
+ * Threads  Any function, from any thread.
+ * Fork     As the space that is looked at.
+ * Death    Looking changes nothing that a death could leave half done; kith_gc() frees each thing
+ *          wholly or not at all.
+ * Engines  shm.
+ *
+ * See kith/base.h for the errors that any function may give.
+ */
+#ifndef KITH_INSPECT_H
+#define KITH_INSPECT_H
+
+#include <kith/space.h>
+
+KITH_C_BEGIN
+
+/* One named object, as kith_list() tells it. */
+struct kith_info {
+    const char *name;
+    enum kith_kind kind;
+    uint64_t items;     /* keys of a dict, ready and leased items of a queue; else 0 */
+    uint64_t bytes;     /* memory it takes, with all that is in it */
+    int64_t created_ns; /* CLOCK_REALTIME */
+};
+
+/* What kith_check() found, or kith_gc() did.  Output only: all of it is set. */
+struct kith_report {
+    uint64_t blocks;      /* blocks of memory looked at */
+    uint64_t objects;     /* objects looked at, unnamed ones too */
+    uint64_t bytes_used;  /* in all of them */
+    uint64_t bytes_freed; /* given back by kith_gc(); 0 of a check */
+    uint64_t reaped;      /* dead threads cleaned up after, on the way */
+    uint64_t removed;     /* objects and left-over temporary spaces that kith_gc() removed */
+    uint64_t violations;  /* broken invariants; 0: the space is whole */
+    char first[512];      /* the first of them as a sentence, NUL-terminated; "" if there is none */
+};
+
+/* A whole space in numbers. */
+struct kith_stat {
+    size_t struct_size;       /* set by the initialiser: fields may be added */
+    char path[4096];          /* of the file behind it, NUL-terminated; "" if it has no name */
+    uint64_t size_limit;      /* bytes it may grow to */
+    uint64_t bytes_committed; /* memory it has from the system */
+    uint64_t bytes_used;      /* of these, in objects and items */
+    uint64_t bytes_free;      /* of these, free for new ones */
+    uint64_t objects;         /* objects in it, unnamed ones too */
+    uint64_t processes;       /* that have it open and live */
+    uint64_t threads;         /* of these, that have used it */
+    uint64_t reaped;          /* deaths recovered since it was created */
+};
+#define KITH_STAT_INIT { sizeof(struct kith_stat), "", 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/*
+ * Verifies every invariant of the space, while others go on using it.  Writes nothing, but cleans
+ * up after dead threads that it meets.
+ *
+ * KITH_ECORRUPT  one invariant or more is broken; *report_out is set, and says how many and which
+ */
+KITH_API kith_err kith_check(kith_space *space, struct kith_report *report_out);
+
+/*
+ * As kith_check(), and calls `each` for every violation with a whole sentence, which is good until
+ * `each` returns.  A non-zero return ends the calls, not the check, and is no error.  NULL for
+ * `each` is kith_check().
+ */
+KITH_API kith_err kith_check_each(kith_space *space, int (*each)(const char *sentence, void *arg),
+                                  void *arg, struct kith_report *report_out);
+
+/*
+ * Cleans up after dead threads, gives back memory that circles of references keep though no name
+ * leads to them, and removes this user's temporary spaces that nobody has open.  Nothing else goes.
+ */
+KITH_API kith_err kith_gc(kith_space *space, struct kith_report *report_out);
+
+/* Fills *stat_out, whose struct_size the initialiser KITH_STAT_INIT has set. */
+KITH_API kith_err kith_stat(kith_space *space, struct kith_stat *stat_out);
+
+KITH_C_END
+#endif /* KITH_INSPECT_H */

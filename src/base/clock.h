@@ -1,0 +1,29 @@
+/*
+ * clock.h - the time now, and timeouts as deadlines.
+ *
+ * A timeout becomes a deadline once, at the public edge, so that no retry below can stretch a wait.
+ * A deadline is a time of CLOCK_MONOTONIC in nanoseconds, with two that are none: KITH__NO_WAIT
+ * does not wait, and KITH__NO_DEADLINE never comes.
+ */
+#ifndef KITH__CLOCK_H
+#define KITH__CLOCK_H
+
+#include <stdint.h>
+
+#define KITH__NO_WAIT INT64_C(0)
+#define KITH__NO_DEADLINE INT64_MAX
+
+#define KITH__NS_PER_S INT64_C(1000000000)
+#define KITH__NS_PER_MS INT64_C(1000000)
+
+/* CLOCK_MONOTONIC and CLOCK_REALTIME, in nanoseconds. */
+int64_t kith__now_ns(void);
+int64_t kith__real_ns(void);
+
+/* The deadline of a timeout that is 0, KITH_FOREVER or positive. */
+int64_t kith__deadline_ns(int64_t timeout_ns);
+
+/* Nanoseconds left until it: 0 once it has come, INT64_MAX if it never does. */
+int64_t kith__deadline_left(int64_t deadline_ns);
+
+#endif /* KITH__CLOCK_H */

@@ -1,0 +1,15 @@
+/*
+ * interrupt.h - whether a signal that came is to end this thread's wait.
+ */
+#ifndef KITH__INTERRUPT_H
+#define KITH__INTERRUPT_H
+
+#include <stdbool.h>
+
+/*
+ * Asks the function that the thread gave to kith_on_interrupt().  To be called, with no lock held,
+ * each time a sleep came back with EINTR; true means that the wait ends with KITH_EINTERRUPTED.
+ */
+bool kith__interrupted(void);
+
+#endif /* KITH__INTERRUPT_H */

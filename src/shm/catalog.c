@@ -1,0 +1,247 @@
+/*
+ * catalog.c - objects by name: entered, found and ended in one record each.
+ *
+ * An object and its name come to be in the same record, so there is never a root without a name
+ * nor a name without a root.  Ending one takes the catalog's shard lock and then all locks of
+ * the object, and the same record removes the name, clears the id in the root and puts the root
+ * into the trash.  Who holds an old handle compares ids, and gets KITH_EGONE.
+ */
+#include "shm/catalog.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "shm/queue.h"
+#include "shm/sync.h"
+
+uint64_t
+kith__new_id(struct kith__arena *arena)
+{
+    return atomic_fetch_add(&KITH__HEADER(arena)->next_id, 1) + 1;
+}
+
+uint64_t
+kith__object_id(struct kith__arena *arena, uint64_t off)
+{
+    kith__word *id = kith__at(arena, off, 64);
+
+    return id == NULL ? 0 : kith__load_acquire(id);
+}
+
+struct kith__dict
+kith__catalog_of(struct kith__arena *arena)
+{
+    return (struct kith__dict){ arena, offsetof(struct kith__header, catalog), 1 };
+}
+
+static kith_err
+key_of(struct kith__arena *arena, const char *name, struct kith__key *key)
+{
+    return kith__key_make(arena->hash_key, kith_str(name), key);
+}
+
+static kith_err
+object_of(struct kith__arena *arena, uint64_t meta, uint64_t value, struct kith__object *object)
+{
+    object->kind = (enum kith_kind)KITH__META_TAG(meta);
+    object->off = value;
+    object->id = kith__object_id(arena, value);
+    if (KITH__META_TYPE(meta) != KITH__TYPE_OBJECT || kith__at(arena, value, 64) == NULL)
+        return kith__fail(KITH_ECORRUPT, "The catalog of objects is broken; run kith check.");
+    return KITH_OK;
+}
+
+kith_err
+kith__catalog_find(struct kith__arena *arena, struct kith__self *self, const char *name,
+                   struct kith__object *object_out)
+{
+    struct kith__dict catalog = kith__catalog_of(arena);
+    struct kith__found found;
+    struct kith__key key;
+
+    for (;;) {
+        kith_err err = key_of(arena, name, &key);
+
+        if (err < 0)
+            return err;
+        err = self != NULL ? kith__dict_find(self, &catalog, &key, &found)
+                           : kith__dict_get_readonly(arena, &catalog, &key, NULL, &found);
+        kith__key_free(&key);
+        if (err == KITH_OK)
+            err = object_of(arena, found.meta, found.value, object_out);
+        if (err < 0 || object_out->id != 0)
+            return err;
+        /* Destroyed between the two looks: the name is gone, or leads to another now. */
+    }
+}
+
+static const unsigned class_of_kind[] = {
+    [KITH_KIND_DICT] = KITH__CLASS_DICT,
+    [KITH_KIND_QUEUE] = KITH__CLASS_QUEUE,
+    [KITH_KIND_LOCK] = KITH__CLASS_SYNC,
+    [KITH_KIND_EVENT] = KITH__CLASS_SYNC,
+};
+
+static kith_err
+found_one(const char *name, enum kith_kind kind, enum kith_create create,
+          const struct kith__object *object)
+{
+    if (create == KITH_MUST_CREATE)
+        return kith__fail(KITH_EEXIST, "There is an object \"%s\" already.", name);
+    if (object->kind != kind)
+        return kith__fail(KITH_ETYPE, "\"%s\" is a %s, and was opened as a %s.", name,
+                          kith_kind_name(object->kind), kith_kind_name(kind));
+    return KITH_OK;
+}
+
+kith_err
+kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kind,
+                   enum kith_create create,
+                   kith_err (*init)(struct kith__op *op, uint64_t off, uint64_t id, void *arg),
+                   void *arg, struct kith__object *object_out)
+{
+    struct kith__arena *arena = self->arena;
+    struct kith__dict catalog = kith__catalog_of(arena);
+    struct kith__shard *shard;
+    struct kith__place place;
+    struct kith__key key;
+    struct kith__op op;
+    uint64_t off, id;
+    bool force = false;
+    kith_err err = kith__catalog_find(arena, self, name, object_out);
+
+    if (err == KITH_OK)
+        return found_one(name, kind, create, object_out);
+    if (err != KITH_ENOENT)
+        return err;
+    if (create == KITH_MUST_EXIST)
+        return kith__fail(KITH_ENOENT, "There is no %s \"%s\".", kith_kind_name(kind), name);
+    err = key_of(arena, name, &key);
+    if (err < 0)
+        return err;
+    id = kith__new_id(arena);
+    for (;;) {
+        err = kith__dict_lock(self, &catalog, key.hash, &shard);
+        if (err < 0)
+            break;
+        kith__op_begin(&op, self);
+        err = kith__table_find(&op, shard, &key, &place);
+        if (err == KITH_OK && place.entry != NULL) { /* somebody was faster */
+            err = object_of(arena, kith__load(&place.entry->meta),
+                            kith__load(&place.entry->value), object_out);
+            kith__lock_release(self, &shard->lock);
+            if (err == KITH_OK)
+                err = found_one(name, kind, create, object_out);
+            break;
+        }
+        if (err == KITH_OK && (force || kith__table_tight(shard, 1)))
+            err = kith__table_reserve(self, shard, 1, force);
+        if (err == KITH_OK) {
+            kith__op_begin(&op, self);
+            err = kith__op_take_typed(&op, class_of_kind[kind], &off);
+        }
+        if (err == KITH_OK)
+            err = init(&op, off, id, arg);
+        if (err == KITH_OK)
+            err = kith__table_insert(&op, kith__dict_root(&catalog), shard, &key,
+                                     (struct kith__stored){ KITH__OBJECT_META(kind), off });
+        if (err == KITH_OK)
+            err = kith__op_commit(&op);
+        if (err < 0)
+            kith__op_abort(&op);
+        if (err == KITH_OK && shard == &kith__dict_root(&catalog)->own &&
+            kith__load(&shard->count) > KITH__SPREAD_AT)
+            kith__dict_spread(self, &catalog);
+        kith__lock_release(self, &shard->lock);
+        if (err == KITH_EFULL) {
+            force = true;
+            continue;
+        }
+        if (err == KITH_OK)
+            *object_out = (struct kith__object){ kind, off, id };
+        break;
+    }
+    kith__key_free(&key);
+    kith__op_end(self);
+    return err;
+}
+
+/* ---- Ending ----------------------------------------------------------------------------- */
+
+struct dict_locks {
+    struct kith__shard *list[KITH__SHARDS + 1];
+    unsigned count;
+};
+
+kith_err
+kith__catalog_destroy(struct kith__self *self, const char *name)
+{
+    struct kith__arena *arena = self->arena;
+    struct kith__dict catalog = kith__catalog_of(arena), dict;
+    struct kith__object object;
+    struct kith__shard *shard;
+    struct kith__place place;
+    struct dict_locks locks;
+    struct kith__key key;
+    struct kith__op op;
+    kith_err err = kith__ledger_reserve(self, KITH__SHARDS + 3);
+
+    if (err == KITH_OK)
+        err = key_of(arena, name, &key);
+    if (err < 0)
+        return err;
+    err = kith__dict_lock(self, &catalog, key.hash, &shard);
+    if (err < 0)
+        goto out;
+    kith__op_begin(&op, self);
+    err = kith__table_find(&op, shard, &key, &place);
+    if (err == KITH_OK && place.entry == NULL)
+        err = KITH_ENOENT;
+    if (err == KITH_OK)
+        err = object_of(arena, kith__load(&place.entry->meta), kith__load(&place.entry->value),
+                        &object);
+    if (err < 0)
+        goto unlock;
+    dict = (struct kith__dict){ arena, object.off, object.id };
+    switch (object.kind) {
+    case KITH_KIND_DICT:
+        err = kith__dict_lock_all(self, &dict, locks.list, &locks.count);
+        break;
+    case KITH_KIND_QUEUE:
+        err = kith__queue_lock_both(self, object.off);
+        break;
+    case KITH_KIND_LOCK:
+    case KITH_KIND_EVENT:
+        break;
+    default:
+        err = kith__fail(KITH_ECORRUPT, "The catalog of objects is broken; run kith check.");
+    }
+    if (err < 0)
+        goto unlock;
+    err = kith__table_delete(&op, &place, false);
+    if (err == KITH_OK) {
+        if (object.kind == KITH_KIND_DICT)
+            kith__dict_end(&op, &dict);
+        else if (object.kind == KITH_KIND_QUEUE)
+            kith__queue_end(&op, object.off);
+        else
+            kith__sync_end(&op, object.off);
+        err = kith__op_commit(&op);
+    }
+    if (object.kind == KITH_KIND_DICT)
+        kith__shards_unlock(self, locks.list, locks.count);
+    else if (object.kind == KITH_KIND_QUEUE)
+        kith__queue_unlock_both(self, object.off);
+    if (err < 0)
+        kith__op_abort(&op);
+unlock:
+    kith__lock_release(self, &shard->lock);
+    if (err == KITH_OK && object.kind == KITH_KIND_QUEUE)
+        kith__queue_wake_all(self, object.off);
+    else if (err == KITH_OK && object.kind != KITH_KIND_DICT)
+        kith__sync_wake_all(self, object.off);
+out:
+    kith__key_free(&key);
+    kith__op_end(self);
+    return err;
+}

@@ -1,0 +1,42 @@
+/*
+ * catalog.h - the objects of an arena by name.
+ *
+ * The catalog is a dict like any other, whose root is in the header; its items are objects: the
+ * value is the offset of a root, the meta has its kind.
+ */
+#ifndef KITH__SHM_CATALOG_H
+#define KITH__SHM_CATALOG_H
+
+#include "shm/dict.h"
+
+struct kith__object {
+    enum kith_kind kind;
+    uint64_t off, id;
+};
+
+#define KITH__OBJECT_META(kind) KITH__META(KITH__TYPE_OBJECT, (kind), 8)
+
+struct kith__dict kith__catalog_of(struct kith__arena *arena);
+
+/* KITH_ENOENT without a sentence. */
+kith_err kith__catalog_find(struct kith__arena *arena, struct kith__self *self, const char *name,
+                            struct kith__object *object_out);
+
+/*
+ * Opens the object `name`, or makes one: `init` is called to fill in a root taken for it, in the
+ * record that enters it.  KITH_ETYPE: it is of another kind.
+ */
+kith_err kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kind,
+                            enum kith_create create,
+                            kith_err (*init)(struct kith__op *op, uint64_t off, uint64_t id,
+                                             void *arg),
+                            void *arg, struct kith__object *object_out);
+
+/* Ends the object `name`: whoever waits on it is woken, and gets KITH_EGONE. */
+kith_err kith__catalog_destroy(struct kith__self *self, const char *name);
+
+uint64_t kith__new_id(struct kith__arena *arena);
+/* The id in a root, whatever its kind: its first word. */
+uint64_t kith__object_id(struct kith__arena *arena, uint64_t off);
+
+#endif /* KITH__SHM_CATALOG_H */

@@ -1,0 +1,123 @@
+/*
+ * dict.h - the operations of a dict in an arena.
+ *
+ * Keys and items were checked by the caller.  Outcomes that are no trouble (KITH_ENOENT,
+ * KITH_EEXIST, KITH_ECONFLICT, KITH_EEMPTY) come without a sentence: the caller, who knows the
+ * object's name, makes it.
+ */
+#ifndef KITH__SHM_DICT_H
+#define KITH__SHM_DICT_H
+
+#include <kith/dict.h>
+
+#include "shm/table.h"
+
+/* ---- One key, read without a lock (dict_read.c) ---------------------------------------- */
+
+struct kith__found {
+    uint64_t version;
+    uint64_t meta;
+    uint64_t value;
+};
+
+/* item_out, version_out may be NULL. */
+kith_err kith__dict_get(struct kith__self *self, const struct kith__dict *dict,
+                        const struct kith__key *key, struct kith_buf *item_out,
+                        uint64_t *version_out);
+/* As kith__dict_get(), without a copy: for the catalog, whose items are objects. */
+kith_err kith__dict_find(struct kith__self *self, const struct kith__dict *dict,
+                         const struct kith__key *key, struct kith__found *found_out);
+/* A read-only opener's form of the above: it has no slot, so nothing is pinned. */
+kith_err kith__dict_get_readonly(struct kith__arena *arena, const struct kith__dict *dict,
+                                 const struct kith__key *key, struct kith_buf *item_out,
+                                 struct kith__found *found_out);
+/* Pins the extent that holds the item; *off_out is 0 if it is small enough to be copied. */
+kith_err kith__dict_pin(struct kith__self *self, const struct kith__dict *dict,
+                        const struct kith__key *key, kith__word **pin_out, uint64_t *off_out,
+                        uint64_t *meta_out);
+
+/* ---- Many keys at one instant (dict_scan.c) -------------------------------------------- */
+
+/* self may be NULL: a read-only opener, which then never takes a lock. */
+kith_err kith__dict_len(struct kith__self *self, const struct kith__dict *dict, uint64_t *count);
+kith_err kith__dict_get_many(struct kith__self *self, const struct kith__dict *dict,
+                             struct kith__key *keys, size_t count, struct kith_buf *items_out);
+/* A copy of every entry, in the order of insertion. */
+struct kith__copy {
+    uint8_t *bytes;      /* private memory; entries are written one after the other */
+    uint64_t size, room;
+    struct kith__copied *entries;
+    uint64_t count, entry_room;
+};
+struct kith__copied {
+    uint64_t ticket;
+    uint64_t at; /* of a struct kith__entry in bytes, its key, and its item if that is a block */
+};
+kith_err kith__dict_copy(struct kith__self *self, const struct kith__dict *dict, bool items,
+                         struct kith__copy *copy_out);
+void kith__copy_free(struct kith__copy *copy);
+struct kith_item kith__copy_key(const struct kith__copy *copy, uint64_t index);
+struct kith_item kith__copy_item(const struct kith__arena *arena, const struct kith__copy *copy,
+                                 uint64_t index, char *tag);
+
+/* ---- One key, changed under its shard's lock (dict_write.c) ---------------------------- */
+
+enum kith__change_what {
+    KITH__CHANGE_SET,
+    KITH__CHANGE_INSERT,
+    KITH__CHANGE_REPLACE,
+    KITH__CHANGE_SETDEFAULT,
+    KITH__CHANGE_CAS,
+    KITH__CHANGE_CAS_VERSION,
+    KITH__CHANGE_DELETE,
+    KITH__CHANGE_DELETE_IF,
+};
+struct kith__change {
+    enum kith__change_what what;
+    struct kith_item item;
+    struct kith_item expected;
+    uint64_t version;
+    struct kith_buf *out; /* NULL, or gets the old item; for setdefault what is now there */
+};
+kith_err kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
+                           const struct kith__key *key, const struct kith__change *change);
+
+enum kith__number_what {
+    KITH__NUMBER_ADD,
+    KITH__NUMBER_ADD_LIMIT,
+    KITH__NUMBER_SUB,
+    KITH__NUMBER_MIN,
+    KITH__NUMBER_MAX,
+    KITH__NUMBER_AND,
+    KITH__NUMBER_OR,
+    KITH__NUMBER_XOR,
+};
+struct kith__number {
+    enum kith__number_what what;
+    int64_t n, init, limit;
+};
+kith_err kith__dict_number(struct kith__self *self, const struct kith__dict *dict,
+                           const struct kith__key *key, const struct kith__number *number,
+                           int64_t *now_out);
+kith_err kith__dict_add_float(struct kith__self *self, const struct kith__dict *dict,
+                              const struct kith__key *key, double n, double *now_out);
+/* old OP n; KITH_ERANGE if it does not fit or passes the limit. */
+kith_err kith__number_apply(const struct kith__number *number, bool absent, int64_t old,
+                            int64_t *now_out);
+
+/* ---- The dict as a whole (dict_whole.c) ------------------------------------------------- */
+
+kith_err kith__dict_popitem(struct kith__self *self, const struct kith__dict *dict,
+                            struct kith_buf *key_out, struct kith_buf *item_out);
+kith_err kith__dict_clear(struct kith__self *self, const struct kith__dict *dict);
+/* Adds to `op` that a fresh dict root, taken for it, comes to life with this id. */
+void kith__dict_init(struct kith__op *op, uint64_t off, uint64_t id);
+/* All locks of the dict held: adds to `op` that it ends, and that its parts are taken apart. */
+void kith__dict_end(struct kith__op *op, const struct kith__dict *dict);
+/* Takes one part of what was a dict apart; `source` names it.  True when nothing is left. */
+kith_err kith__dict_dismantle(struct kith__self *self, uint64_t off, kith__word *source,
+                              uint64_t source_value);
+kith_err kith__dict_info(struct kith__self *self, const struct kith__dict *dict,
+                         struct kith_dict_info *info_out, uint64_t *bytes_out);
+
+#endif /* KITH__SHM_DICT_H */

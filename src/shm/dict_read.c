@@ -1,0 +1,495 @@
+/*
+ * dict_read.c - reading one key without a lock.
+ *
+ * A reader writes nothing that is shared but the mark on its own slot that says that it is
+ * reading, and waits for nobody.  It follows shards word, table word, bucket, slot, entry, and
+ * copies; then it looks whether the words it followed are what they were.
+ *
+ * ORDER
+ *   R1  the heads of the buckets passed, with no actor in them, unchanged from before their slots
+ *       were read until after the copy: the entry was live all that time, and its block too
+ *   R2  the table word and the shards word unchanged: the bucket was a bucket of this dict
+ *   R3  the root's id unchanged: it was this dict
+ *   R4  an actor in the head, or in the shard's intent: its record decides.  Committed, words
+ *       are taken from the record; not, from memory.  The journal's state unchanged at the
+ *       end: it was so all the time
+ *   R5  numbers change by one store without a record; any value read is one that was there
+ *
+ * PROGRESS  Each retry means that some writer changed this very bucket, table or dict, or
+ *           committed.  A stopped or killed writer changes nothing, and so holds up nobody.
+ *
+ * Memory that a stale offset leads to is mapped: extents are given back to the system only
+ * after every reader that was reading has stopped.  What is read there is thrown away.
+ */
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "shm/dict.h"
+#include "shm/extent.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define RACY __attribute__((no_sanitize("thread"), noinline))
+#else
+#define RACY
+#endif
+
+/* What a pass over the words found, and what has to be unchanged for it to count. */
+struct pass {
+    struct kith__dict_root *root;
+    struct kith__shard *shard;
+    struct kith__bucket *bucket;
+    struct kith__entry *entry; /* NULL: absent */
+    struct kith__bucket *buckets;
+    uint64_t shards, table, mask;
+    uint64_t head[KITH__PROBES]; /* of the buckets passed, from the key's home on */
+    unsigned depth;
+    uint64_t home;
+    uint64_t meta, value, version;
+    struct kith__overlay overlay;
+    unsigned overlay_actor;
+};
+
+enum result { AGAIN, FOUND, ABSENT, GONE };
+
+/* Copies bytes that may change meanwhile; whoever asked looks afterwards whether they did. */
+RACY static void
+copy_racy(void *to, const void *from, size_t size)
+{
+    memcpy(to, from, size);
+}
+
+RACY static bool
+entry_matches(const struct kith__arena *arena, const struct kith__entry *entry,
+              const struct kith__key *key)
+{
+    uint64_t size;
+
+    if (entry->hash != key->hash)
+        return false;
+    size = entry->key_meta >> 8;
+    return kith__at(arena, kith__off(arena, entry), sizeof *entry + size) != NULL &&
+           kith__key_same(key, (uint8_t)entry->key_meta, entry->key, size);
+}
+
+static inline bool
+unchanged(const struct pass *p, const struct kith__dict *dict)
+{
+    atomic_thread_fence(memory_order_acquire);
+    /* All of them: one transaction may move a key from a bucket not yet read to one passed. */
+    for (unsigned d = 0; d < p->depth; d++)
+        if (kith__load(&p->buckets[(p->home + d) & p->mask].head) != p->head[d])
+            return false;
+    return kith__load(&p->shard->table) == p->table &&
+           kith__load(&p->root->shards) == p->shards && kith__load(&p->root->id) == dict->id &&
+           kith__overlay_holds(&p->overlay);
+}
+
+/* Looks the key up in one bucket; `overlay` NULL where no record covers it. */
+static inline enum result
+look_in(struct pass *p, const struct kith__dict *dict, const struct kith__key *key,
+        const struct kith__overlay *overlay)
+{
+    uint64_t tag = kith__tag_of(key->hash);
+
+    for (unsigned s = 0; s < KITH__SLOTS; s++) {
+        uint64_t slot = kith__overlay_load(overlay, &p->bucket->slot[s]);
+        struct kith__entry *entry;
+
+        if ((slot ^ tag) >> 48 != 0 || slot == 0)
+            continue;
+        entry = kith__at(dict->arena, kith__slot_off(slot), sizeof *entry);
+        if (entry == NULL)
+            return AGAIN;
+        if (entry_matches(dict->arena, entry, key)) {
+            p->entry = entry;
+            p->version = kith__overlay_load(overlay, &entry->version);
+            p->meta = kith__overlay_load(overlay, &entry->meta);
+            p->value = kith__overlay_load(overlay, &entry->value);
+            return FOUND;
+        }
+    }
+    return ABSENT;
+}
+
+/* From the table word on; `base` is the overlay of the shard's intent, or NULL. */
+static inline enum result
+look_in_table(struct pass *p, const struct kith__dict *dict, const struct kith__key *key,
+              const struct kith__overlay *base, uint64_t table)
+{
+    uint64_t mask = kith__table_mask(table);
+    struct kith__bucket *buckets;
+
+    if (table == 0)
+        return ABSENT;
+    buckets = (table & 63) > 40 ? NULL
+                                : kith__at(dict->arena, kith__table_off(table),
+                                           (mask + 1) * sizeof *buckets);
+    if (buckets == NULL)
+        return AGAIN;
+    p->buckets = buckets;
+    p->mask = mask;
+    p->home = key->hash;
+    for (unsigned d = 0; d < KITH__PROBES && d <= mask; d++) {
+        enum result result;
+        uint64_t head;
+
+        p->bucket = &buckets[(key->hash + d) & mask];
+        p->head[d] = head = kith__load_acquire(&p->bucket->head);
+        p->depth = d + 1;
+        if (__builtin_expect((head & KITH__HEAD_ACTOR) != 0, 0)) { /* R4 */
+            unsigned actor = (unsigned)(head & KITH__HEAD_ACTOR);
+
+            if (base == NULL) {
+                kith__overlay_begin(&p->overlay, dict->arena, actor);
+                p->overlay_actor = actor;
+                base = &p->overlay;
+            } else if (actor != p->overlay_actor) {
+                return AGAIN; /* the lock changed hands between two buckets */
+            }
+            head = kith__overlay_cover(base, &p->bucket->head, head);
+        }
+        result = look_in(p, dict, key, base);
+        if (result != ABSENT || (head & KITH__HEAD_OVERFLOW) == 0)
+            return result;
+    }
+    return ABSENT;
+}
+
+static inline enum result
+look_up(struct pass *p, const struct kith__dict *dict, const struct kith__key *key)
+{
+    struct kith__dict_root *root = kith__dict_root(dict);
+    const struct kith__overlay *base = NULL;
+    uint64_t intent, shards, table;
+    unsigned count;
+
+    p->root = root;
+    p->bucket = NULL;
+    p->entry = NULL;
+    p->depth = 0;
+    p->overlay.journal = NULL;
+    if (kith__load_acquire(&root->id) != dict->id)
+        return GONE;
+    p->shards = shards = kith__load_acquire(&root->shards);
+    p->shard = kith__dict_shards(dict, shards, &count);
+    if (p->shard == NULL)
+        return AGAIN;
+    if (count > 1)
+        p->shard += kith__shard_of(key->hash);
+    intent = kith__load_acquire(&p->shard->intent);
+    p->table = table = kith__load_acquire(&p->shard->table);
+    if (__builtin_expect(intent != 0, 0)) { /* R4: the dict is being spread, emptied or ended */
+        p->overlay_actor = (unsigned)(intent & KITH__HEAD_ACTOR);
+        kith__overlay_begin(&p->overlay, dict->arena, p->overlay_actor);
+        base = &p->overlay;
+        if (kith__overlay_search(base, kith__off(dict->arena, &root->id), dict->id) != dict->id)
+            return kith__overlay_holds(base) ? GONE : AGAIN;
+        shards = kith__overlay_search(base, kith__off(dict->arena, &root->shards), shards);
+        if (shards != p->shards) {
+            struct kith__shard *after = kith__dict_shards(dict, shards, &count);
+
+            if (after == NULL)
+                return AGAIN;
+            if (count > 1)
+                after += kith__shard_of(key->hash);
+            table = kith__overlay_load(base, &after->table);
+        } else {
+            table = kith__overlay_search(base, kith__off(dict->arena, &p->shard->table), table);
+        }
+    }
+    return look_in_table(p, dict, key, base, table);
+}
+
+static kith_err
+gone(void)
+{
+    return kith__fail(KITH_EGONE, "The dict was destroyed; open it again to make a new one.");
+}
+
+/*
+ * Passes until one counts, and calls `take` on what was found, whose result counts only if
+ * everything is unchanged after it.
+ */
+static inline kith_err
+read_with(struct kith__arena *arena, struct kith__actor *actor, const struct kith__dict *dict,
+          const struct kith__key *key,
+          kith_err (*take)(struct kith__arena *arena, struct pass *p, void *arg), void *arg)
+{
+    for (uint64_t tries = 0;; tries++) {
+        struct pass p;
+        enum result result = look_up(&p, dict, key);
+        kith_err err = KITH_OK;
+
+        (void)actor;
+        if (result == FOUND) {
+            if (unchanged(&p, dict)) {
+                err = take(arena, &p, arg);
+                if (err < 0 && unchanged(&p, dict))
+                    return err;
+                if (err >= 0 && unchanged(&p, dict))
+                    return KITH_OK;
+            }
+        } else if (result == ABSENT) {
+            if (unchanged(&p, dict))
+                return KITH_ENOENT;
+        } else if (result == GONE) {
+            return gone();
+        }
+        /* Each retry means that a writer advanced; a broken arena may make us think so for ever. */
+        if (tries > (UINT64_C(1) << 24))
+            return kith__fail(KITH_ECORRUPT, "A dict breaks an invariant; run kith check.");
+    }
+}
+
+/* ---- What is taken -------------------------------------------------------------------- */
+
+struct take_item {
+    struct kith_buf *out;
+    uint64_t *version_out;
+    struct kith__actor *actor; /* for a pin */
+};
+
+static kith_err
+take_item(struct kith__arena *arena, struct pass *p, void *arg)
+{
+    struct take_item *take = arg;
+    char tag[KITH_TAG_SIZE_MAX + 1];
+    struct kith_item item;
+    kith_err err;
+
+    if (take->version_out != NULL)
+        *take->version_out = p->version;
+    if (take->out == NULL)
+        return KITH_OK;
+    if (kith__meta_inline(p->meta)) {
+        /* The very value word that was read: it may be stored over at any time (R5). */
+        kith__word word = p->value;
+
+        err = kith__stored_item(arena, p->meta, &word, p->value, &item, tag);
+        return err < 0 ? err : kith__buf_set(take->out, item);
+    }
+    if (kith__at(arena, p->value, KITH__META_TAG(p->meta) + KITH__META_SIZE(p->meta)) == NULL)
+        return KITH_ECORRUPT;
+    err = kith__buf_reserve(take->out,
+                            KITH__META_SIZE(p->meta) + KITH__META_TAG(p->meta) + 1);
+    if (err < 0)
+        return err;
+    copy_racy(take->out->memory, kith__ptr(arena, p->value),
+              KITH__META_TAG(p->meta) + KITH__META_SIZE(p->meta));
+    return KITH_OK;
+}
+
+/* Makes an item of what take_item() copied. */
+static void
+finish_item(uint64_t meta, struct kith_buf *out)
+{
+    size_t tag_size = KITH__META_TAG(meta), size = KITH__META_SIZE(meta);
+    uint8_t *bytes = out->memory;
+
+    out->item = (struct kith_item){ .type = (kith_type)KITH__META_TYPE(meta),
+                                    .data = bytes + tag_size,
+                                    .size = size };
+    if (tag_size > 0) {
+        char tag[KITH_TAG_SIZE_MAX + 1];
+
+        memcpy(tag, bytes, tag_size);
+        memmove(bytes, bytes + tag_size, size);
+        memcpy(bytes + size, tag, tag_size);
+        bytes[size + tag_size] = '\0';
+        out->item.data = bytes;
+        out->item.tag = (const char *)(bytes + size);
+    }
+}
+
+/*
+ * The item of an extent is pinned while it is copied: copying takes long enough that somebody
+ * who replaces it again and again would make us start over for ever.
+ */
+static kith_err
+take_pinned(struct kith__arena *arena, struct pass *p, void *arg)
+{
+    struct take_item *take = arg;
+
+    if (take->actor == NULL || kith__meta_inline(p->meta) ||
+        KITH__META_TAG(p->meta) + KITH__META_SIZE(p->meta) <= KITH__SMALL_MAX)
+        return KITH_OK;
+    (void)arena;
+    kith__store(&take->actor->pin, p->value);
+    atomic_thread_fence(memory_order_seq_cst); /* the pin is seen, or the removal is */
+    return KITH_OK;
+}
+
+static inline void
+begin_reading(struct kith__actor *actor)
+{
+    kith__store(&actor->reading, kith__load(&actor->reading) + 1);
+    kith__step();
+}
+
+static inline void
+end_reading(struct kith__actor *actor)
+{
+    kith__store_release(&actor->reading, kith__load(&actor->reading) + 1);
+}
+
+struct take_both {
+    struct take_item item;
+    uint64_t meta;
+    bool copied;
+};
+
+static kith_err
+take_both(struct kith__arena *arena, struct pass *p, void *arg)
+{
+    struct take_both *both = arg;
+
+    both->meta = p->meta;
+    both->copied = false;
+    if (both->item.out != NULL && both->item.actor != NULL && !kith__meta_inline(p->meta) &&
+        KITH__META_TAG(p->meta) + KITH__META_SIZE(p->meta) > KITH__SMALL_MAX) {
+        struct kith__dict_root *root = p->root;
+
+        (void)root;
+        take_pinned(arena, p, &both->item);
+        return KITH_OK; /* checked once more after the fence, then copied at leisure */
+    }
+    both->copied = true;
+    return take_item(arena, p, &both->item);
+}
+
+static kith_err
+get(struct kith__arena *arena, struct kith__actor *actor, const struct kith__dict *dict,
+    const struct kith__key *key, struct kith_buf *item_out, uint64_t *version_out)
+{
+    struct take_both both = { .item = { item_out, version_out, actor } };
+    kith_err err = read_with(arena, actor, dict, key, take_both, &both);
+
+    if (err == KITH_OK && item_out != NULL && !both.copied) {
+        uint64_t off = kith__load(&actor->pin);
+        size_t size = KITH__META_TAG(both.meta) + KITH__META_SIZE(both.meta);
+
+        err = kith__at(arena, off, size) == NULL ? KITH_ECORRUPT
+                                                 : kith__buf_reserve(item_out, size + 1);
+        if (err == KITH_OK)
+            memcpy(item_out->memory, kith__ptr(arena, off), size);
+    }
+    if (err == KITH_OK && item_out != NULL && !kith__meta_inline(both.meta))
+        finish_item(both.meta, item_out);
+    if (actor != NULL && kith__load(&actor->pin) != 0)
+        kith__store_release(&actor->pin, 0);
+    if (err == KITH_ECORRUPT)
+        kith__fail(err, "An item breaks an invariant; run kith check.");
+    return err;
+}
+
+kith_err
+kith__dict_get(struct kith__self *self, const struct kith__dict *dict, const struct kith__key *key,
+               struct kith_buf *item_out, uint64_t *version_out)
+{
+    struct kith__actor *actor = self->actor;
+    struct pass p;
+    kith_err err;
+
+    begin_reading(actor);
+    /* The usual case in a straight line: found at once, a number, nobody in the way. */
+    if (look_up(&p, dict, key) == FOUND && p.meta == KITH__META(KITH_TYPE_INT, 0, 8) &&
+        item_out != NULL && version_out == NULL && unchanged(&p, dict)) {
+        item_out->item =
+            (struct kith_item){ .type = KITH_TYPE_INT, .integer = (int64_t)p.value };
+        end_reading(actor);
+        return KITH_OK;
+    }
+    err = get(self->arena, actor, dict, key, item_out, version_out);
+    end_reading(actor);
+    return err;
+}
+
+static kith_err
+take_words(struct kith__arena *arena, struct pass *p, void *arg)
+{
+    struct kith__found *found = arg;
+
+    (void)arena;
+    *found = (struct kith__found){ p->version, p->meta, p->value };
+    return KITH_OK;
+}
+
+kith_err
+kith__dict_find(struct kith__self *self, const struct kith__dict *dict,
+                const struct kith__key *key, struct kith__found *found_out)
+{
+    kith_err err;
+
+    begin_reading(self->actor);
+    err = read_with(self->arena, self->actor, dict, key, take_words, found_out);
+    end_reading(self->actor);
+    return err;
+}
+
+kith_err
+kith__dict_get_readonly(struct kith__arena *arena, const struct kith__dict *dict,
+                        const struct kith__key *key, struct kith_buf *item_out,
+                        struct kith__found *found_out)
+{
+    if (found_out != NULL)
+        return read_with(arena, NULL, dict, key, take_words, found_out);
+    return get(arena, NULL, dict, key, item_out, NULL);
+}
+
+/* ---- Pins ----------------------------------------------------------------------------- */
+
+struct take_pin {
+    struct kith__holder *holder;
+    kith__word *pin;
+    uint64_t off, meta;
+};
+
+static kith_err
+take_pin(struct kith__arena *arena, struct pass *p, void *arg)
+{
+    struct take_pin *take = arg;
+
+    (void)arena;
+    take->meta = p->meta;
+    take->off = 0;
+    if (kith__meta_inline(p->meta) ||
+        KITH__META_TAG(p->meta) + KITH__META_SIZE(p->meta) <= KITH__SMALL_MAX)
+        return KITH_OK;
+    take->off = p->value;
+    for (unsigned i = 0; take->pin == NULL && i < KITH__PINS; i++) {
+        uint64_t none = 0;
+
+        if (atomic_compare_exchange_strong(&take->holder->pin[i], &none, p->value))
+            take->pin = &take->holder->pin[i];
+    }
+    if (take->pin == NULL)
+        return kith__fail(KITH_EFULL, "This process has %u views of large items open, as many as "
+                                      "it may; release some.",
+                          KITH__PINS);
+    atomic_store(take->pin, p->value); /* sequentially consistent: seen, or the removal is */
+    return KITH_OK;
+}
+
+kith_err
+kith__dict_pin(struct kith__self *self, const struct kith__dict *dict, const struct kith__key *key,
+               kith__word **pin_out, uint64_t *off_out, uint64_t *meta_out)
+{
+    struct take_pin take = { .holder = kith__holder_at(self->arena, self->arena->holder) };
+    kith_err err;
+
+    atomic_fetch_add(&take.holder->pin_count, 1);
+    begin_reading(self->actor);
+    err = read_with(self->arena, self->actor, dict, key, take_pin, &take);
+    end_reading(self->actor);
+    if (err < 0 || take.off == 0) {
+        if (take.pin != NULL)
+            kith__store_release(take.pin, 0);
+        atomic_fetch_sub(&take.holder->pin_count, 1);
+        take.pin = NULL;
+    }
+    *pin_out = take.pin;
+    *off_out = take.off;
+    *meta_out = take.meta;
+    return err;
+}

@@ -1,0 +1,388 @@
+/*
+ * layout.h - what stands in an arena: every struct of the format, and where it is.
+ *
+ * An arena is one sparse file, mapped once by every process, at whatever address the
+ * kernel gave it.  References inside it are offsets from its first byte; 0 is "none".
+ *
+ * LAYOUT, in the arena, native byte order
+ *     0               header      identity, counters, allocator roots, the catalog
+ *     HOLDERS_OFF     holders     one 1 KiB slot a process
+ *     actors_off      actors      one slot a thread: two shared pages and a private one
+ *     granules_off    granules    32 bytes for each 64 KiB of heap: what it is used for
+ *     heap_off        heap        granules: spans of small blocks, and extents
+ *
+ * A page is committed (its memory reserved and zeroed) before anything is stored in it,
+ * so that a full file system is an error code, never SIGBUS.
+ *
+ * Every word that two processes may look at together is 8 bytes (locks and futexes: 4),
+ * naturally aligned, and _Atomic: 16-byte atomics would go through libatomic's private
+ * locks, which are one set for each process.
+ */
+#ifndef KITH__SHM_LAYOUT_H
+#define KITH__SHM_LAYOUT_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KITH__MAGIC UINT64_C(0x0a616e657261746b) /* "ktarena\n" */
+#define KITH__FORMAT 1u
+
+#define KITH__PAGE UINT64_C(4096)
+#define KITH__GRANULE UINT64_C(65536)
+#define KITH__HOLDERS_OFF UINT64_C(65536)
+#define KITH__HOLDER_SIZE UINT64_C(1024)
+#define KITH__HOLDERS_MAX 4096u
+#define KITH__ACTOR_SIZE (3 * KITH__PAGE)
+#define KITH__ACTORS_MAX 8190u /* ids 1 to 8190: an id and 0 for "nobody" fit 16 bits */
+#define KITH__ITEM_MAX (UINT64_C(1) << 46)
+
+typedef _Atomic uint64_t kith__word;
+
+/* ---- Locks -------------------------------------------------------------------------- */
+
+/*
+ * A lock's word names its owner, so that one store claims it and says by whom.  The tag is
+ * a function of the lock's place: whoever cleans up after a death believes a ledger entry
+ * only if the tag says that a lock still stands there.
+ */
+struct kith__lock {
+    _Atomic uint32_t word; /* actor in the low 16 bits, flags above */
+    uint32_t tag;
+};
+#define KITH__LOCK_ACTOR 0x0000ffffu
+#define KITH__LOCK_DIED 0x20000000u    /* user locks: the last owner died holding it */
+#define KITH__LOCK_WAITERS 0x80000000u /* somebody may be asleep on the word */
+#define KITH__LOCK_MAGIC 0x6b4c6f63u
+
+static inline uint32_t
+kith__lock_tag(uint64_t off)
+{
+    return KITH__LOCK_MAGIC ^ (uint32_t)(off >> 3) ^ (uint32_t)(off >> 35);
+}
+
+/* ---- Signals: words to sleep on that no lock guards ---------------------------------- */
+
+#define KITH__SIGNAL_WAITERS 0x80000000u
+#define KITH__SIGNAL_POLLERS 0x40000000u /* somebody watches through a descriptor */
+#define KITH__SIGNAL_ON 0x00000001u      /* events: the flag itself */
+#define KITH__SIGNAL_STEP 0x00000002u
+
+/* ---- Small allocation --------------------------------------------------------------- */
+
+#define KITH__CLASS_PLAIN 40u /* plain sizes; then the typed ones, whose memory keeps its type */
+enum {
+    KITH__CLASS_DICT = KITH__CLASS_PLAIN, /* struct kith__dict_root */
+    KITH__CLASS_SHARDS,                   /* struct kith__shard[KITH__SHARDS] */
+    KITH__CLASS_QUEUE,                    /* struct kith__queue_root */
+    KITH__CLASS_SYNC,                     /* struct kith__sync_root */
+    KITH__CLASS_COUNT
+};
+#define KITH__SMALL_MAX UINT64_C(24576) /* bigger blocks are extents: they would fill a span badly */
+#define KITH__MAGAZINE_SLOTS 456u
+
+struct kith__magazines {
+    kith__word count[KITH__CLASS_COUNT];
+    kith__word slot[KITH__MAGAZINE_SLOTS];
+};
+
+struct kith__class {
+    struct kith__lock lock;
+    kith__word partial;     /* spans with free blocks, a doubly linked list */
+    kith__word spans;       /* how many granules the class holds */
+    uint64_t spare[5];
+};
+
+#define KITH__SPAN_WORDS 64u /* bitmap: a span holds at most 4,096 blocks */
+#define KITH__SPAN_MAGIC UINT64_C(0x6b7468007370616e)
+struct kith__span {
+    uint64_t magic;      /* KITH__SPAN_MAGIC ^ offset */
+    uint32_t class_index;
+    uint32_t block_count;
+    kith__word free_count;
+    kith__word next, prev;
+    uint64_t first;      /* offset of block 0 from the span's start */
+    uint64_t spare[2];
+    kith__word free[];   /* a set bit is a block that belongs to nobody */
+};
+
+/* ---- Granules ----------------------------------------------------------------------- */
+
+enum {
+    KITH__GRANULE_NONE = 0,
+    KITH__GRANULE_FREE,      /* first granule of a free run */
+    KITH__GRANULE_FREE_TAIL, /* last granule of a free run of two or more */
+    KITH__GRANULE_SPAN,
+    KITH__GRANULE_EXTENT,      /* first granule of an extent */
+    KITH__GRANULE_EXTENT_TAIL, /* last granule of an extent of two or more */
+    KITH__GRANULE_LIMBO        /* an extent nobody owns, pinned by a reader when it was freed */
+};
+#define KITH__GRANULE_DIRTY UINT64_C(0x100) /* free runs: may hold memory */
+struct kith__granule {
+    kith__word word; /* kind in the low 8 bits, flags in the next 24, run length in the high 32 */
+    kith__word next; /* free and limbo runs: granule index + 1; 0 ends the list */
+    kith__word prev;
+    kith__word size; /* extents: bytes asked for */
+};
+#define KITH__BINS 32u
+
+/* ---- Actors and holders ------------------------------------------------------------- */
+
+enum {
+    KITH__SLOT_FREE = 0,
+    KITH__SLOT_CLAIMED, /* being set up by holder `by`; holds nothing yet */
+    KITH__SLOT_LIVE,
+    KITH__SLOT_REAPING, /* dead; actor `by` is cleaning up */
+    KITH__SLOT_HUSK,    /* dead; locks and journal are clean, its memory is still to be returned */
+    KITH__SLOT_SWEEPING /* a husk whose memory actor `by` is returning */
+};
+/* state word: kind in the low 8 bits, `by` in the next 16, generation above */
+#define KITH__SLOT_KIND(state) ((unsigned)((state) & 0xff))
+#define KITH__SLOT_BY(state) ((unsigned)(((state) >> 8) & 0xffff))
+#define KITH__SLOT_GENERATION(state) ((state) >> 24)
+#define KITH__SLOT_STATE(kind, by, generation)                                                     \
+    ((uint64_t)(kind) | ((uint64_t)(by) << 8) | ((uint64_t)(generation) << 24))
+
+#define KITH__PINS 104u
+struct kith__holder {
+    kith__word state;
+    int64_t pid; /* for people to read; nothing is decided by it */
+    char host[48];
+    char command[16];
+    kith__word pin_count; /* a hint: how many of the pins may be set */
+    kith__word pin[KITH__PINS];
+};
+
+struct kith__redo {
+    uint64_t off; /* a multiple of 8; bit 0 marks a cover */
+    uint64_t value;
+};
+#define KITH__REDO_COVER UINT64_C(1)
+
+/* One redo log.  `state` is the generation, shifted by one, and the committed bit. */
+struct kith__journal {
+    kith__word state;
+    kith__word count;
+    kith__word area;  /* 0: the inline entries; else an extent: entries, then an index */
+    kith__word shape; /* log2 of the entries the extent has room for | log2 of the index << 8 */
+};
+#define KITH__COMMITTED UINT64_C(1)
+#define KITH__MAIN_INLINE 44u
+#define KITH__MINI_INLINE 112u
+
+/* A growing array of words, in the actor's slot while it is short, in an extent after that. */
+struct kith__vec {
+    kith__word area; /* 0: inline */
+    kith__word count;
+    kith__word room;
+};
+#define KITH__LEDGER_INLINE 24u
+#define KITH__STAGED_INLINE 16u
+#define KITH__TRASH_INLINE 16u
+
+struct kith__actor {
+    kith__word state;
+    uint32_t holder;
+    uint32_t id;
+    int64_t thread;
+    kith__word reading;      /* odd: inside a read without locks */
+    kith__word pin;          /* an extent being copied out */
+    kith__word waiting_on;   /* the futex word it sleeps on */
+    kith__word pending_wake; /* the lock it owes a wake */
+    kith__word pending_signal; /* a queue's root, or a signal | 1, whose sleepers it owes a wake */
+    kith__word retired;      /* an extent to be freed: an outgrown vector or record */
+
+    struct kith__journal main;
+    struct kith__journal mini;
+    struct kith__vec ledger; /* locks held, or about to be: offset | 1 for a user's */
+    struct kith__vec staged; /* blocks taken, not yet linked */
+    struct kith__vec trash;  /* blocks unlinked, not yet freed: offset | kind */
+    struct kith__vec record; /* the area of a long main record; count unused */
+    kith__word ledger_inline[KITH__LEDGER_INLINE];
+    kith__word staged_inline[KITH__STAGED_INLINE];
+    kith__word trash_inline[KITH__TRASH_INLINE];
+    struct kith__redo main_inline[KITH__MAIN_INLINE];
+    struct kith__redo mini_inline[KITH__MINI_INLINE];
+};
+static_assert(sizeof(struct kith__actor) <= KITH__PAGE, "an actor fits its first page");
+static_assert(sizeof(struct kith__holder) <= KITH__HOLDER_SIZE, "a holder fits its slot");
+#define KITH__MAGAZINES_AT KITH__PAGE
+/* The token: a robust mutex whose word is shared and whose list links are private memory. */
+#define KITH__TOKEN_AT (2 * KITH__PAGE - 16)
+#define KITH__TOKEN_PRIVATE_AT (2 * KITH__PAGE)
+static_assert(sizeof(struct kith__magazines) <= KITH__PAGE - 16, "magazines leave the token room");
+
+/* Kinds of trash, in the low 3 bits of an offset (blocks are 16-byte aligned). */
+enum { KITH__TRASH_BLOCK = 0, KITH__TRASH_DICT = 1, KITH__TRASH_QUEUE = 2 };
+
+/* ---- Dict --------------------------------------------------------------------------- */
+
+#define KITH__SHARDS_LOG 6u
+#define KITH__SHARDS (1u << KITH__SHARDS_LOG)
+#define KITH__SLOTS 7u
+
+struct kith__bucket {
+    kith__word head; /* actor: 16 bits, overflow count: 8, version: 40 */
+    kith__word slot[KITH__SLOTS]; /* tag in the high 16 bits, offset / 16 below */
+};
+#define KITH__HEAD_ACTOR UINT64_C(0xffff)
+#define KITH__HEAD_OVERFLOW UINT64_C(0xff0000)
+#define KITH__HEAD_OVERFLOW_ONE UINT64_C(0x10000)
+#define KITH__HEAD_VERSION_ONE UINT64_C(0x1000000)
+
+struct kith__shard {
+    /* read by everybody, written when the table grows or is emptied */
+    kith__word table;  /* offset of the buckets | log2 of their number (in the low 6 bits) */
+    kith__word intent; /* a cover of the whole shard */
+    uint64_t spare_read[6];
+    /* written by every writer */
+    struct kith__lock lock;
+    kith__word seq;    /* bumped after each locking, before anything visible is stored */
+    kith__word count;
+    kith__word first;  /* entries in the order of their tickets */
+    kith__word last;
+    uint64_t spare_write[3];
+};
+static_assert(sizeof(struct kith__shard) == 128, "LAYOUT is a format");
+
+struct kith__dict_root {
+    kith__word id;     /* 0: destroyed; the memory stays a dict root for ever */
+    kith__word shards; /* 0: only `own`; else offset of KITH__SHARDS shards */
+    int64_t created_ns;
+    uint64_t spare[5];
+    kith__word ticket; /* the next insertion's place; a line of its own */
+    uint64_t spare_ticket[7];
+    struct kith__shard own;
+};
+static_assert(sizeof(struct kith__dict_root) == 256, "LAYOUT is a format");
+
+struct kith__entry {
+    uint64_t hash;
+    uint64_t ticket;
+    kith__word prev, next;
+    uint64_t key_meta;   /* type: 8 bits, size: 56 */
+    kith__word version;  /* odd: a store in place is under way */
+    kith__word meta;     /* type: 8 bits, tag length: 8, size: 48 */
+    kith__word value;    /* up to 8 bytes of it, or the offset of a block */
+    uint8_t key[];
+};
+static_assert(sizeof(struct kith__entry) == 64, "LAYOUT is a format");
+#define KITH__META(type, tag_size, size)                                                           \
+    ((uint64_t)(type) | ((uint64_t)(tag_size) << 8) | ((uint64_t)(size) << 16))
+#define KITH__META_TYPE(meta) ((unsigned)((meta) & 0xff))
+#define KITH__META_TAG(meta) ((size_t)(((meta) >> 8) & 0xff))
+#define KITH__META_SIZE(meta) ((size_t)((meta) >> 16))
+/* In the catalog alone: the value is the offset of an object's root; kind and id in the meta. */
+#define KITH__TYPE_OBJECT 0x40u
+
+/* ---- Queue -------------------------------------------------------------------------- */
+
+struct kith__node {
+    kith__word next, prev;
+    uint64_t ticket;
+    kith__word fence;    /* of the lease it is out on; 0: ready */
+    kith__word owner;    /* holder id | its generation << 16 */
+    kith__word attempts; /* how often it was leased */
+    uint64_t meta;
+    kith__word magic;    /* KITH__NODE_MAGIC ^ queue id */
+    uint8_t data[];
+};
+static_assert(sizeof(struct kith__node) == 64, "LAYOUT is a format");
+#define KITH__NODE_MAGIC UINT64_C(0x6b7468006e6f6465)
+
+struct kith__queue_root {
+    kith__word id;
+    kith__word chain; /* the next queue that ever lent an item */
+    uint64_t capacity;
+    uint64_t dead_letter; /* root of another queue */
+    uint64_t dead_letter_id;
+    uint32_t attempts_max;
+    uint32_t joinable;
+    int64_t created_ns;
+    kith__word closed;
+    /* the getters' side */
+    struct kith__lock head_lock;
+    kith__word out_first, out_last; /* ready, oldest first */
+    kith__word back_first, back_last; /* handed back, by ticket: looked at before `out` */
+    kith__word lent_first, lent_last; /* leased, oldest lease first */
+    kith__word taken;      /* items that left for good, and those handed back counted once */
+    kith__word lent_count;
+    kith__word back_count;
+    kith__word dead_count; /* items given up after attempts_max */
+    kith__word chained;
+    kith__word done;       /* joinable: task_done calls and acknowledgements */
+    kith__word got;        /* plain gets, for task_done */
+    uint64_t spare_head[3];
+    /* the putters' side */
+    struct kith__lock tail_lock;
+    kith__word in_first, in_last; /* put, not yet moved over */
+    kith__word put;        /* items ever put */
+    kith__word ticket;
+    uint64_t spare_tail[3];
+    /* where they sleep */
+    _Atomic uint32_t items; /* getters: something may have become ready */
+    _Atomic uint32_t room;  /* putters */
+    _Atomic uint32_t drained; /* joiners */
+    uint32_t spare_signal;
+    uint64_t spare_signals[6];
+};
+static_assert(sizeof(struct kith__queue_root) <= 384, "LAYOUT is a format");
+
+/* ---- Lock and event ----------------------------------------------------------------- */
+
+struct kith__sync_root {
+    kith__word id;
+    int64_t created_ns;
+    struct kith__lock lock;
+    _Atomic uint32_t signal;
+    uint32_t spare;
+    kith__word since; /* locks: when the owner was first seen to hold it; 0: not looked at yet */
+    kith__word sets;  /* events: how often it was set */
+    uint64_t spare2[2];
+};
+static_assert(sizeof(struct kith__sync_root) == 64, "LAYOUT is a format");
+
+/* ---- Header ------------------------------------------------------------------------- */
+
+#define KITH__FLAG_TEMPORARY 1u
+
+struct kith__identity { /* written before the file gets its name, constant after */
+    uint64_t magic;
+    uint32_t format;
+    uint32_t flags;
+    uint64_t layout_hash;
+    uint64_t size;         /* of the file: everything is below it */
+    uint64_t hash_key[2];
+    uint8_t uuid[16];
+    int64_t created_ns;
+    uint64_t actors_off, granules_off, heap_off;
+    uint32_t actors_max, holders_max;
+    uint32_t granules_max;
+    uint32_t uid;
+    uint64_t check; /* SipHash of the fields above */
+};
+
+struct kith__header {
+    struct kith__identity identity;
+    _Alignas(64) kith__word next_id; /* of objects and leases */
+    kith__word reaped;               /* deaths recovered from */
+    _Alignas(64) kith__word holders_top; /* slots below this have been used */
+    kith__word actors_top;
+    kith__word watchman; /* the sleeper that re-checks */
+    kith__word no_trim;  /* somebody can't take part in a grace period */
+    kith__word husks;    /* a hint: dead actors may wait for their sweep */
+    _Alignas(64) struct kith__lock extent_lock;
+    kith__word granules_top; /* granules from here on were never used */
+    kith__word dirty;        /* granules in free runs that may hold memory */
+    kith__word used;         /* granules in spans and extents */
+    kith__word limbo;        /* first limbo run, granule index + 1 */
+    kith__word bin[KITH__BINS];
+    _Alignas(64) struct kith__class classes[KITH__CLASS_COUNT];
+    _Alignas(64) struct kith__lock chain_lock;
+    kith__word chain; /* queues that ever lent an item */
+    _Alignas(64) struct kith__dict_root catalog;
+};
+static_assert(sizeof(struct kith__header) <= KITH__HOLDERS_OFF, "the header fits its granule");
+
+#endif /* KITH__SHM_LAYOUT_H */

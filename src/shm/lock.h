@@ -1,0 +1,152 @@
+/*
+ * lock.h - locks in an arena, the ledger that says who holds them, and sleeping.
+ */
+#ifndef KITH__SHM_LOCK_H
+#define KITH__SHM_LOCK_H
+
+#include "shm/actor.h"
+
+/* ---- The ledger ----------------------------------------------------------------------- */
+
+#define KITH__LEDGER_USER UINT64_C(1) /* in an entry: a user's lock */
+#define KITH__LEDGER_SPARE 8u         /* entries always left for the library's own locks */
+
+static inline kith__word *
+kith__vec_at(const struct kith__arena *arena, struct kith__vec *vec, kith__word *inline_words)
+{
+    uint64_t area = kith__load(&vec->area);
+
+    return area == 0 ? inline_words : (kith__word *)kith__at(arena, area, 0);
+}
+
+/* ---- Locks ---------------------------------------------------------------------------- */
+
+/* Writes the tag; the word of a fresh lock is zero, that of reused memory is left alone. */
+static inline void
+kith__lock_init(const struct kith__arena *arena, struct kith__lock *lock)
+{
+    lock->tag = kith__lock_tag(kith__off(arena, lock));
+}
+
+kith_err kith__lock_wait(struct kith__self *self, struct kith__lock *lock, int64_t deadline_ns,
+                         bool user);
+void kith__lock_wake(struct kith__self *self, struct kith__lock *lock);
+void kith__ledger_forget(struct kith__self *self, uint64_t entry);
+
+static inline void
+kith__ledger_write(struct kith__self *self, uint64_t entry)
+{
+    struct kith__actor *actor = self->actor;
+    uint64_t count = kith__load(&actor->ledger.count);
+    kith__word *ledger = kith__vec_at(self->arena, &actor->ledger, actor->ledger_inline);
+
+    kith__store(&ledger[count], entry);
+    kith__step();
+    kith__store(&actor->ledger.count, count + 1);
+    kith__step();
+}
+
+/*
+ * Acquires one of the library's own locks.  STEPS
+ *   L1 the ledger names it   L2 the word names us
+ * so that a reaper finds the lock whichever of the two was reached.  KITH_EUNAVAILABLE: a
+ * stopped process held it longer than the space's timeout.
+ */
+static inline kith_err
+kith__lock_acquire(struct kith__self *self, struct kith__lock *lock)
+{
+    uint32_t free_word = 0;
+    kith_err err;
+
+    kith__ledger_write(self, kith__off(self->arena, lock)); /* L1 */
+    self->depth++;
+    if (atomic_compare_exchange_strong_explicit(&lock->word, &free_word, self->id,
+                                                memory_order_acquire,
+                                                memory_order_relaxed)) /* L2 */
+        return KITH_OK;
+    err = kith__lock_wait(self, lock, INT64_MIN, false);
+    if (err < 0) {
+        self->depth--;
+        kith__ledger_forget(self, kith__off(self->arena, lock));
+    }
+    return err;
+}
+
+/*
+ * Releases it.  STEPS
+ *   U1 pending_wake names it   U2 the word is free   U3 a sleeper is woken
+ *   U4 pending_wake is clear   U5 the ledger forgets it
+ */
+static inline void
+kith__lock_release(struct kith__self *self, struct kith__lock *lock)
+{
+    struct kith__actor *actor = self->actor;
+    uint64_t off = kith__off(self->arena, lock);
+    uint64_t count = kith__load(&actor->ledger.count);
+    kith__word *ledger = kith__vec_at(self->arena, &actor->ledger, actor->ledger_inline);
+
+    kith__store(&actor->pending_wake, off); /* U1 */
+    kith__step();
+    if ((atomic_exchange_explicit(&lock->word, 0, memory_order_seq_cst) & KITH__LOCK_WAITERS) !=
+        0) /* U2 */
+        kith__lock_wake(self, lock); /* U3 */
+    kith__step();
+    kith__store(&actor->pending_wake, 0); /* U4 */
+    kith__step();
+    if (count > 0 && kith__load(&ledger[count - 1]) == off)
+        kith__store(&actor->ledger.count, count - 1); /* U5 */
+    else
+        kith__ledger_forget(self, off);
+    self->depth--;
+}
+
+/* Room for `more` entries beside the spare ones.  Called with no lock held. */
+kith_err kith__ledger_reserve(struct kith__self *self, uint64_t more);
+
+/* ---- Sleeping ------------------------------------------------------------------------- */
+
+enum kith__slept {
+    KITH__SLEPT_AGAIN,       /* look again: a wake, a change, or a death cleaned up after */
+    KITH__SLEPT_TIMEOUT,     /* the deadline passed */
+    KITH__SLEPT_INTERRUPTED, /* the thread's interrupt hook said so */
+};
+
+/*
+ * Sleeps while *word is `expected`, watching for deaths all the while.  The slot keeps naming
+ * the word until kith__awake(), so that a wake that a killed sleeper swallowed is repeated.
+ */
+enum kith__slept kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected,
+                             int64_t deadline_ns, bool interruptible);
+
+static inline void
+kith__awake(struct kith__self *self)
+{
+    kith__store_release(&self->actor->waiting_on, 0);
+}
+
+/* Spins while *word is `value`, as long as that has lately paid; whether it changed. */
+bool kith__spin(struct kith__self *self, const _Atomic uint32_t *word, uint32_t value);
+
+/* How often a watchman looks after the dead without having been told; INT64_MAX: never. */
+extern int64_t kith__recheck_ns;
+
+/* ---- Signals -------------------------------------------------------------------------- */
+
+/*
+ * A signal is a word to sleep on whose condition is elsewhere.  A waiter joins, looks at the
+ * condition once more, and sleeps on what joining returned; a waker makes the condition true
+ * and then raises the signal.
+ */
+uint32_t kith__signal_join(_Atomic uint32_t *signal);
+void kith__signal_wake(struct kith__self *self, _Atomic uint32_t *signal, int count);
+
+/* The caller made its change visible with a sequentially consistent store before this. */
+static inline void
+kith__signal_raise(struct kith__self *self, _Atomic uint32_t *signal, int count)
+{
+    if ((atomic_load_explicit(signal, memory_order_seq_cst) &
+         (KITH__SIGNAL_WAITERS | KITH__SIGNAL_POLLERS)) != 0)
+        kith__signal_wake(self, signal, count);
+}
+
+#endif /* KITH__SHM_LOCK_H */

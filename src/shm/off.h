@@ -1,0 +1,80 @@
+/*
+ * off.h - from offsets to pointers and back, and the orders in which words are read.
+ *
+ * An offset that comes out of the arena was written by another process, perhaps by a broken
+ * one.  kith__at() gives NULL for one that does not lie inside, and every caller that reads
+ * without a lock may see such an offset in good health too: it then retries.
+ */
+#ifndef KITH__SHM_OFF_H
+#define KITH__SHM_OFF_H
+
+#include <stdbool.h>
+
+#include "shm/arena.h"
+#include "shm/layout.h"
+
+static inline uint64_t
+kith__load(const kith__word *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline uint64_t
+kith__load_acquire(const kith__word *word)
+{
+    return atomic_load_explicit(word, memory_order_acquire);
+}
+
+static inline void
+kith__store(kith__word *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static inline void
+kith__store_release(kith__word *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_release);
+}
+
+/*
+ * A killed thread executed a prefix of its instructions, so the order of stores in the
+ * program is all that recovery needs: a barrier for the compiler, none for the processor.
+ */
+static inline void
+kith__step(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* The `size` bytes at `off`, or NULL when they are not wholly inside the heap or `off` is odd. */
+static inline void *
+kith__at(const struct kith__arena *arena, uint64_t off, uint64_t size)
+{
+    if (off < arena->heap_off || off > arena->size || size > arena->size - off || (off & 7) != 0)
+        return NULL;
+    return arena->base + off;
+}
+
+/* As kith__at(), for words that may stand in the header too. */
+static inline void *
+kith__at_any(const struct kith__arena *arena, uint64_t off, uint64_t size)
+{
+    if (off > arena->size || size > arena->size - off || (off & 7) != 0)
+        return NULL;
+    return arena->base + off;
+}
+
+static inline uint64_t
+kith__off(const struct kith__arena *arena, const volatile void *at)
+{
+    return (uint64_t)((const volatile uint8_t *)at - arena->base);
+}
+
+static inline void *
+kith__ptr(const struct kith__arena *arena, uint64_t off)
+{
+    return arena->base + off;
+}
+
+#endif /* KITH__SHM_OFF_H */

@@ -1,0 +1,113 @@
+/*
+ * queue.h - the queue of an arena: put, get, lend, hand back.
+ *
+ * Outcomes that are no trouble (KITH_EEMPTY, KITH_EFULL, KITH_ETIMEDOUT, KITH_ECLOSED,
+ * KITH_EGONE, KITH_EINTERRUPTED) come without a sentence.
+ */
+#ifndef KITH__SHM_QUEUE_H
+#define KITH__SHM_QUEUE_H
+
+#include <kith/queue.h>
+
+#include "shm/alloc.h"
+
+struct kith__queue {
+    struct kith__arena *arena;
+    uint64_t off;
+    uint64_t id;
+};
+
+struct kith__lent {
+    uint64_t node;
+    uint64_t fence;
+    uint32_t attempts; /* before this one */
+};
+
+static inline struct kith__queue_root *
+kith__queue_root(const struct kith__queue *queue)
+{
+    return (struct kith__queue_root *)kith__ptr(queue->arena, queue->off);
+}
+
+struct kith__queue_making {
+    uint64_t capacity;
+    uint32_t attempts_max;
+    bool joinable;
+    uint64_t dead_letter, dead_letter_id;
+};
+
+/* ---- Items (queue.c) -------------------------------------------------------------------- */
+
+/* Puts all of `count` items, which fit the capacity together, or none. */
+kith_err kith__queue_put(struct kith__self *self, const struct kith__queue *queue,
+                         const struct kith_item *items, size_t count, int64_t deadline_ns);
+/* Takes up to `count` items; at least one, or an error. */
+kith_err kith__queue_get(struct kith__self *self, const struct kith__queue *queue, size_t count,
+                         int64_t deadline_ns, struct kith_buf *items_out, size_t *got_out);
+/* Takes the oldest item as a pinned extent (*pin_out), or copied into `copy` (*pin_out NULL). */
+kith_err kith__queue_get_pinned(struct kith__self *self, const struct kith__queue *queue,
+                                int64_t deadline_ns, struct kith_buf *copy, kith__word **pin_out,
+                                uint64_t *node_out);
+kith_err kith__queue_lease(struct kith__self *self, const struct kith__queue *queue,
+                           int64_t deadline_ns, struct kith_buf *item_out,
+                           struct kith__lent *lent_out);
+kith_err kith__queue_peek(struct kith__self *self, const struct kith__queue *queue,
+                          struct kith_buf *item_out);
+/* KITH_EGONE: the lease was lost, or its queue was destroyed. */
+kith_err kith__queue_ack(struct kith__self *self, const struct kith__queue *queue,
+                         const struct kith__lent *lent);
+kith_err kith__queue_nack(struct kith__self *self, const struct kith__queue *queue,
+                          const struct kith__lent *lent);
+
+/* ---- For transactions (queue.c): the locks are held by the caller ------------------------ */
+
+/* A node with a copy of the item, not yet linked. */
+kith_err kith__queue_node(struct kith__op *op, struct kith_item item, uint64_t *node_out);
+/* Tail lock held.  KITH_EFULL, KITH_ECLOSED, KITH_EGONE: as of the record so far. */
+kith_err kith__queue_link(struct kith__op *op, const struct kith__queue *queue, uint64_t node);
+/* Head lock held. */
+kith_err kith__queue_unlend(struct kith__op *op, const struct kith__queue *queue,
+                            const struct kith__lent *lent);
+/* After the commit: whoever may go on now. */
+void kith__queue_raise(struct kith__self *self, struct kith__queue_root *root, int items,
+                       bool left);
+
+/* ---- The queue as a whole (queue_whole.c) ------------------------------------------------ */
+
+kith_err kith__queue_init(struct kith__op *op, uint64_t off, uint64_t id, void *making);
+kith_err kith__queue_lock_both(struct kith__self *self, uint64_t off);
+void kith__queue_unlock_both(struct kith__self *self, uint64_t off);
+void kith__queue_end(struct kith__op *op, uint64_t off);
+void kith__queue_wake_all(struct kith__self *self, uint64_t off);
+kith_err kith__queue_dismantle(struct kith__self *self, uint64_t off, kith__word *source,
+                               uint64_t source_value);
+kith_err kith__queue_shutdown(struct kith__self *self, const struct kith__queue *queue);
+/* self may be NULL: a read-only opener. */
+kith_err kith__queue_count(struct kith__self *self, const struct kith__queue *queue,
+                           uint64_t *ready_out, uint64_t *lent_out);
+kith_err kith__queue_task_done(struct kith__self *self, const struct kith__queue *queue);
+kith_err kith__queue_join(struct kith__self *self, const struct kith__queue *queue,
+                          int64_t deadline_ns);
+/* Enters the queue into the chain of those that lend, once. */
+kith_err kith__queue_chain(struct kith__self *self, const struct kith__queue *queue);
+/* Hands back what dead holder `owner` (slot | generation << 16) had on lease anywhere. */
+kith_err kith__queues_hand_back(struct kith__self *self, uint64_t owner);
+/* Head lock held: the lent node goes back to its place, or to the dead letters. */
+kith_err kith__queue_hand_back(struct kith__op *op, const struct kith__queue *queue,
+                               struct kith__node *node, struct kith__queue_root **letters_out);
+
+static inline struct kith__node *
+kith__node_at(const struct kith__arena *arena, uint64_t off)
+{
+    return kith__at(arena, off, sizeof(struct kith__node));
+}
+
+/* The holder as leases name it. */
+static inline uint64_t
+kith__owner_of(const struct kith__arena *arena, unsigned holder)
+{
+    return holder | KITH__SLOT_GENERATION(kith__load(&kith__holder_at(arena, holder)->state))
+                        << 16;
+}
+
+#endif /* KITH__SHM_QUEUE_H */

@@ -1,0 +1,272 @@
+/*
+ * sync.c - the lock that users hold, and the event they wait for.
+ *
+ * LAYOUT   sync root: id, a lock word, a signal; see layout.h.
+ *
+ * A user's lock is the word and the ledger of lock.c, with two differences.  Its owner may be
+ * slow, so waiting is by the caller's deadline; and when its owner dies the reaper leaves DIED
+ * in the word, which the next to acquire it takes out and is told of.
+ *
+ * An event is one bit of its signal.
+ *   set     E1 pending_signal names it   E2 the bit is set, by one compare-and-swap
+ *           E3 the sets are counted      E4 all sleepers are woken   E5 pending_signal is clear
+ *   A waiter goes on if the bit is set or the count has changed: an event that is set and
+ *   cleared at once still lets go everybody who waited.
+ * DEATH     up to E2 nothing happened; from E2 to E5 the reaper repeats the wake.
+ *
+ * A lock that was destroyed while held is released by whoever destroyed it; its memory stays a
+ * sync root for ever.  For its old owner release() then finds another word, and changes nothing:
+ * it stores only by compare-and-swap from its own.
+ */
+#include "shm/sync.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "shm/futex.h"
+
+kith_err
+kith__sync_init(struct kith__op *op, uint64_t off, uint64_t id, void *unused)
+{
+    struct kith__arena *arena = op->self->arena;
+    struct kith__sync_root *root = kith__ptr(arena, off);
+
+    (void)unused;
+    kith__lock_init(arena, &root->lock);
+    atomic_store(&root->lock.word, 0);
+    atomic_store(&root->signal, 0);
+    kith__store(&root->since, 0);
+    kith__op_set(op, &root->id, id);
+    return op->err;
+}
+
+void
+kith__sync_end(struct kith__op *op, uint64_t off)
+{
+    struct kith__sync_root *root = kith__ptr(op->self->arena, off);
+
+    kith__op_set(op, &root->id, 0);
+    kith__op_give(op, off);
+}
+
+void
+kith__sync_wake_all(struct kith__self *self, uint64_t off)
+{
+    struct kith__sync_root *root = kith__ptr(self->arena, off);
+
+    atomic_store(&root->lock.word, 0);
+    kith__futex_wake(&root->lock.word, INT32_MAX);
+    kith__futex_wake(&root->signal, INT32_MAX);
+}
+
+/* ---- Lock ------------------------------------------------------------------------------- */
+
+kith_err
+kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+    uint64_t entry = sync->off + offsetof(struct kith__sync_root, lock);
+    uint32_t word = 0;
+    kith_err err;
+
+    if (kith__load_acquire(&root->id) != sync->id)
+        return KITH_EGONE;
+    if ((atomic_load_explicit(&root->lock.word, memory_order_relaxed) & KITH__LOCK_ACTOR) ==
+        self->id)
+        return KITH_EDEADLOCK;
+    if (kith__load(&self->actor->ledger.count) + 1 + KITH__LEDGER_SPARE >
+        kith__load(&self->actor->ledger.room)) {
+        err = kith__ledger_reserve(self, 8);
+        if (err < 0)
+            return err;
+    }
+    kith__ledger_write(self, entry | KITH__LEDGER_USER); /* L1 */
+    if (atomic_compare_exchange_strong_explicit(&root->lock.word, &word, self->id,
+                                                memory_order_acquire,
+                                                memory_order_relaxed)) /* L2 */
+        err = KITH_OK;
+    else
+        err = kith__lock_wait(self, &root->lock, deadline_ns, true);
+    if (err >= 0 && kith__load(&root->id) != sync->id) {
+        kith__mutex_release(self, sync);
+        err = KITH_EGONE;
+    }
+    if (err < 0)
+        kith__ledger_forget(self, entry | KITH__LEDGER_USER);
+    if (self->husks_seen)
+        kith__op_end(self);
+    return err;
+}
+
+kith_err
+kith__mutex_release(struct kith__self *self, const struct kith__sync *sync)
+{
+    struct kith__actor *actor = self->actor;
+    struct kith__sync_root *root = kith__sync_root(sync);
+    uint64_t entry = sync->off + offsetof(struct kith__sync_root, lock);
+    uint32_t word = atomic_load_explicit(&root->lock.word, memory_order_relaxed);
+
+    if ((word & KITH__LOCK_ACTOR) != self->id) {
+        if (kith__load(&root->id) != sync->id) {
+            kith__ledger_forget(self, entry | KITH__LEDGER_USER);
+            return KITH_EGONE;
+        }
+        return KITH_EPERM;
+    }
+    if (kith__load(&root->since) != 0)
+        kith__store(&root->since, 0);
+    kith__store(&actor->pending_wake, entry); /* U1 */
+    kith__step();
+    while (!atomic_compare_exchange_weak(&root->lock.word, &word, 0)) /* U2 */
+        if ((word & KITH__LOCK_ACTOR) != self->id)
+            break;
+    if ((word & KITH__LOCK_WAITERS) != 0)
+        kith__lock_wake(self, &root->lock); /* U3 */
+    kith__step();
+    kith__store(&actor->pending_wake, 0); /* U4 */
+    kith__step();
+    kith__ledger_forget(self, entry | KITH__LEDGER_USER); /* U5 */
+    return kith__load(&root->id) == sync->id ? KITH_OK : KITH_EGONE;
+}
+
+static uint32_t
+count_waiters(struct kith__arena *arena, uint64_t off)
+{
+    uint64_t top = kith__load_acquire(&KITH__HEADER(arena)->actors_top);
+    uint32_t count = 0;
+
+    for (unsigned id = 1; id <= top && id <= arena->actors_max; id++) {
+        struct kith__actor *actor = kith__actor_at(arena, id);
+
+        count += kith__load(&actor->waiting_on) == off &&
+                 KITH__SLOT_KIND(kith__load(&actor->state)) == KITH__SLOT_LIVE;
+    }
+    return count;
+}
+
+kith_err
+kith__mutex_owner(struct kith__arena *arena, const struct kith__sync *sync,
+                  struct kith_owner *owner)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+    uint32_t word = atomic_load(&root->lock.word);
+    unsigned id = word & KITH__LOCK_ACTOR;
+    struct kith__actor *actor;
+    uint64_t since;
+
+    memset(owner, 0, sizeof *owner);
+    if (kith__load_acquire(&root->id) != sync->id)
+        return KITH_EGONE;
+    owner->waiters = count_waiters(arena, sync->off + offsetof(struct kith__sync_root, lock));
+    if (id == 0 || id > arena->actors_max)
+        return KITH_OK;
+    actor = kith__actor_at(arena, id);
+    owner->held = true;
+    owner->alive = !kith__actor_dead(arena, id) &&
+                   KITH__SLOT_KIND(kith__load(&actor->state)) == KITH__SLOT_LIVE;
+    owner->thread = actor->thread;
+    if (actor->holder != 0 && actor->holder <= KITH__HOLDERS_MAX) {
+        struct kith__holder *holder = kith__holder_at(arena, actor->holder);
+
+        owner->pid = holder->pid;
+        snprintf(owner->host, sizeof owner->host, "%.47s", holder->host);
+    }
+    /*
+     * A free lock pays no clock: the time is stamped by the first who looks or waits, and so
+     * is the latest at which the owner had it.
+     */
+    since = kith__load(&root->since);
+    if (since == 0 && !arena->readonly) {
+        since = (uint64_t)kith__real_ns();
+        kith__store(&root->since, since);
+    }
+    owner->since_ns = (int64_t)since;
+    return KITH_OK;
+}
+
+/* ---- Event ------------------------------------------------------------------------------ */
+
+kith_err
+kith__event_set(struct kith__self *self, const struct kith__sync *sync)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+    uint32_t word = atomic_load(&root->signal);
+
+    if (kith__load_acquire(&root->id) != sync->id)
+        return KITH_EGONE;
+    kith__store(&self->actor->pending_signal,
+                (sync->off + offsetof(struct kith__sync_root, signal)) | 1); /* E1 */
+    kith__step();
+    while (!atomic_compare_exchange_weak(&root->signal, &word, word | KITH__SIGNAL_ON)) /* E2 */
+        ;
+    if ((word & KITH__SIGNAL_ON) == 0)
+        atomic_fetch_add(&root->sets, 1); /* E3 */
+    kith__signal_raise(self, &root->signal, INT32_MAX); /* E4 */
+    kith__step();
+    kith__store(&self->actor->pending_signal, 0); /* E5 */
+    return KITH_OK;
+}
+
+kith_err
+kith__event_clear(struct kith__self *self, const struct kith__sync *sync)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+
+    (void)self;
+    if (kith__load_acquire(&root->id) != sync->id)
+        return KITH_EGONE;
+    atomic_fetch_and(&root->signal, ~KITH__SIGNAL_ON);
+    return KITH_OK;
+}
+
+kith_err
+kith__event_is_set(const struct kith__sync *sync, bool *set_out)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+
+    if (kith__load_acquire(&root->id) != sync->id)
+        return KITH_EGONE;
+    *set_out = (atomic_load(&root->signal) & KITH__SIGNAL_ON) != 0;
+    return KITH_OK;
+}
+
+kith_err
+kith__event_wait(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+    uint64_t sets = kith__load_acquire(&root->sets);
+
+    for (;;) {
+        uint32_t word = atomic_load(&root->signal);
+        enum kith__slept slept;
+
+        if (kith__load_acquire(&root->id) != sync->id)
+            return KITH_EGONE;
+        if ((word & KITH__SIGNAL_ON) != 0 || kith__load_acquire(&root->sets) != sets)
+            return KITH_OK;
+        if (deadline_ns == 0)
+            return KITH_ETIMEDOUT;
+        if (kith__spin(self, &root->signal, word))
+            continue;
+        kith__store(&self->actor->waiting_on, kith__off(self->arena, &root->signal));
+        kith__step();
+        word = kith__signal_join(&root->signal);
+        slept = (word & KITH__SIGNAL_ON) != 0 || kith__load_acquire(&root->sets) != sets ||
+                        kith__load(&root->id) != sync->id
+                    ? KITH__SLEPT_AGAIN
+                    : kith__sleep(self, &root->signal, word, deadline_ns, true);
+        kith__awake(self);
+        if (self->husks_seen)
+            kith__op_end(self);
+        if (slept == KITH__SLEPT_INTERRUPTED) {
+            kith__signal_wake(self, &root->signal, 1);
+            return KITH_EINTERRUPTED;
+        }
+        if (slept == KITH__SLEPT_TIMEOUT &&
+            (atomic_load(&root->signal) & KITH__SIGNAL_ON) == 0 &&
+            kith__load_acquire(&root->sets) == sets)
+            return KITH_ETIMEDOUT;
+    }
+}

@@ -1,0 +1,43 @@
+/*
+ * sync.h - a user's lock, and an event.
+ *
+ * KITH_ETIMEDOUT, KITH_EPERM, KITH_EDEADLOCK, KITH_EGONE and KITH_EINTERRUPTED come without a
+ * sentence.
+ */
+#ifndef KITH__SHM_SYNC_H
+#define KITH__SHM_SYNC_H
+
+#include <kith/lock.h>
+
+#include "shm/alloc.h"
+
+struct kith__sync {
+    struct kith__arena *arena;
+    uint64_t off;
+    uint64_t id;
+};
+
+static inline struct kith__sync_root *
+kith__sync_root(const struct kith__sync *sync)
+{
+    return (struct kith__sync_root *)kith__ptr(sync->arena, sync->off);
+}
+
+kith_err kith__sync_init(struct kith__op *op, uint64_t off, uint64_t id, void *unused);
+void kith__sync_end(struct kith__op *op, uint64_t off);
+void kith__sync_wake_all(struct kith__self *self, uint64_t off);
+
+/* KITH_OWNER_DIED: acquired, and its last owner died with it. */
+kith_err kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync,
+                             int64_t deadline_ns);
+kith_err kith__mutex_release(struct kith__self *self, const struct kith__sync *sync);
+kith_err kith__mutex_owner(struct kith__arena *arena, const struct kith__sync *sync,
+                           struct kith_owner *owner_out);
+
+kith_err kith__event_set(struct kith__self *self, const struct kith__sync *sync);
+kith_err kith__event_clear(struct kith__self *self, const struct kith__sync *sync);
+kith_err kith__event_is_set(const struct kith__sync *sync, bool *set_out);
+kith_err kith__event_wait(struct kith__self *self, const struct kith__sync *sync,
+                          int64_t deadline_ns);
+
+#endif /* KITH__SHM_SYNC_H */

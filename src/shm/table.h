@@ -1,0 +1,159 @@
+/*
+ * table.h - the hash table of a dict, its shards, and what may be done to them under a lock.
+ */
+#ifndef KITH__SHM_TABLE_H
+#define KITH__SHM_TABLE_H
+
+#include "base/key.h"
+#include "shm/alloc.h"
+
+/* A dict as a process knows it. */
+struct kith__dict {
+    struct kith__arena *arena;
+    uint64_t off; /* of the root */
+    uint64_t id;
+};
+
+/* An item ready to be stored: up to 8 bytes in `value`, or a block to be filled. */
+struct kith__stored {
+    uint64_t meta;
+    uint64_t value;
+};
+
+static inline struct kith__dict_root *
+kith__dict_root(const struct kith__dict *dict)
+{
+    return (struct kith__dict_root *)kith__ptr(dict->arena, dict->off);
+}
+
+#define KITH__PROBES 8u /* buckets a key may be in, from its home on */
+
+static inline unsigned
+kith__shard_of(uint64_t hash)
+{
+    return (unsigned)(hash >> (64 - KITH__SHARDS_LOG));
+}
+
+static inline uint64_t
+kith__tag_of(uint64_t hash)
+{
+    return ((hash >> 40) & 0xffff) << 48;
+}
+
+static inline uint64_t
+kith__slot_off(uint64_t slot)
+{
+    return (slot & ((UINT64_C(1) << 48) - 1)) << 4;
+}
+
+static inline uint64_t
+kith__table_off(uint64_t table)
+{
+    return table & ~UINT64_C(63);
+}
+
+static inline uint64_t
+kith__table_mask(uint64_t table)
+{
+    return (UINT64_C(1) << (table & 63)) - 1;
+}
+
+/* Whether an item of this meta stands in the value word itself. */
+static inline bool
+kith__meta_inline(uint64_t meta)
+{
+    unsigned type = KITH__META_TYPE(meta);
+
+    return type <= KITH_TYPE_FLOAT || type == KITH__TYPE_OBJECT ||
+           KITH__META_TAG(meta) + KITH__META_SIZE(meta) <= 8;
+}
+
+/* Where a key is, or is not. */
+struct kith__place {
+    struct kith__shard *shard;
+    struct kith__bucket *bucket;
+    unsigned slot, distance; /* from its home bucket */
+    uint64_t entry_off;
+    struct kith__entry *entry; /* NULL: the key is absent */
+};
+
+/* ---- Locking -------------------------------------------------------------------------- */
+
+/*
+ * Locks the shard that `hash` belongs to and tells multi-key readers that it will change.
+ * KITH_EGONE: the dict was destroyed.
+ */
+kith_err kith__dict_lock(struct kith__self *self, const struct kith__dict *dict, uint64_t hash,
+                         struct kith__shard **shard_out);
+
+static inline void
+kith__shard_touch(struct kith__shard *shard)
+{
+    kith__store(&shard->seq, kith__load(&shard->seq) + 1);
+    atomic_thread_fence(memory_order_release);
+}
+
+/*
+ * Locks every shard of the dict in the order of their offsets.  `list` has room for
+ * KITH__SHARDS + 1; ledger room was reserved for as many.
+ */
+kith_err kith__dict_lock_all(struct kith__self *self, const struct kith__dict *dict,
+                             struct kith__shard **list, unsigned *count_out);
+void kith__shards_unlock(struct kith__self *self, struct kith__shard **list, unsigned count);
+
+/* The shards, and how many; lock of one held, or none and then only a guess.  NULL: corrupt. */
+struct kith__shard *kith__dict_shards(const struct kith__dict *dict, uint64_t shards_word,
+                                      unsigned *count_out);
+
+/* ---- Items ---------------------------------------------------------------------------- */
+
+/* Copies the item into what is to be stored, taking a block if it needs one. */
+kith_err kith__stored_make(struct kith__op *op, struct kith_item item,
+                           struct kith__stored *stored_out);
+/* The item that is stored, pointing into the arena.  KITH_ECORRUPT if it can't be. */
+kith_err kith__stored_item(const struct kith__arena *arena, uint64_t meta, const kith__word *value,
+                           uint64_t value_word, struct kith_item *item_out, char *tag);
+/* Gives the block of what was stored back, if it has one. */
+void kith__stored_give(struct kith__op *op, uint64_t meta, uint64_t value);
+/* Whether what is stored is this item: same type, same bytes, same tag. */
+bool kith__stored_equals(const struct kith__arena *arena, uint64_t meta, const kith__word *value,
+                         uint64_t value_word, struct kith_item item);
+
+/* ---- The table, lock held ------------------------------------------------------------- */
+
+kith_err kith__table_find(struct kith__op *op, struct kith__shard *shard,
+                          const struct kith__key *key, struct kith__place *place_out);
+/* KITH_EFULL: the shard must grow first. */
+kith_err kith__table_insert(struct kith__op *op, struct kith__dict_root *root,
+                            struct kith__shard *shard, const struct kith__key *key,
+                            struct kith__stored stored);
+void kith__table_replace(struct kith__op *op, const struct kith__place *place,
+                         struct kith__stored stored);
+/* `keep_item`: the block of its item is not given back. */
+kith_err kith__table_delete(struct kith__op *op, const struct kith__place *place, bool keep_item);
+
+/* Stores a value over one of the same meta, without a record: one store makes it visible. */
+static inline void
+kith__entry_store(struct kith__entry *entry, uint64_t value)
+{
+    uint64_t version = kith__load(&entry->version);
+
+    kith__store_release(&entry->version, version | 1);
+    atomic_thread_fence(memory_order_release);
+    kith__store_release(&entry->value, value);
+    kith__store_release(&entry->version, (version | 1) + 1);
+}
+
+/*
+ * Makes room for `more` keys in a shard, with a record of its own; the lock stays held.  An
+ * operation may be under way only if it has not written anything down.
+ */
+kith_err kith__table_reserve(struct kith__self *self, struct kith__shard *shard, uint64_t more,
+                             bool force);
+/* Whether `more` keys need kith__table_reserve(). */
+bool kith__table_tight(const struct kith__shard *shard, uint64_t more);
+/* Splits a dict that outgrew its one shard into KITH__SHARDS; its own lock held and kept. */
+kith_err kith__dict_spread(struct kith__self *self, const struct kith__dict *dict);
+#define KITH__SPREAD_AT 384u
+
+#endif /* KITH__SHM_TABLE_H */

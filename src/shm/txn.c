@@ -1,0 +1,405 @@
+/*
+ * txn.c - several changes, of any objects of one arena, in one record of any length.
+ *
+ * STEPS
+ *   X1  the locks of everything the steps name are taken, in one order for all: shards of
+ *       dicts, then heads of queues, then tails, each by offset
+ *   X2  tables grow until every insertion has room, each by a record of its own, locks kept
+ *   X3  conditions are decided; then the steps are written down, each seeing what those before
+ *       it wrote; blocks are taken and staged on the way.  An error here ends it
+ *   X4  the record: committed, carried out, cleared
+ *   X5  sleepers are woken, and then the locks released: a reaper that finds a queue's lock in
+ *       the ledger wakes its sleepers, so no list of wakes has to survive
+ * DEATH
+ *   up to X4   nothing happened: staged blocks are freed, locks released
+ *   from X4    everything did
+ *
+ * ISOLATION  Readers see covers on every bucket the record touches, and go by the record's
+ *            state: all of it or none, at every instant, also while its writer is stopped.
+ */
+#include "shm/txn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+enum rank { RANK_SHARD, RANK_HEAD, RANK_TAIL };
+
+struct needed {
+    struct kith__lock *lock;
+    enum rank rank;
+    uint32_t step; /* one that needs it */
+};
+
+struct plan {
+    struct kith__self *self;
+    struct kith__txn_step *steps;
+    size_t count;
+    struct needed *locks;
+    size_t lock_count, held;
+    size_t failed;
+};
+
+static int
+by_rank(const void *a, const void *b)
+{
+    const struct needed *x = a, *y = b;
+
+    if (x->rank != y->rank)
+        return x->rank < y->rank ? -1 : 1;
+    return x->lock < y->lock ? -1 : x->lock > y->lock;
+}
+
+static bool
+on_queue(const struct kith__txn_step *step)
+{
+    return step->what == KITH__TXN_PUT || step->what == KITH__TXN_ACK;
+}
+
+static bool
+is_condition(const struct kith__txn_step *step)
+{
+    return step->what >= KITH__TXN_IF_ABSENT;
+}
+
+static struct kith__shard *
+shard_of(const struct kith__txn_step *step)
+{
+    unsigned count;
+    struct kith__shard *shards = kith__dict_shards(
+        &step->dict, kith__load_acquire(&kith__dict_root(&step->dict)->shards), &count);
+
+    return shards == NULL || count == 1 ? shards : shards + kith__shard_of(step->key->hash);
+}
+
+/* ---- X1 --------------------------------------------------------------------------------- */
+
+static kith_err
+list_locks(struct plan *plan)
+{
+    struct kith__shard *last = NULL;
+
+    plan->lock_count = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        struct kith__txn_step *step = &plan->steps[i];
+        struct needed *needed = &plan->locks[plan->lock_count];
+
+        needed->step = (uint32_t)i;
+        if (on_queue(step)) {
+            struct kith__queue_root *root = kith__queue_root(&step->queue);
+
+            needed->rank = step->what == KITH__TXN_PUT ? RANK_TAIL : RANK_HEAD;
+            needed->lock = step->what == KITH__TXN_PUT ? &root->tail_lock : &root->head_lock;
+        } else {
+            struct kith__shard *shard = shard_of(step);
+
+            if (shard == NULL)
+                return kith__fail(KITH_ECORRUPT, "A dict breaks an invariant; run kith check.");
+            if (shard == last)
+                continue;
+            last = shard;
+            needed->rank = RANK_SHARD;
+            needed->lock = &shard->lock;
+        }
+        plan->lock_count++;
+    }
+    qsort(plan->locks, plan->lock_count, sizeof *plan->locks, by_rank);
+    size_t kept = 0;
+    for (size_t i = 0; i < plan->lock_count; i++)
+        if (kept == 0 || plan->locks[kept - 1].lock != plan->locks[i].lock)
+            plan->locks[kept++] = plan->locks[i];
+    plan->lock_count = kept;
+    return kith__ledger_reserve(plan->self, kept + 1);
+}
+
+static void
+unlock_all(struct plan *plan)
+{
+    while (plan->held > 0)
+        kith__lock_release(plan->self, plan->locks[--plan->held].lock);
+}
+
+/* Whether every object is still what its handle says, and every shard still the key's. */
+static kith_err
+check_objects(struct plan *plan, bool *again_out)
+{
+    *again_out = false;
+    for (size_t i = 0; i < plan->count; i++) {
+        struct kith__txn_step *step = &plan->steps[i];
+        struct needed key = { .rank = RANK_SHARD };
+
+        plan->failed = i;
+        if (on_queue(step)) {
+            if (kith__load(&kith__queue_root(&step->queue)->id) != step->queue.id)
+                return KITH_EGONE;
+            continue;
+        }
+        if (kith__load(&kith__dict_root(&step->dict)->id) != step->dict.id)
+            return KITH_EGONE;
+        key.lock = &shard_of(step)->lock;
+        if (bsearch(&key, plan->locks, plan->lock_count, sizeof key, by_rank) == NULL)
+            *again_out = true;
+    }
+    plan->failed = plan->count;
+    return KITH_OK;
+}
+
+static struct kith__shard *
+shard_of_lock(struct kith__lock *lock)
+{
+    return (struct kith__shard *)(void *)((uint8_t *)lock - offsetof(struct kith__shard, lock));
+}
+
+static kith_err
+lock_all(struct plan *plan)
+{
+    for (;;) {
+        bool again;
+        kith_err err = list_locks(plan);
+
+        for (plan->held = 0; err == KITH_OK && plan->held < plan->lock_count; plan->held++) {
+            err = kith__lock_acquire(plan->self, plan->locks[plan->held].lock);
+            if (err < 0)
+                break;
+            if (plan->locks[plan->held].rank == RANK_SHARD)
+                kith__shard_touch(shard_of_lock(plan->locks[plan->held].lock));
+        }
+        if (err == KITH_OK)
+            err = check_objects(plan, &again);
+        if (err == KITH_OK && !again)
+            return KITH_OK;
+        unlock_all(plan);
+        if (err < 0)
+            return err;
+    }
+}
+
+/* ---- X2 --------------------------------------------------------------------------------- */
+
+static bool
+may_insert(const struct kith__txn_step *step)
+{
+    return step->what == KITH__TXN_SET || step->what == KITH__TXN_ADD;
+}
+
+/* How many keys the steps may add to a shard; exactly only if a guess says it is tight. */
+static kith_err
+count_insertions(struct plan *plan, struct kith__shard *shard, bool exact, uint64_t *count_out)
+{
+    uint64_t count = 0;
+    struct kith__op op;
+
+    kith__op_begin(&op, plan->self);
+    for (size_t i = 0; i < plan->count; i++) {
+        struct kith__txn_step *step = &plan->steps[i];
+        struct kith__place place = { .entry = NULL };
+
+        if (!may_insert(step) || shard_of(step) != shard)
+            continue;
+        if (exact) {
+            kith_err err = kith__table_find(&op, shard, step->key, &place);
+
+            if (err < 0)
+                return err;
+        }
+        count += place.entry == NULL;
+    }
+    *count_out = count;
+    return KITH_OK;
+}
+
+/* *again_out: a dict was spread, so keys have other locks now. */
+static kith_err
+make_room(struct plan *plan, bool *again_out)
+{
+    *again_out = false;
+    for (size_t i = 0; i < plan->lock_count && plan->locks[i].rank == RANK_SHARD; i++) {
+        struct kith__shard *shard = shard_of_lock(plan->locks[i].lock);
+        struct kith__txn_step *step = &plan->steps[plan->locks[i].step];
+        struct kith__dict_root *root = kith__dict_root(&step->dict);
+        uint64_t more;
+        kith_err err;
+
+        if (!kith__table_tight(shard, plan->count) &&
+            (shard != &root->own || kith__load(&shard->count) + plan->count <= KITH__SPREAD_AT))
+            continue;
+        err = count_insertions(plan, shard, true, &more);
+        if (err == KITH_OK && shard == &root->own &&
+            kith__load(&shard->count) + more > KITH__SPREAD_AT) {
+            err = kith__dict_spread(plan->self, &step->dict);
+            if (err == KITH_OK && kith__load(&root->shards) != 0) {
+                *again_out = true;
+                return KITH_OK;
+            }
+        }
+        if (err == KITH_OK)
+            err = kith__table_reserve(plan->self, shard, more, false);
+        if (err < 0)
+            return err;
+    }
+    return KITH_OK;
+}
+
+/* ---- X3 --------------------------------------------------------------------------------- */
+
+static kith_err
+decide(struct kith__op *op, struct kith__txn_step *step)
+{
+    struct kith__place place;
+    kith_err err = kith__table_find(op, shard_of(step), step->key, &place);
+    bool holds = false;
+
+    if (err < 0)
+        return err;
+    switch (step->what) {
+    case KITH__TXN_IF_ABSENT:
+        holds = place.entry == NULL;
+        break;
+    case KITH__TXN_IF_PRESENT:
+        holds = place.entry != NULL;
+        break;
+    case KITH__TXN_IF_EQUAL:
+        holds = place.entry != NULL &&
+                kith__stored_equals(op->self->arena, kith__load(&place.entry->meta),
+                                    &place.entry->value, kith__load(&place.entry->value),
+                                    step->item);
+        break;
+    default:
+        holds = place.entry != NULL && kith__load(&place.entry->version) == step->version;
+    }
+    return holds ? KITH_OK : KITH_ECONFLICT;
+}
+
+static kith_err
+add_to_number(struct kith__op *op, struct kith__txn_step *step, struct kith__place *place)
+{
+    uint64_t meta = kith__op_get(op, &place->entry->meta);
+    int64_t now;
+
+    if (KITH__META_TYPE(meta) != KITH_TYPE_INT && KITH__META_TYPE(meta) != KITH_TYPE_BOOL)
+        return KITH_ETYPE;
+    if (__builtin_add_overflow((int64_t)kith__op_get(op, &place->entry->value), step->n, &now))
+        return KITH_ERANGE;
+    kith__table_replace(op, place, (struct kith__stored){ KITH__META(KITH_TYPE_INT, 0, 8),
+                                                          (uint64_t)now });
+    return op->err;
+}
+
+/* KITH_EFULL of an insertion: no place near the key's home. */
+static kith_err
+write_step(struct kith__op *op, struct kith__txn_step *step)
+{
+    struct kith__stored stored = { KITH__META(KITH_TYPE_INT, 0, 8), (uint64_t)step->n };
+    struct kith__place place;
+    struct kith__shard *shard;
+    uint64_t node;
+    kith_err err;
+
+    if (step->what == KITH__TXN_PUT) {
+        err = kith__queue_node(op, step->item, &node);
+        return err < 0 ? err : kith__queue_link(op, &step->queue, node);
+    }
+    if (step->what == KITH__TXN_ACK)
+        return kith__queue_unlend(op, &step->queue, &step->lent);
+    shard = shard_of(step);
+    err = kith__table_find(op, shard, step->key, &place);
+    if (err < 0)
+        return err;
+    if (step->what == KITH__TXN_DELETE) {
+        step->done = place.entry != NULL;
+        return place.entry == NULL ? KITH_OK : kith__table_delete(op, &place, false);
+    }
+    if (step->what == KITH__TXN_ADD && place.entry != NULL)
+        return add_to_number(op, step, &place);
+    if (step->what == KITH__TXN_SET) {
+        err = kith__stored_make(op, step->item, &stored);
+        if (err < 0)
+            return err;
+    }
+    if (place.entry != NULL) {
+        kith__table_replace(op, &place, stored);
+        return op->err;
+    }
+    return kith__table_insert(op, kith__dict_root(&step->dict), shard, step->key, stored);
+}
+
+static void
+raise_signals(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        struct kith__txn_step *step = &plan->steps[i];
+
+        if (step->what == KITH__TXN_PUT)
+            kith__queue_raise(plan->self, kith__queue_root(&step->queue), 1, false);
+        else if (step->what == KITH__TXN_ACK)
+            kith__queue_raise(plan->self, kith__queue_root(&step->queue), 0, true);
+    }
+}
+
+static kith_err
+write_and_commit(struct plan *plan)
+{
+    struct kith__op op;
+    kith_err err;
+
+retry:
+    err = KITH_OK;
+    kith__op_begin(&op, plan->self);
+    for (size_t i = 0; i < plan->count && err == KITH_OK; i++)
+        if (is_condition(&plan->steps[i])) {
+            plan->failed = i;
+            err = decide(&op, &plan->steps[i]);
+        }
+    for (size_t i = 0; i < plan->count && err == KITH_OK; i++)
+        if (!is_condition(&plan->steps[i])) {
+            plan->failed = i;
+            err = write_step(&op, &plan->steps[i]);
+        }
+    if (err == KITH_OK) {
+        plan->failed = plan->count;
+        err = kith__op_commit(&op); /* X4 */
+    }
+    if (err < 0)
+        kith__op_abort(&op);
+    if (err == KITH_EFULL && plan->failed < plan->count && !on_queue(&plan->steps[plan->failed])) {
+        err = kith__table_reserve(plan->self, shard_of(&plan->steps[plan->failed]), 1, true);
+        if (err == KITH_OK)
+            goto retry;
+    }
+    return err;
+}
+
+kith_err
+kith__txn_run(struct kith__self *self, struct kith__txn_step *steps, size_t count,
+              size_t *failed_out)
+{
+    struct plan plan = { .self = self, .steps = steps, .count = count, .failed = count };
+    struct needed few[16];
+    bool again;
+    kith_err err;
+
+    plan.locks = count <= sizeof few / sizeof few[0] ? few
+                                                     : kith__malloc(count * sizeof *plan.locks);
+    if (plan.locks == NULL)
+        return kith__fail(KITH_ENOMEM, "This process has no memory for a transaction of %zu steps.",
+                          count);
+    do {
+        again = false;
+        err = lock_all(&plan);
+        if (err < 0)
+            break;
+        err = make_room(&plan, &again);
+        if (err == KITH_OK && !again)
+            err = write_and_commit(&plan);
+        if (err == KITH_OK && !again)
+            raise_signals(&plan); /* X5 */
+        unlock_all(&plan);
+    } while (again);
+    if (plan.locks != few)
+        kith__free(plan.locks);
+    *failed_out = plan.failed;
+    kith__op_end(self);
+    return err;
+}

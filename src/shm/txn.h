@@ -1,0 +1,41 @@
+/*
+ * txn.h - several changes in one record.
+ */
+#ifndef KITH__SHM_TXN_H
+#define KITH__SHM_TXN_H
+
+#include "shm/dict.h"
+#include "shm/queue.h"
+
+enum kith__txn_what {
+    KITH__TXN_SET,
+    KITH__TXN_ADD,
+    KITH__TXN_DELETE,        /* absent: no matter */
+    KITH__TXN_PUT,
+    KITH__TXN_ACK,
+    KITH__TXN_IF_ABSENT, /* the conditions, from here on */
+    KITH__TXN_IF_PRESENT,
+    KITH__TXN_IF_EQUAL,
+    KITH__TXN_IF_VERSION
+};
+
+struct kith__txn_step {
+    enum kith__txn_what what;
+    struct kith__dict dict;
+    struct kith__queue queue;
+    const struct kith__key *key;
+    struct kith_item item; /* SET, PUT; IF_EQUAL: what is expected */
+    int64_t n;
+    uint64_t version;
+    struct kith__lent lent;
+    bool done; /* DELETE, once committed: the key was there */
+};
+
+/*
+ * Carries out all steps, in their order, or none.  Conditions are decided before any step, as
+ * of one instant.  On an error *failed_out is the step at fault, or `count`.
+ */
+kith_err kith__txn_run(struct kith__self *self, struct kith__txn_step *steps, size_t count,
+                       size_t *failed_out);
+
+#endif /* KITH__SHM_TXN_H */

@@ -1,0 +1,240 @@
+/*
+ * wait.c - sleeping so that no wake is lost and every death is heard.
+ *
+ * A sleeper waits on its own word and on the tokens of all living actors at once.  When a
+ * thread dies the kernel wakes one of those who watch its token; that one cleans up, which
+ * frees the dead's locks and hands back its leases, and so wakes whoever waited for them.  If
+ * the chosen sleeper dies before it has done so, its own token wakes another, who finds both.
+ * No sleeper is special, so there is no role to hand over and no moment without a watch; the
+ * price is about 0.1 us for each living actor on top of a sleep of 5 us and more.
+ *
+ * futex_waitv takes 128 words.  With more than 127 actors each sleeper watches one group of
+ * them, chosen by its own number, and the watchman's re-check stands for groups without any.
+ *
+ * The watchman is one sleeper, elected by a compare-and-swap on the header, who wakes every
+ * 80 ms and looks at all tokens and all process bytes.  It is needed where events fail: an OOM
+ * kill that loses the robust list, a sleeper that was stopped after it had been chosen, and the
+ * missing futex_waitv.  The others look once a second, and take over when it is gone.
+ *
+ * After a thread's death its process may take a moment to go (its byte is unlocked when its
+ * memory is gone), so a sleeper that has seen one looks again in rising steps for two seconds.
+ */
+#include <limits.h>
+#include <linux/futex.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/interrupt.h"
+#include "shm/futex.h"
+#include "shm/lock.h"
+
+#define GROUP (KITH__WAITV_MAX - 1)
+#define SLOW_RECHECK_NS INT64_C(1000000000)
+#define BLIND_RECHECK_NS INT64_C(20000000) /* without futex_waitv */
+#define SUSPECT_FIRST_NS INT64_C(100000)
+#define SUSPECT_LAST_NS INT64_C(2000000000)
+#define SPIN_MIN 16u
+#define SPIN_MAX 4096u
+
+int64_t kith__recheck_ns = INT64_C(80000000);
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Whether we are the one who re-checks: the post is free, ours, or left by who no longer sleeps. */
+static bool
+is_watchman(struct kith__self *self)
+{
+    struct kith__header *h = KITH__HEADER(self->arena);
+    uint64_t who = kith__load(&h->watchman);
+
+    if (who == self->id)
+        return true;
+    if (who != 0 && who <= self->arena->actors_max) {
+        struct kith__actor *other = kith__actor_at(self->arena, (unsigned)who);
+
+        if (KITH__SLOT_KIND(kith__load(&other->state)) == KITH__SLOT_LIVE &&
+            kith__load(&other->waiting_on) != 0)
+            return false;
+    }
+    return atomic_compare_exchange_strong(&h->watchman, &who, self->id);
+}
+
+/* Looks at everybody; whether somebody was found dead. */
+static bool
+look_at_all(struct kith__self *self, bool bytes_too)
+{
+    struct kith__header *h = KITH__HEADER(self->arena);
+    uint64_t top = kith__load_acquire(&h->actors_top);
+    bool found = false;
+
+    if (top > self->arena->actors_max)
+        top = self->arena->actors_max;
+    for (unsigned id = 1; id <= top; id++)
+        if (id != self->id && (bytes_too ? kith__actor_dead(self->arena, id)
+                                         : kith__actor_flagged(self->arena, id))) {
+            self->arena->on_death(self, id);
+            found = true;
+        }
+    if (bytes_too || self->suspect_ns != 0)
+        found |= self->arena->on_idle_holders(self);
+    return found;
+}
+
+/* Fills `words` with the tokens to watch; the id of a dead actor if one is seen on the way. */
+static unsigned
+watch_tokens(struct kith__self *self, struct kith__futex *words, unsigned *count)
+{
+    struct kith__arena *arena = self->arena;
+    uint64_t top = kith__load_acquire(&KITH__HEADER(arena)->actors_top);
+    unsigned from = 1;
+
+    if (top > arena->actors_max)
+        top = arena->actors_max;
+    if (top > GROUP) {
+        unsigned groups = ((unsigned)top + GROUP - 1) / GROUP;
+        from = 1 + (self->id % groups) * GROUP;
+        if (top > from + GROUP - 1)
+            top = from + GROUP - 1;
+    }
+    for (unsigned id = from; id <= top; id++) {
+        struct kith__actor *actor = kith__actor_at(arena, id);
+        uint32_t token;
+
+        if (id == self->id ||
+            KITH__SLOT_KIND(kith__load_acquire(&actor->state)) != KITH__SLOT_LIVE)
+            continue;
+        token = atomic_load(kith__token_of(actor));
+        if ((token & FUTEX_OWNER_DIED) != 0)
+            return id;
+        if (token != 0 && *count < KITH__WAITV_MAX)
+            words[(*count)++] = (struct kith__futex){ kith__token_of(actor), token };
+    }
+    return 0;
+}
+
+enum kith__slept
+kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected,
+            int64_t deadline_ns, bool interruptible)
+{
+    struct kith__futex words[KITH__WAITV_MAX] = { { word, expected } };
+    unsigned count = 1, dead;
+    int64_t until = deadline_ns, now;
+    bool look_again = false, watchman;
+
+    kith__store(&self->actor->waiting_on, kith__off(self->arena, word));
+    atomic_signal_fence(memory_order_seq_cst);
+    dead = watch_tokens(self, words, &count);
+    if (dead != 0) {
+        self->arena->on_death(self, dead);
+        return KITH__SLEPT_AGAIN;
+    }
+    now = kith__now_ns();
+    if (deadline_ns != INT64_MAX && now >= deadline_ns)
+        return KITH__SLEPT_TIMEOUT;
+    watchman = is_watchman(self);
+    if (kith__recheck_ns != INT64_MAX) {
+        until = earlier(until, now + (watchman ? kith__recheck_ns : SLOW_RECHECK_NS));
+        look_again = true;
+    }
+    if (!kith__futex_many())
+        until = earlier(until, now + BLIND_RECHECK_NS);
+    if (self->suspect_ns != 0) {
+        if (look_at_all(self, false)) {
+            self->suspect_ns = SUSPECT_FIRST_NS;
+            return KITH__SLEPT_AGAIN;
+        }
+        until = earlier(until, now + self->suspect_ns);
+        self->suspect_ns = self->suspect_ns * 2 > SUSPECT_LAST_NS ? 0 : self->suspect_ns * 2;
+    }
+    switch (kith__futex_wait(words, count, until)) {
+    case KITH__WOKEN_TIME:
+        if (until == deadline_ns)
+            return KITH__SLEPT_TIMEOUT;
+        if (look_again || !kith__futex_many())
+            look_at_all(self, watchman || !kith__futex_many());
+        return KITH__SLEPT_AGAIN;
+    case KITH__WOKEN_SIGNAL:
+        if (interruptible && kith__interrupted())
+            return KITH__SLEPT_INTERRUPTED;
+        return KITH__SLEPT_AGAIN;
+    default:
+        return KITH__SLEPT_AGAIN;
+    }
+}
+
+/* ---- Spinning ------------------------------------------------------------------------- */
+
+/*
+ * Waking a process on an idle core costs nine times a switch on one core, so a bounded spin
+ * pays where two cores work hand in hand, and only there.  Each thread learns which it is: a
+ * spin that saw the change lengthens the next, one that did not halves it, and every 64th try
+ * is a long one, since a short spin can't find out that a long one would pay again.
+ */
+bool
+kith__spin(struct kith__self *self, const _Atomic uint32_t *word, uint32_t value)
+{
+    unsigned rounds = self->spin;
+
+    if (++self->spins % 64 == 0)
+        rounds = SPIN_MAX;
+    for (unsigned i = 0; i < rounds; i++) {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("isb");
+#endif
+        if (atomic_load_explicit(word, memory_order_relaxed) != value) {
+            /* Twice what it took, so that a little variation is still caught. */
+            unsigned next = self->spin / 2 + i + SPIN_MIN;
+            if (next > self->spin)
+                self->spin = next > SPIN_MAX ? SPIN_MAX : next;
+            return true;
+        }
+    }
+    self->spin = self->spin / 2 > SPIN_MIN ? self->spin / 2 : SPIN_MIN;
+    return false;
+}
+
+/* ---- Signals -------------------------------------------------------------------------- */
+
+/*
+ * Joining changes the word, always.  A waker that found nobody asleep clears WAITERS by
+ * compare-and-swap; had the joiner left the word as it was, that would succeed between its
+ * second look and its sleep, and it would sleep beside an item with nobody to wake it.
+ */
+uint32_t
+kith__signal_join(_Atomic uint32_t *signal)
+{
+    uint32_t word = atomic_load_explicit(signal, memory_order_relaxed), joined;
+
+    do {
+        joined = ((word + KITH__SIGNAL_STEP) & ~KITH__SIGNAL_POLLERS & ~KITH__SIGNAL_ON) |
+                 (word & (KITH__SIGNAL_POLLERS | KITH__SIGNAL_ON)) | KITH__SIGNAL_WAITERS;
+    } while (!atomic_compare_exchange_weak(signal, &word, joined));
+    return joined;
+}
+
+/*
+ * Wakes `count` sleepers.  The caller's pending_wake named the signal before its change became
+ * visible, so a reaper repeats this if we die on the way.
+ */
+void
+kith__signal_wake(struct kith__self *self, _Atomic uint32_t *signal, int count)
+{
+    uint32_t word = atomic_load(signal);
+    int woken;
+
+    (void)self;
+    if ((word & KITH__SIGNAL_WAITERS) == 0)
+        return;
+#ifdef KITH_MISTAKE_SIGNAL_NO_WAKE
+    return;
+#endif
+    woken = kith__futex_wake(signal, count);
+    if (woken < count)
+        atomic_compare_exchange_strong(signal, &word, word & ~KITH__SIGNAL_WAITERS);
+}

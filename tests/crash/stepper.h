@@ -1,0 +1,95 @@
+/*
+ * stepper.h - stops an operation after each of its instructions, and lets its process die there.
+ *
+ * A scenario sets objects up, forks a victim, and steps it through one operation.  Whenever the
+ * arena's bytes have changed, the arena is copied; in the copy the victim is declared dead, a
+ * survivor cleans up and checks, and what is left must be what was there before the operation
+ * or what is there after it.
+ */
+#ifndef KITH__STEPPER_H
+#define KITH__STEPPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "shm/actor.h"
+#include "shm/catalog.h"
+#include "shm/dict.h"
+#include "shm/queue.h"
+#include "shm/reap.h"
+#include "shm/sync.h"
+#include "shm/txn.h"
+#include "shm/verify.h"
+
+#define OUTCOME_SIZE 16384
+
+struct stage; /* what a scenario acts on */
+
+struct scenario {
+    const char *name;
+    /* In the survivor, before the fork. */
+    void (*set_up)(struct stage *stage, struct kith__self *self);
+    /* In the victim, before the stepping: warm up, take the lease that will be acknowledged. */
+    void (*prepare)(struct stage *stage, struct kith__self *self);
+    /* In the victim, stepped through.  `self` is NULL if it is to register itself. */
+    void (*act)(struct stage *stage, struct kith__self *self);
+    /* In a copy, after cleaning up: everything that can be seen, as text. */
+    void (*observe)(struct stage *stage, struct kith__self *self, char *text, size_t size);
+    /* In a copy, before cleaning up: what a reader sees, NULL or "" if all is well. */
+    const char *(*peek)(struct stage *stage, struct kith__self *self);
+    /* In the survivor, when the victim sleeps: what it waits for. */
+    void (*partner)(struct stage *stage, struct kith__self *self);
+    bool same_outcome;   /* the operation changes nothing that can be seen */
+    bool thread_only;    /* the victim's thread dies, its process lives */
+    bool unregistered;   /* the victim takes its slot while it is stepped */
+    bool slow;           /* many instructions: look at fewer of them unless --long */
+};
+
+struct stage {
+    struct kith__arena *arena;
+    struct kith__dict a, b;
+    struct kith__queue q, letters;
+    struct kith__sync lock, event;
+    struct kith__lent lent;
+    unsigned victim; /* its actor */
+    unsigned victim_holder;
+    unsigned corpse; /* of the reaping scenarios: an actor dead already */
+    bool partner_acted;
+    uint8_t *big;
+};
+
+struct totals {
+    uint64_t steps, deaths, states, violations, kills, nested;
+};
+
+/* Steps through one scenario; prints its line; adds to the totals. */
+void step_through(const struct scenario *scenario, bool is_long, struct totals *totals);
+/* Real kills of the victim at a sample of steps, on the arena itself. */
+void kill_for_real(const struct scenario *scenario, unsigned samples, struct totals *totals);
+/* Victim stopped, survivor works, victim dies, survivor finishes. */
+void three_parties(const struct scenario *scenario, unsigned samples, struct totals *totals);
+/* The reaper dies too, at each of its own steps. */
+void step_through_reaping(const struct scenario *scenario, bool is_long, struct totals *totals);
+
+extern const struct scenario scenarios[];
+extern const unsigned scenario_count;
+
+/* A fresh arena with its objects; the survivor is the calling thread. */
+void stage_open(struct stage *stage, const char *folder);
+void stage_close(struct stage *stage);
+struct kith__self *stage_self(struct stage *stage);
+
+/* The making of a dict, as the catalog wants it. */
+static inline kith_err
+init_dict(struct kith__op *op, uint64_t off, uint64_t id, void *unused)
+{
+    (void)unused;
+    kith__dict_init(op, off, id);
+    return op->err;
+}
+
+void print_dict(struct kith__self *self, const struct kith__dict *dict, char **at, char *end);
+void print_queue(struct kith__self *self, const struct kith__queue *queue, char **at, char *end);
+
+#endif /* KITH__STEPPER_H */

@@ -1,0 +1,417 @@
+/*
+ * test_limits.c - when the system has too little: memory, files, descriptors, /dev/shm, calls.
+ *
+ * Each test runs in a process of its own, so it may take things away from itself for good.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#if defined(__x86_64__)
+#define AUDIT_ARCH_HERE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define AUDIT_ARCH_HERE AUDIT_ARCH_AARCH64
+#endif
+
+static void
+own_mounts(void)
+{
+    if (unshare(CLONE_NEWNS) != 0)
+        test_skip("a mount namespace is not permitted here");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        test_skip("mounts cannot be made private here");
+}
+
+static size_t
+files_in(const char *path)
+{
+    DIR *dir = opendir(path);
+    size_t count = 0;
+
+    EXPECT_TRUE(dir != NULL);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+/* ---- a full file system ---- */
+
+TEST_ON(TEST_SHM, tmpfs_of_4_MiB_that_is_full_is_ENOMEM_and_works_again_after_deletes)
+{
+    kith_space *none = (kith_space *)t;
+    struct kith_stat stat = KITH_STAT_INIT;
+    char *data = test_bytes(50000, 1);
+    char filler_path[512];
+    kith_dict *d;
+    kith_queue *q;
+    kith_txn *txn = NULL;
+    kith_err err = KITH_OK;
+    int held = 0;
+    int put = 0;
+    int fd;
+
+    own_mounts();
+    if (mount("tmpfs", getenv("KITH_DIR"), "tmpfs", 0, "size=4m,mode=0700") != 0)
+        test_skip("a tmpfs cannot be mounted here");
+    d = test_dict(t, "d");
+    q = test_queue(t, "q", NULL);
+    EXPECT_OK(kith_stat(t->space, &stat));
+    EXPECT_OK(kith_dict_set(d, KITH_STR("n"), KITH_INT(1)));
+    while (err == KITH_OK && held < 100) {
+        err = kith_dict_set(d, KITH_INT(held), kith_bytes(data, 50000));
+        held += err == KITH_OK;
+    }
+    EXPECT_EQ(KITH_ENOMEM, err);
+    EXPECT_GE(held, 8);
+    test_says(__FILE__, __LINE__, stat.path);
+    test_says(__FILE__, __LINE__, "bytes");
+    EXPECT_WHOLE(t->space);
+    EXPECT_LEN(d, (uint64_t)held + 1);
+
+    /* Not one page is left: another file takes what the arena would not. */
+    (void)snprintf(filler_path, sizeof(filler_path), "%s/filler", getenv("KITH_DIR"));
+    fd = open(filler_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    EXPECT_TRUE(fd >= 0);
+    while (write(fd, data, 4096) > 0)
+        ;
+    EXPECT_OK(kith_dict_delete(d, KITH_INT(0)));
+    for (err = KITH_OK; err == KITH_OK; put += err == KITH_OK)
+        err = kith_queue_put(q, kith_bytes(data, 3000), 0);
+    EXPECT_EQ(KITH_ENOMEM, err);
+    test_says(__FILE__, __LINE__, stat.path);
+    for (err = KITH_OK; err == KITH_OK; held++)
+        err = kith_dict_set(d, KITH_INT(1000000 + held), KITH_STR("something in a block"));
+    EXPECT_EQ(KITH_ENOMEM, err);
+    /* What needs no memory goes on. */
+    EXPECT_OK(kith_dict_add(d, KITH_STR("n"), 1, NULL));
+    EXPECT_HOLDS(d, KITH_STR("n"), KITH_INT(2));
+    EXPECT_HOLDS(d, KITH_INT(3), kith_bytes(data, 50000));
+    EXPECT_GE(put, 1);
+    for (; put > 0; put--)
+        EXPECT_GIVES(q, kith_bytes(data, 3000));
+    EXPECT_WHOLE(t->space);
+    /* A transaction that finds no room does nothing. */
+    EXPECT_OK(kith_txn_begin(t->space, &txn));
+    EXPECT_OK(kith_txn_dict_add(txn, d, KITH_STR("n"), 1));
+    for (int i = 0; i < 60; i++)
+        EXPECT_OK(kith_txn_dict_set(txn, d, KITH_INT(-1 - i), kith_bytes(data, 50000)));
+    EXPECT_RC(KITH_ENOMEM, kith_txn_commit(txn));
+    EXPECT_HOLDS(d, KITH_STR("n"), KITH_INT(2));
+    EXPECT_RC(KITH_ENOENT, kith_dict_has(d, KITH_INT(-1)));
+    EXPECT_WHOLE(t->space);
+    /* Nor has a new space: the attempt leaves nothing behind. */
+    EXPECT_RC(KITH_ENOMEM, kith_open("another", NULL, &none));
+    EXPECT_TRUE(none == (kith_space *)t);
+    EXPECT_EQ(2, files_in(getenv("KITH_DIR")));
+
+    for (int i = 1; i < 8; i++)
+        EXPECT_OK(kith_dict_delete(d, KITH_INT(i)));
+    for (int i = 1; i < 6; i++)
+        EXPECT_OK(kith_dict_set(d, KITH_INT(i), kith_bytes(data, 50000)));
+    EXPECT_WHOLE(t->space);
+    EXPECT_OK(kith_dict_clear(d));
+    EXPECT_OK(kith_queue_put(q, kith_bytes(data, 50000), 0));
+    EXPECT_WHOLE(t->space);
+    close(fd);
+    free(data);
+}
+
+/* ---- no /dev/shm ---- */
+
+TEST_ON(TEST_SHM, dev_shm_that_cannot_be_written_is_an_error_with_a_cure)
+{
+    kith_space *none = (kith_space *)t;
+    kith_space *memory = NULL;
+    kith_space *file = NULL;
+    kith_dict *d = NULL;
+    char address[512];
+    char dir[256];
+
+    own_mounts();
+    (void)snprintf(dir, sizeof(dir), "%s", "/tmp/kith-test.XXXXXX");
+    EXPECT_TRUE(mkdtemp(dir) != NULL);
+    if (mount("tmpfs", dir, "tmpfs", 0, "size=16m,mode=0700") != 0 ||
+        mount("tmpfs", "/dev/shm", "tmpfs", MS_RDONLY, "size=4k") != 0) {
+        (void)rmdir(dir);
+        test_skip("a tmpfs cannot be mounted here");
+    }
+    unsetenv("KITH_DIR");
+    EXPECT_FAILS(KITH_EPERM, "/dev/shm", kith_open("x", NULL, &none));
+    EXPECT_FAILS(KITH_EPERM, "KITH_DIR", kith_open("x", NULL, &none));
+    EXPECT_TRUE(none == (kith_space *)t);
+    /* The cures. */
+    EXPECT_OK(kith_open("mem://", NULL, &memory));
+    EXPECT_OK(kith_dict_open(memory, "d", NULL, &d));
+    EXPECT_OK(kith_dict_set(d, KITH_INT(1), KITH_INT(1)));
+    kith_dict_close(d);
+    kith_close(memory);
+    (void)snprintf(address, sizeof(address), "file://%s/space", dir);
+    EXPECT_OK(kith_open(address, NULL, &file));
+    EXPECT_WHOLE(file);
+    kith_close(file);
+    EXPECT_EQ(0, setenv("KITH_DIR", dir, 1));
+    EXPECT_OK(kith_open("x", NULL, &file));
+    EXPECT_WHOLE(file);
+    kith_close(file);
+    EXPECT_EQ(0, umount2(dir, MNT_DETACH));
+    EXPECT_EQ(0, rmdir(dir));
+}
+
+/* ---- limits of the process ---- */
+
+static void
+limit(int what, rlim_t most)
+{
+    struct rlimit limit = { most, most };
+
+    EXPECT_EQ(0, setrlimit(what, &limit));
+}
+
+static void
+use_it(kith_space *space)
+{
+    kith_dict *d = NULL;
+    char *data = test_bytes(300000, 1);
+
+    EXPECT_OK(kith_dict_open(space, "used", NULL, &d));
+    EXPECT_OK(kith_dict_set(d, KITH_INT(1), kith_bytes(data, 300000)));
+    EXPECT_HOLDS(d, KITH_INT(1), kith_bytes(data, 300000));
+    EXPECT_WHOLE(space);
+    kith_dict_close(d);
+    free(data);
+}
+
+TEST_ON(TEST_SHM, address_space_limit_makes_a_new_space_smaller_and_an_old_one_ENOMEM)
+{
+    struct kith_options options = KITH_OPTIONS_INIT;
+    kith_space *none = (kith_space *)t;
+    kith_space *space = NULL;
+    struct kith_stat stat = KITH_STAT_INIT;
+
+    EXPECT_OK(kith_open("old", NULL, &space));
+    kith_close(space);
+    limit(RLIMIT_AS, 1 << 30);
+    EXPECT_FAILS(KITH_ENOMEM, "address space", kith_open("old", NULL, &none));
+    options.size = UINT64_C(4) << 30;
+    EXPECT_FAILS(KITH_ENOMEM, "address space", kith_open("exact", &options, &none));
+    EXPECT_TRUE(none == (kith_space *)t);
+    EXPECT_OK(kith_open("new", NULL, &space));
+    EXPECT_OK(kith_stat(space, &stat));
+    EXPECT_GE(1 << 30, stat.size_limit);
+    use_it(space);
+    kith_close(space);
+}
+
+TEST_ON(TEST_SHM, file_size_limit_is_an_error_or_a_smaller_space_and_no_signal)
+{
+    struct kith_options options = KITH_OPTIONS_INIT;
+    kith_space *none = (kith_space *)t;
+    kith_space *space = NULL;
+    struct kith_stat stat = KITH_STAT_INIT;
+
+    limit(RLIMIT_FSIZE, 256 << 20);
+    options.size = UINT64_C(1) << 30;
+    EXPECT_RC(KITH_ENOMEM, kith_open("exact", &options, &none));
+    EXPECT_TRUE(none == (kith_space *)t);
+    EXPECT_EQ(0, files_in(getenv("KITH_DIR")));
+    EXPECT_OK(kith_open("new", NULL, &space));
+    EXPECT_OK(kith_stat(space, &stat));
+    EXPECT_GE(256 << 20, stat.size_limit);
+    use_it(space);
+    kith_close(space);
+    limit(RLIMIT_FSIZE, 4096);
+    EXPECT_TRUE(kith_open("tiny", NULL, &none) < 0);
+    EXPECT_TRUE(none == (kith_space *)t);
+    /* One that is there already is larger than this process may make a file, and opens. */
+    EXPECT_OK(kith_open("new", NULL, &space));
+    use_it(space);
+    kith_close(space);
+}
+
+struct closer {
+    struct test *t;
+    kith_dict *dict;
+    kith_queue *queue;
+    kith_event *event;
+    kith_lock *lock;
+    sem_t *ready;
+};
+
+static void
+holds_and_waits(void *arg)
+{
+    struct closer *c = arg;
+
+    EXPECT_OK(kith_lock_acquire(c->lock, KITH_FOREVER));
+    EXPECT_OK(kith_queue_lease(c->queue, 0, NULL, &(kith_lease *){ NULL }));
+    test_gate_open(c->ready);
+    for (;;)
+        pause();
+}
+
+static void
+waits_for_all(void *arg)
+{
+    struct closer *c = arg;
+
+    EXPECT_EQ(0, syscall(SYS_close_range, 3u, ~0u, 0u));
+    EXPECT_RC(KITH_OWNER_DIED, kith_lock_acquire(c->lock, KITH_FOREVER));
+    EXPECT_OK(kith_lock_release(c->lock));
+    EXPECT_OK(kith_queue_get(c->queue, KITH_FOREVER, NULL));
+    EXPECT_OK(kith_event_wait(c->event, KITH_FOREVER));
+}
+
+/* As daemons do it.  The space grows, waits, forks and sees deaths all the same. */
+TEST_ON(TEST_SHM | TEST_MEM, close_range_takes_nothing_that_matters)
+{
+    struct closer c = { .t = t };
+    char *data = test_bytes(8 << 20, 1);
+    pid_t holder, waiter;
+
+    c.dict = test_dict(t, "d");
+    c.queue = test_queue(t, "q", NULL);
+    c.event = test_event(t, "e");
+    c.lock = test_lock(t, "l");
+    c.ready = test_gate();
+    EXPECT_OK(kith_queue_put(c.queue, KITH_INT(1), 0));
+    EXPECT_EQ(0, syscall(SYS_close_range, 3u, ~0u, 0u));
+    EXPECT_OK(kith_dict_set(c.dict, KITH_INT(1), kith_bytes(data, 8 << 20)));
+    EXPECT_HOLDS(c.dict, KITH_INT(1), kith_bytes(data, 8 << 20));
+    for (int i = 0; i < 2000; i++)
+        EXPECT_OK(kith_dict_set(c.dict, KITH_INT(i), kith_bytes(data, 2000)));
+    EXPECT_OK(kith_dict_clear(c.dict));
+    holder = test_child(holds_and_waits, &c);
+    GATE_WAIT(c.ready);
+    waiter = test_child(waits_for_all, &c);
+    UNTIL_ASLEEP(waiter, 0);
+    test_child_kill(holder);
+    EXPECT_OK(kith_event_set(c.event));
+    CHILD_JOIN(waiter);
+    EXPECT_WHOLE(t->space);
+    free(data);
+}
+
+/* ---- calls that a sandbox forbids ---- */
+
+/* From now on, in this process and its children, two calls fail. */
+static void
+forbid(int error)
+{
+#ifdef AUDIT_ARCH_HERE
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_HERE, 0, 4),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex_waitv, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { COUNTOF(code), code };
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
+        test_skip("a filter of calls is not permitted here");
+    errno = 0;
+    EXPECT_EQ(-1, syscall(SYS_membarrier, 0, 0, 0));
+    EXPECT_EQ(error, errno);
+    errno = 0;
+    EXPECT_EQ(-1, syscall(SYS_futex_waitv, NULL, 0, 0, NULL, 0));
+    EXPECT_EQ(error, errno);
+#else
+    (void)error;
+    test_skip("there is no filter of calls for this machine");
+#endif
+}
+
+static void
+gets_one(void *arg)
+{
+    struct closer *c = arg;
+
+    EXPECT_OK(kith_queue_get(c->queue, KITH_FOREVER, NULL));
+}
+
+static void
+waits_for_the_lock(void *arg)
+{
+    struct closer *c = arg;
+
+    EXPECT_RC(KITH_OWNER_DIED, kith_lock_acquire(c->lock, KITH_FOREVER));
+    EXPECT_OK(kith_lock_release(c->lock));
+}
+
+static void
+all_works(struct test *t)
+{
+    struct closer c = { .t = t };
+    char *data = test_bytes(4 << 20, 1);
+    kith_view *view = NULL;
+    pid_t pids[3];
+    pid_t holder;
+
+    c.dict = test_dict(t, "d");
+    c.queue = test_queue(t, "q", NULL);
+    c.lock = test_lock(t, "l");
+    c.ready = test_gate();
+    EXPECT_OK(kith_queue_put(c.queue, KITH_INT(1), 0));
+    for (int i = 0; i < 1000; i++)
+        EXPECT_OK(kith_dict_set(c.dict, KITH_INT(i), kith_bytes(data, 3000)));
+    /* Big ones come and go under a view, so that memory would be given back. */
+    for (int i = 0; i < 20; i++) {
+        EXPECT_OK(kith_dict_set(c.dict, KITH_INT(1), kith_bytes(data, 4 << 20)));
+        EXPECT_OK(kith_dict_view(c.dict, KITH_INT(1), &view));
+        EXPECT_OK(kith_dict_delete(c.dict, KITH_INT(1)));
+        EXPECT_ITEM(kith_bytes(data, 4 << 20), kith_view_item(view));
+        kith_view_release(view);
+    }
+    EXPECT_OK(kith_gc(t->space, NULL));
+    holder = test_child(holds_and_waits, &c);
+    GATE_WAIT(c.ready);
+    EXPECT_RC(KITH_ETIMEDOUT, kith_lock_acquire(c.lock, 50 * TEST_MS));
+    EXPECT_RC(KITH_ETIMEDOUT, kith_queue_get(c.queue, 50 * TEST_MS, NULL));
+    pids[0] = test_child(waits_for_the_lock, &c);
+    pids[1] = test_child(gets_one, &c); /* the item that the holder has leased */
+    pids[2] = test_child(gets_one, &c);
+    for (int i = 0; i < 3; i++)
+        UNTIL_ASLEEP(pids[i], 0);
+    EXPECT_OK(kith_queue_put(c.queue, KITH_INT(2), 0));
+    test_child_kill(holder);
+    for (int i = 0; i < 3; i++)
+        CHILD_JOIN(pids[i]);
+    EXPECT_QUEUE_LEN(c.queue, 0);
+    free(data);
+}
+
+TEST(without_a_filter_all_works)
+{
+    all_works(t);
+}
+
+TEST(futex_waitv_and_membarrier_refused_with_EPERM_are_done_without)
+{
+    forbid(EPERM);
+    all_works(t);
+}
+
+TEST(futex_waitv_and_membarrier_refused_with_ENOSYS_are_done_without)
+{
+    forbid(ENOSYS);
+    all_works(t);
+}
