@@ -425,6 +425,9 @@ kith__table_replace(struct kith__op *op, const struct kith__place *place,
 
     cover(op, place->bucket);
     kith__stored_give(op, kith__op_get(op, &entry->meta), kith__op_get(op, &entry->value));
+#ifdef KITH_MISTAKE_UNLOGGED_STORE
+    kith__store(&entry->meta, stored.meta);
+#endif
     kith__op_set(op, &entry->meta, stored.meta);
     kith__op_set(op, &entry->value, stored.value);
     kith__op_set(op, &entry->version, (version | 1) + 1);

@@ -140,6 +140,10 @@ kith__entry_store(struct kith__entry *entry, uint64_t value)
 
     kith__store_release(&entry->version, version | 1);
     atomic_thread_fence(memory_order_release);
+#ifdef KITH_MISTAKE_PLACE_IN_TWO_STEPS
+    kith__store(&entry->value, (kith__load(&entry->value) & ~UINT64_C(7)) | (~value & 7));
+    kith__step();
+#endif
     kith__store_release(&entry->value, value);
     kith__store_release(&entry->version, (version | 1) + 1);
 }

@@ -84,9 +84,12 @@ look_at_all(struct kith__self *self, bool bytes_too)
     return found;
 }
 
-/* Fills `words` with the tokens to watch; the id of a dead actor if one is seen on the way. */
+/*
+ * Fills `words` with the tokens to watch, and `ids` with whose they are; the id of a dead actor if
+ * one is seen on the way.
+ */
 static unsigned
-watch_tokens(struct kith__self *self, struct kith__futex *words, unsigned *count)
+watch_tokens(struct kith__self *self, struct kith__futex *words, uint16_t *ids, unsigned *count)
 {
     struct kith__arena *arena = self->arena;
     uint64_t top = kith__load_acquire(&KITH__HEADER(arena)->actors_top);
@@ -110,10 +113,26 @@ watch_tokens(struct kith__self *self, struct kith__futex *words, unsigned *count
         token = atomic_load(kith__token_of(actor));
         if ((token & FUTEX_OWNER_DIED) != 0)
             return id;
-        if (token != 0 && *count < KITH__WAITV_MAX)
+        if (token != 0 && *count < KITH__WAITV_MAX) {
+            ids[*count] = (uint16_t)id;
             words[(*count)++] = (struct kith__futex){ kith__token_of(actor), token };
+        }
     }
     return 0;
+}
+
+/*
+ * After a sleep, whatever ended it: the kernel wakes one of those who watch a token, and if that
+ * was us, nobody else knows.  Going on with an item that came at the same moment, and leaving the
+ * dead to others, would leave them asleep.
+ */
+static void
+look_at_watched(struct kith__self *self, const struct kith__futex *words, const uint16_t *ids,
+                unsigned count)
+{
+    for (unsigned i = 1; i < count; i++)
+        if ((atomic_load_explicit(words[i].word, memory_order_relaxed) & FUTEX_OWNER_DIED) != 0)
+            self->arena->on_death(self, ids[i]);
 }
 
 enum kith__slept
@@ -121,13 +140,15 @@ kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected,
             int64_t deadline_ns, bool interruptible)
 {
     struct kith__futex words[KITH__WAITV_MAX] = { { word, expected } };
+    uint16_t ids[KITH__WAITV_MAX];
     unsigned count = 1, dead;
     int64_t until = deadline_ns, now;
     bool look_again = false, watchman;
+    enum kith__woken woken;
 
     kith__store(&self->actor->waiting_on, kith__off(self->arena, word));
     atomic_signal_fence(memory_order_seq_cst);
-    dead = watch_tokens(self, words, &count);
+    dead = watch_tokens(self, words, ids, &count);
     if (dead != 0) {
         self->arena->on_death(self, dead);
         return KITH__SLEPT_AGAIN;
@@ -150,7 +171,9 @@ kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected,
         until = earlier(until, now + self->suspect_ns);
         self->suspect_ns = self->suspect_ns * 2 > SUSPECT_LAST_NS ? 0 : self->suspect_ns * 2;
     }
-    switch (kith__futex_wait(words, count, until)) {
+    woken = kith__futex_wait(words, count, until);
+    look_at_watched(self, words, ids, count);
+    switch (woken) {
     case KITH__WOKEN_TIME:
         if (until == deadline_ns)
             return KITH__SLEPT_TIMEOUT;

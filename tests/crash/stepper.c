@@ -468,8 +468,9 @@ step_through(const struct scenario *scenario, bool is_long, struct totals *total
     for (; how != ENDED && steps < STEPS_MAX; steps++) {
         const char *wrong;
 
-        if (changed(&last, &stage) && (is_long || !scenario->slow || mine.states % 8 == 0 ||
-                                       mine.states < 300)) {
+        /* A long operation is a loop: by default, every seventh of its steps is looked at. */
+        if ((is_long || !scenario->slow || steps % 7 == 0) && changed(&last, &stage) &&
+            (is_long || mine.states < 400)) {
             unsigned victim = stage.victim;
 
             if (scenario->unregistered)
@@ -486,8 +487,6 @@ step_through(const struct scenario *scenario, bool is_long, struct totals *total
             image_kill(&image, scenario, victim);
             survive(scenario, &stage, &image, steps, &outcomes, &mine);
             image_drop(&image); /* extents of one image must not show through in the next */
-        } else if (last.made) {
-            mine.states += 0;
         }
         how = step(pid, how == ASLEEP);
         if (how == ASLEEP) {
@@ -646,11 +645,12 @@ reap_everything(struct stage *stage, struct kith__self *self)
 void
 step_through_reaping(const struct scenario *scenario, bool is_long, struct totals *totals)
 {
-    uint64_t steps = count_steps(scenario), points = is_long ? 40 : 3;
+    uint64_t steps = count_steps(scenario), points = is_long ? 40 : 1;
     uint64_t sample = steps / points + 1;
     struct scenario reaping = *scenario;
 
-    if (scenario->thread_only || scenario->partner != NULL || scenario->unregistered)
+    if (scenario->thread_only || scenario->partner != NULL || scenario->unregistered ||
+        (scenario->slow && !is_long))
         return;
     reaping.act = reap_everything;
     reaping.prepare = NULL;
@@ -671,7 +671,8 @@ step_through_reaping(const struct scenario *scenario, bool is_long, struct total
         end_victim(first);
         second = start_victim(&reaping, &stage);
         for (; how == STEPPED && nested < STEPS_MAX; nested++) {
-            if (changed(&last, &stage) && (is_long || images++ % 4 == 0)) {
+            if ((is_long || nested % 3 == 0) && changed(&last, &stage) &&
+                (is_long || images++ % 4 == 0)) {
                 image_take(&image, &stage);
                 image_kill(&image, &reaping, stage.victim);
                 survive(&reaping, &stage, &image, nested, &outcomes, totals);

@@ -1,0 +1,257 @@
+/*
+ * wakes.c - no wake is lost: two processes sleep, a third is killed at each step of waking them.
+ *
+ * Everything is real here: the sleep, the death, the kernel's signal of it.  Re-checks are off
+ * (set to never), so that a sleeper that wakes was woken.  A ceiling of 10 s stands for "lost".
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "stepper.h"
+
+#define SLEEPERS 2
+#define CEILING_NS INT64_C(10000000000)
+
+/* What sleepers tell, in memory of its own. */
+struct board {
+    _Atomic int woken[SLEEPERS];
+    _Atomic int acted; /* the waker's operation was over, as far as the kill let it */
+};
+
+static struct board *board;
+
+static void
+pause_a_little(void)
+{
+    struct timespec t = { 0, 200000 };
+
+    nanosleep(&t, NULL);
+}
+
+/* ---- The three kinds ------------------------------------------------------------------------ */
+
+static void
+sleep_for_lock(struct stage *stage, struct kith__self *self)
+{
+    self->spin = 16;
+    if (kith__mutex_acquire(self, &stage->lock, INT64_MAX) >= 0)
+        kith__mutex_release(self, &stage->lock);
+}
+
+static void
+hold_lock(struct stage *stage, struct kith__self *self)
+{
+    kith__mutex_acquire(self, &stage->lock, 0);
+}
+
+static void
+release_lock(struct stage *stage, struct kith__self *self)
+{
+    kith__mutex_release(self, &stage->lock);
+}
+
+static void
+sleep_for_item(struct stage *stage, struct kith__self *self)
+{
+    struct kith_buf buf = KITH_BUF_INIT;
+    size_t got;
+
+    kith__queue_get(self, &stage->letters, 1, INT64_MAX, &buf, &got);
+    kith_buf_free(&buf);
+}
+
+static void
+put_items(struct stage *stage, struct kith__self *self)
+{
+    struct kith_item items[SLEEPERS] = { KITH_INT(1), KITH_INT(2) };
+
+    kith__queue_put(self, &stage->letters, items, SLEEPERS, 0);
+}
+
+/* Killed before it committed, it has put nothing: then the survivor does, and all must wake. */
+static void
+put_missing(struct stage *stage, struct kith__self *self)
+{
+    struct kith__queue_root *root = kith__queue_root(&stage->letters);
+    struct kith_item item = KITH_INT(3);
+
+    kith__reap_all(self);
+    while (kith__load(&root->put) < SLEEPERS)
+        kith__queue_put(self, &stage->letters, &item, 1, 0);
+}
+
+static void
+sleep_for_event(struct stage *stage, struct kith__self *self)
+{
+    self->spin = 16;
+    kith__event_wait(self, &stage->event, INT64_MAX);
+}
+
+static void
+set_event(struct stage *stage, struct kith__self *self)
+{
+    kith__event_set(self, &stage->event);
+}
+
+static void
+set_missing(struct stage *stage, struct kith__self *self)
+{
+    bool on = false;
+
+    kith__event_is_set(&stage->event, &on);
+    if (!on)
+        kith__event_set(self, &stage->event);
+}
+
+/* A holder that is killed wakes by its death alone. */
+static void
+do_nothing(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    (void)self;
+}
+
+static const struct {
+    const char *name;
+    void (*sleep)(struct stage *stage, struct kith__self *self);
+    void (*prepare)(struct stage *stage, struct kith__self *self);
+    void (*wake)(struct stage *stage, struct kith__self *self);
+    void (*complete)(struct stage *stage, struct kith__self *self);
+} kinds[] = {
+    { "lock release", sleep_for_lock, hold_lock, release_lock, do_nothing },
+    { "queue put", sleep_for_item, do_nothing, put_items, put_missing },
+    { "event set", sleep_for_event, do_nothing, set_event, set_missing },
+};
+
+/* ---- One death ------------------------------------------------------------------------------- */
+
+static pid_t
+start(struct stage *stage, unsigned kind, int role)
+{
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        struct kith__self *self = kith__self_of(stage->arena);
+
+        if (self == NULL)
+            _exit(3);
+        if (role < SLEEPERS) {
+            kinds[kind].sleep(stage, self);
+            atomic_store(&board->woken[role], 1);
+            pause(); /* stays until it is killed, so that its end is no second wake */
+            _exit(0);
+        }
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        kinds[kind].prepare(stage, self);
+        raise(SIGSTOP);
+        kinds[kind].wake(stage, self);
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    return pid;
+}
+
+static bool
+asleep(struct stage *stage, unsigned count)
+{
+    unsigned n = 0;
+
+    for (unsigned id = 1; id <= kith__load(&KITH__HEADER(stage->arena)->actors_top); id++)
+        n += kith__load(&kith__actor_at(stage->arena, id)->waiting_on) != 0;
+    return n >= count;
+}
+
+static void
+end(pid_t pid)
+{
+    int status;
+
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+}
+
+/* True while the waker still had steps left at `at`. */
+static bool
+one_death(unsigned kind, uint64_t at, uint64_t *lost)
+{
+    struct stage stage;
+    pid_t sleepers[SLEEPERS], waker;
+    int status, i;
+    bool more = true;
+    struct timespec begin, now;
+
+    memset(board, 0, sizeof *board);
+    stage_open(&stage, getenv("STEPPER_FOLDER"));
+    stage_self(&stage);
+    waker = start(&stage, kind, SLEEPERS);
+    waitpid(waker, &status, 0);
+    for (i = 0; i < SLEEPERS; i++)
+        sleepers[i] = start(&stage, kind, i);
+    while (!asleep(&stage, SLEEPERS))
+        pause_a_little();
+    pause_a_little(); /* from saying so to being in the kernel; either way must do */
+    for (uint64_t n = 0; n < at && more; n++) {
+        ptrace(PTRACE_SINGLESTEP, waker, NULL, NULL);
+        waitpid(waker, &status, 0);
+        more = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
+    }
+    end(waker);
+    kinds[kind].complete(&stage, stage_self(&stage));
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    for (i = 0; i < SLEEPERS;) {
+        if (atomic_load(&board->woken[i])) {
+            i++;
+            continue;
+        }
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if ((now.tv_sec - begin.tv_sec) * INT64_C(1000000000) + now.tv_nsec - begin.tv_nsec >
+            CEILING_NS) {
+            printf("# %s, waker killed at step %llu: a sleeper was not woken\n",
+                   kinds[kind].name, (unsigned long long)at);
+            ++*lost;
+            break;
+        }
+        pause_a_little();
+    }
+    for (i = 0; i < SLEEPERS; i++)
+        end(sleepers[i]);
+    kith__reap_all(stage_self(&stage));
+    stage_close(&stage);
+    return more;
+}
+
+int
+main(void)
+{
+    bool is_long = getenv("KITH_LONG") != NULL && strcmp(getenv("KITH_LONG"), "1") == 0;
+    uint64_t all = 0, all_lost = 0;
+
+    if (getenv("STEPPER_FOLDER") == NULL)
+        setenv("STEPPER_FOLDER", "/dev/shm", 1);
+    kith__recheck_ns = INT64_MAX; /* inherited by the children */
+    board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (unsigned kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
+        uint64_t lost = 0, deaths = 0, stride = is_long || kind != 1 ? 1 : 9;
+
+        for (uint64_t at = 0; lost < 3 && one_death(kind, at, &lost); at += stride)
+            deaths++;
+        printf("# %s: killed at %llu steps, %llu wakes lost\n", kinds[kind].name,
+               (unsigned long long)deaths, (unsigned long long)lost);
+        printf("%s %u - no wake of a %s is lost with its waker\n", lost == 0 ? "ok" : "not ok",
+               kind + 1, kinds[kind].name);
+        all += deaths;
+        all_lost += lost;
+    }
+    printf("1..%u\n", (unsigned)(sizeof kinds / sizeof kinds[0]));
+    return all_lost == 0 ? 0 : 1;
+}
