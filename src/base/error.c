@@ -15,6 +15,16 @@
 static _Thread_local char sentence[KITH__SENTENCE_SIZE_MAX]
     __attribute__((tls_model("global-dynamic")));
 
+_Thread_local struct kith__telling kith__telling;
+
+static kith_err
+told(kith_err code)
+{
+    kith__telling.count++;
+    kith__telling.code = code;
+    return code;
+}
+
 /* Ends `text` before a UTF-8 character that the cut at `size` bytes has broken. */
 static void
 drop_broken_character(char *text, size_t size)
@@ -44,7 +54,25 @@ kith__fail(kith_err code, const char *fmt, ...)
         drop_broken_character(text, sizeof(text) - 1);
     memcpy(sentence, text, sizeof(sentence));
     errno = errno_before;
-    return code;
+    return told(code);
+}
+
+kith_err
+kith__fail_object(kith_err code, const char *before, const char *name, const char *after)
+{
+    const char *parts[] = { before, name, after };
+    char *to = sentence;
+    size_t left = sizeof(sentence) - 1;
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        size_t size = strnlen(parts[i], left);
+
+        memcpy(to, parts[i], size);
+        to += size;
+        left -= size;
+    }
+    *to = '\0';
+    return told(code);
 }
 
 const char *

@@ -15,4 +15,24 @@
  */
 kith_err kith__fail(kith_err code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * As kith__fail(), with the sentence `before`, `name`, `after`.  For outcomes that are often no
+ * trouble, such as a key that is not there: it costs no formatting.
+ */
+kith_err kith__fail_object(kith_err code, const char *before, const char *name, const char *after);
+
+/* What this thread told last, and how often it told anything. */
+struct kith__telling {
+    unsigned count;
+    kith_err code;
+};
+extern _Thread_local struct kith__telling kith__telling;
+
+/* A number that changes with every sentence of this thread: whether a failure came with one. */
+static inline unsigned
+kith__told(void)
+{
+    return kith__telling.count;
+}
+
 #endif /* KITH__ERROR_H */

@@ -13,4 +13,11 @@
  */
 kith_err kith__item_check(struct kith_item item);
 
+/* As kith__item_check(); none, bool, int and float cost no call. */
+static inline kith_err
+kith__item_check_fast(const struct kith_item *item)
+{
+    return (unsigned)item->type <= KITH_TYPE_FLOAT ? KITH_OK : kith__item_check(*item);
+}
+
 #endif /* KITH__ITEM_H */

@@ -273,7 +273,7 @@ map_file(struct kith__arena *arena, int fd, uint64_t size)
     void *base = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
 
     if (base == MAP_FAILED)
-        return errno == ENOMEM ? KITH_ENOMEM : KITH_ESYSTEM;
+        return errno == ENOMEM || errno == EINVAL ? KITH_ENOMEM : KITH_ESYSTEM; /* EINVAL: valgrind */
     madvise(base, size, MADV_DONTDUMP); /* or every core dump holds the whole arena */
     arena->base = base;
     arena->size = size;

@@ -347,29 +347,48 @@ kith__queue_put(struct kith__self *self, const struct kith__queue *queue,
 
 /* ---- Get -------------------------------------------------------------------------------- */
 
-/* Head lock held: fills `out` from `in`. */
+/*
+ * Locks the getters' side and begins an operation.  If nothing is ready there, the putters' side is
+ * locked too, and the operation moves all of `in` over, in the same record as what it takes.
+ */
 static kith_err
-refill_out(struct kith__self *self, const struct kith__queue *queue)
+begin_get(struct kith__op *op, struct kith__self *self, const struct kith__queue *queue,
+          bool *both_out)
 {
     struct kith__queue_root *root = kith__queue_root(queue);
-    struct kith__op op;
-    kith_err err;
+    kith_err err = lock_queue(self, queue, &root->head_lock); /* G1 */
 
-    if (kith__load_acquire(&root->in_first) == 0)
-        return KITH_OK;
-    err = kith__lock_acquire(self, &root->tail_lock);
+    *both_out = false;
     if (err < 0)
         return err;
-    if (kith__load(&root->in_first) != 0) {
-        kith__op_begin(&op, self);
-        kith__op_set(&op, &root->out_first, kith__load(&root->in_first));
-        kith__op_set(&op, &root->out_last, kith__load(&root->in_last));
-        kith__op_set(&op, &root->in_first, 0);
-        kith__op_set(&op, &root->in_last, 0);
-        err = kith__op_commit(&op);
+    kith__op_begin(op, self);
+    if (kith__load(&root->back_first) != 0 || kith__load(&root->out_first) != 0 ||
+        kith__load_acquire(&root->in_first) == 0)
+        return KITH_OK;
+    err = kith__lock_acquire(self, &root->tail_lock);
+    if (err < 0) {
+        kith__lock_release(self, &root->head_lock);
+        return err;
     }
-    kith__lock_release(self, &root->tail_lock);
-    return err;
+    *both_out = true;
+    if (kith__load(&root->in_first) != 0) {
+        kith__op_append(op, kith__off(self->arena, &root->out_first),
+                        kith__load(&root->in_first));
+        kith__op_append(op, kith__off(self->arena, &root->out_last), kith__load(&root->in_last));
+        kith__op_append(op, kith__off(self->arena, &root->in_first), 0);
+        kith__op_append(op, kith__off(self->arena, &root->in_last), 0);
+    }
+    return KITH_OK;
+}
+
+static void
+end_get(struct kith__self *self, const struct kith__queue *queue, bool both)
+{
+    struct kith__queue_root *root = kith__queue_root(queue);
+
+    if (both)
+        kith__lock_release(self, &root->tail_lock);
+    kith__lock_release(self, &root->head_lock); /* G4 */
 }
 
 /* Head lock held: the oldest ready node; NULL and KITH_EEMPTY if there is none. */
@@ -423,13 +442,11 @@ get_once(struct kith__self *self, const struct kith__queue *queue, size_t count,
     struct kith__node *node;
     struct kith__op op;
     size_t got = 0;
-    kith_err err = lock_queue(self, queue, &root->head_lock); /* G1 */
+    bool both;
+    kith_err err = begin_get(&op, self, queue, &both);
 
     if (err < 0)
         return err;
-    if (kith__load(&root->back_first) == 0 && kith__load(&root->out_first) == 0)
-        err = refill_out(self, queue);
-    kith__op_begin(&op, self);
     while (err == KITH_OK && got < count) {
         err = oldest(&op, queue, &node);
         if (err == KITH_OK)
@@ -446,7 +463,7 @@ get_once(struct kith__self *self, const struct kith__queue *queue, size_t count,
         err = kith__op_commit(&op); /* G3 */
     }
     owe_wakes(self, queue);
-    kith__lock_release(self, &root->head_lock); /* G4 */
+    end_get(self, queue, both);
     if (err == KITH_OK)
         kith__queue_raise(self, root, 0, true); /* G5 */
     owe_nothing(self);
@@ -541,21 +558,17 @@ kith_err
 kith__queue_peek(struct kith__self *self, const struct kith__queue *queue,
                  struct kith_buf *item_out)
 {
-    struct kith__queue_root *root = kith__queue_root(queue);
     struct kith__node *node;
     struct kith__op op;
-    kith_err err = lock_queue(self, queue, &root->head_lock);
+    bool both;
+    kith_err err = begin_get(&op, self, queue, &both);
 
     if (err < 0)
         return err;
-    if (kith__load(&root->back_first) == 0 && kith__load(&root->out_first) == 0)
-        err = refill_out(self, queue);
-    kith__op_begin(&op, self);
-    if (err == KITH_OK)
-        err = oldest(&op, queue, &node);
+    err = oldest(&op, queue, &node);
     if (err == KITH_OK)
         err = copy_node(queue, node, item_out);
-    kith__lock_release(self, &root->head_lock);
+    end_get(self, queue, both); /* nothing is committed: `in` stays as it is */
     kith__op_end(self);
     return err;
 }
@@ -578,15 +591,12 @@ get_pinned(struct kith__self *self, const struct kith__queue *queue, void *arg)
     struct kith__node *node = NULL;
     kith__word *pin = NULL;
     struct kith__op op;
-    kith_err err = lock_queue(self, queue, &root->head_lock);
+    bool both;
+    kith_err err = begin_get(&op, self, queue, &both);
 
     if (err < 0)
         return err;
-    if (kith__load(&root->back_first) == 0 && kith__load(&root->out_first) == 0)
-        err = refill_out(self, queue);
-    kith__op_begin(&op, self);
-    if (err == KITH_OK)
-        err = oldest(&op, queue, &node);
+    err = oldest(&op, queue, &node);
     if (err == KITH_OK && KITH__META_SIZE(node->meta) > KITH__SMALL_MAX) {
         uint64_t off = kith__off(arena, node);
 
@@ -614,7 +624,7 @@ get_pinned(struct kith__self *self, const struct kith__queue *queue, void *arg)
         err = kith__op_commit(&op);
     }
     owe_wakes(self, queue);
-    kith__lock_release(self, &root->head_lock);
+    end_get(self, queue, both);
     if (err == KITH_OK)
         kith__queue_raise(self, root, 0, true);
     owe_nothing(self);
@@ -656,15 +666,12 @@ lease_once(struct kith__self *self, const struct kith__queue *queue, void *arg)
     struct kith__node *node = NULL, *last;
     uint64_t off, last_off, fence = kith__new_id(arena);
     struct kith__op op;
-    kith_err err = lock_queue(self, queue, &root->head_lock);
+    bool both;
+    kith_err err = begin_get(&op, self, queue, &both);
 
     if (err < 0)
         return err;
-    if (kith__load(&root->back_first) == 0 && kith__load(&root->out_first) == 0)
-        err = refill_out(self, queue);
-    kith__op_begin(&op, self);
-    if (err == KITH_OK)
-        err = oldest(&op, queue, &node);
+    err = oldest(&op, queue, &node);
     if (err == KITH_OK)
         err = copy_node(queue, node, args->item_out);
     if (err < 0)
@@ -695,7 +702,7 @@ lease_once(struct kith__self *self, const struct kith__queue *queue, void *arg)
     args->lent_out->fence = fence;
     err = kith__op_commit(&op);
 out:
-    kith__lock_release(self, &root->head_lock);
+    end_get(self, queue, both);
     if (err < 0)
         kith__op_abort(&op);
     return err;

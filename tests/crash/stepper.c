@@ -551,10 +551,12 @@ count_steps(const struct scenario *scenario)
 void
 kill_for_real(const struct scenario *scenario, unsigned samples, struct totals *totals)
 {
-    uint64_t steps = count_steps(scenario), sample = steps / samples + 1;
+    uint64_t steps, sample;
 
-    if (scenario->thread_only || scenario->partner != NULL)
+    if (scenario->thread_only || scenario->partner != NULL || (scenario->slow && samples < 10))
         return;
+    steps = count_steps(scenario);
+    sample = steps / samples + 1;
     for (uint64_t at = sample / 2; at < steps; at += sample) {
         struct stage stage;
         struct kith_report report;
@@ -585,10 +587,13 @@ kill_for_real(const struct scenario *scenario, unsigned samples, struct totals *
 void
 three_parties(const struct scenario *scenario, unsigned samples, struct totals *totals)
 {
-    uint64_t steps = count_steps(scenario), sample = steps / samples + 1;
+    uint64_t steps, sample;
 
-    if (scenario->thread_only || scenario->partner != NULL || scenario->unregistered)
+    if (scenario->thread_only || scenario->partner != NULL || scenario->unregistered ||
+        (scenario->slow && samples < 10))
         return;
+    steps = count_steps(scenario);
+    sample = steps / samples + 1;
     for (uint64_t at = sample / 3; at < steps; at += sample) {
         static const uint64_t seed[2] = { 1, 2 };
         struct kith__number one = { .what = KITH__NUMBER_ADD, .n = 1 };
@@ -645,13 +650,14 @@ reap_everything(struct stage *stage, struct kith__self *self)
 void
 step_through_reaping(const struct scenario *scenario, bool is_long, struct totals *totals)
 {
-    uint64_t steps = count_steps(scenario), points = is_long ? 40 : 1;
-    uint64_t sample = steps / points + 1;
+    uint64_t steps, points = is_long ? 40 : 1, sample;
     struct scenario reaping = *scenario;
 
     if (scenario->thread_only || scenario->partner != NULL || scenario->unregistered ||
         (scenario->slow && !is_long))
         return;
+    steps = count_steps(scenario);
+    sample = steps / points + 1;
     reaping.act = reap_everything;
     reaping.prepare = NULL;
     reaping.same_outcome = true;

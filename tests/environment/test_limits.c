@@ -90,7 +90,8 @@ TEST_ON(TEST_SHM, tmpfs_of_4_MiB_that_is_full_is_ENOMEM_and_works_again_after_de
     EXPECT_TRUE(fd >= 0);
     while (write(fd, data, 4096) > 0)
         ;
-    EXPECT_OK(kith_dict_delete(d, KITH_INT(0)));
+    for (int i = 0; i < 4; i++)
+        EXPECT_OK(kith_dict_delete(d, KITH_INT(i)));
     for (err = KITH_OK; err == KITH_OK; put += err == KITH_OK)
         err = kith_queue_put(q, kith_bytes(data, 3000), 0);
     EXPECT_EQ(KITH_ENOMEM, err);
@@ -101,7 +102,7 @@ TEST_ON(TEST_SHM, tmpfs_of_4_MiB_that_is_full_is_ENOMEM_and_works_again_after_de
     /* What needs no memory goes on. */
     EXPECT_OK(kith_dict_add(d, KITH_STR("n"), 1, NULL));
     EXPECT_HOLDS(d, KITH_STR("n"), KITH_INT(2));
-    EXPECT_HOLDS(d, KITH_INT(3), kith_bytes(data, 50000));
+    EXPECT_HOLDS(d, KITH_INT(5), kith_bytes(data, 50000));
     EXPECT_GE(put, 1);
     for (; put > 0; put--)
         EXPECT_GIVES(q, kith_bytes(data, 3000));
@@ -120,9 +121,9 @@ TEST_ON(TEST_SHM, tmpfs_of_4_MiB_that_is_full_is_ENOMEM_and_works_again_after_de
     EXPECT_TRUE(none == (kith_space *)t);
     EXPECT_EQ(2, files_in(getenv("KITH_DIR")));
 
-    for (int i = 1; i < 8; i++)
+    for (int i = 4; i < 8; i++)
         EXPECT_OK(kith_dict_delete(d, KITH_INT(i)));
-    for (int i = 1; i < 6; i++)
+    for (int i = 4; i < 7; i++)
         EXPECT_OK(kith_dict_set(d, KITH_INT(i), kith_bytes(data, 50000)));
     EXPECT_WHOLE(t->space);
     EXPECT_OK(kith_dict_clear(d));
@@ -251,6 +252,9 @@ struct closer {
     kith_event *event;
     kith_lock *lock;
     sem_t *ready;
+    sem_t *go;     /* the holder's; NULL: at once */
+    sem_t *second; /* the waiter's */
+    bool waits_for_lease;
 };
 
 static void
@@ -258,6 +262,8 @@ holds_and_waits(void *arg)
 {
     struct closer *c = arg;
 
+    if (c->go != NULL)
+        GATE_WAIT(c->go);
     EXPECT_OK(kith_lock_acquire(c->lock, KITH_FOREVER));
     EXPECT_OK(kith_queue_lease(c->queue, 0, NULL, &(kith_lease *){ NULL }));
     test_gate_open(c->ready);
@@ -271,18 +277,32 @@ waits_for_all(void *arg)
     struct closer *c = arg;
 
     EXPECT_EQ(0, syscall(SYS_close_range, 3u, ~0u, 0u));
+    if (c->second != NULL)
+        GATE_WAIT(c->second);
     EXPECT_RC(KITH_OWNER_DIED, kith_lock_acquire(c->lock, KITH_FOREVER));
     EXPECT_OK(kith_lock_release(c->lock));
-    EXPECT_OK(kith_queue_get(c->queue, KITH_FOREVER, NULL));
     EXPECT_OK(kith_event_wait(c->event, KITH_FOREVER));
+    if (c->waits_for_lease)
+        EXPECT_OK(kith_queue_get(c->queue, KITH_FOREVER, NULL));
 }
 
-/* As daemons do it.  The space grows, waits, forks and sees deaths all the same. */
-TEST_ON(TEST_SHM | TEST_MEM, close_range_takes_nothing_that_matters)
+static void
+grow(kith_dict *dict)
+{
+    char *data = test_bytes(8 << 20, 1);
+
+    EXPECT_OK(kith_dict_set(dict, KITH_INT(1), kith_bytes(data, 8 << 20)));
+    EXPECT_HOLDS(dict, KITH_INT(1), kith_bytes(data, 8 << 20));
+    for (int i = 0; i < 2000; i++)
+        EXPECT_OK(kith_dict_set(dict, KITH_INT(i), kith_bytes(data, 2000)));
+    EXPECT_OK(kith_dict_clear(dict));
+    free(data);
+}
+
+static struct closer
+closer_new(struct test *t)
 {
     struct closer c = { .t = t };
-    char *data = test_bytes(8 << 20, 1);
-    pid_t holder, waiter;
 
     c.dict = test_dict(t, "d");
     c.queue = test_queue(t, "q", NULL);
@@ -290,12 +310,52 @@ TEST_ON(TEST_SHM | TEST_MEM, close_range_takes_nothing_that_matters)
     c.lock = test_lock(t, "l");
     c.ready = test_gate();
     EXPECT_OK(kith_queue_put(c.queue, KITH_INT(1), 0));
+    return c;
+}
+
+static void
+close_all_and_go_on(struct test *t, bool waits_for_lease)
+{
+    struct closer c = closer_new(t);
+    pid_t holder, waiter;
+
+    c.waits_for_lease = waits_for_lease;
+    c.go = test_gate();
+    c.second = test_gate();
+    holder = test_child(holds_and_waits, &c);
+    waiter = test_child(waits_for_all, &c);
     EXPECT_EQ(0, syscall(SYS_close_range, 3u, ~0u, 0u));
-    EXPECT_OK(kith_dict_set(c.dict, KITH_INT(1), kith_bytes(data, 8 << 20)));
-    EXPECT_HOLDS(c.dict, KITH_INT(1), kith_bytes(data, 8 << 20));
-    for (int i = 0; i < 2000; i++)
-        EXPECT_OK(kith_dict_set(c.dict, KITH_INT(i), kith_bytes(data, 2000)));
-    EXPECT_OK(kith_dict_clear(c.dict));
+    grow(c.dict);
+    test_gate_open(c.go);
+    GATE_WAIT(c.ready);
+    EXPECT_RC(KITH_ETIMEDOUT, kith_lock_acquire(c.lock, 0));
+    test_gate_open(c.second);
+    UNTIL_ASLEEP(waiter, 0);
+    test_child_kill(holder);
+    EXPECT_OK(kith_event_set(c.event));
+    CHILD_JOIN(waiter);
+}
+
+/* As daemons do it.  The space grows, waits and sees deaths all the same. */
+TEST_ON(TEST_SHM | TEST_MEM, close_range_takes_nothing_that_matters)
+{
+    close_all_and_go_on(t, false);
+}
+
+TEST_ON(TEST_SHM | TEST_MEM, close_range_does_not_keep_the_leases_of_the_dead)
+{
+    close_all_and_go_on(t, true);
+}
+
+/* With a name to find the file by, also the children of a process that closed everything join. */
+TEST_ON(TEST_SHM, close_range_and_then_fork)
+{
+    struct closer c = closer_new(t);
+    pid_t holder, waiter;
+
+    c.waits_for_lease = true;
+    EXPECT_EQ(0, syscall(SYS_close_range, 3u, ~0u, 0u));
+    grow(c.dict);
     holder = test_child(holds_and_waits, &c);
     GATE_WAIT(c.ready);
     waiter = test_child(waits_for_all, &c);
@@ -303,8 +363,6 @@ TEST_ON(TEST_SHM | TEST_MEM, close_range_takes_nothing_that_matters)
     test_child_kill(holder);
     EXPECT_OK(kith_event_set(c.event));
     CHILD_JOIN(waiter);
-    EXPECT_WHOLE(t->space);
-    free(data);
 }
 
 /* ---- calls that a sandbox forbids ---- */

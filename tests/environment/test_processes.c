@@ -266,7 +266,7 @@ TEST(stopped_writer_is_waited_for_as_long_as_the_space_allows_and_named)
     s = shared_new(t);
     writer = test_child(writes_all_the_time, s);
     (void)snprintf(pid_text, sizeof(pid_text), "%d", (int)writer);
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < 100; round++) {
         uint64_t steps = s->steps;
         kith_err err;
 
@@ -286,7 +286,7 @@ TEST(stopped_writer_is_waited_for_as_long_as_the_space_allows_and_named)
         EXPECT_TRUE(err == KITH_OK || err == KITH_ENOENT);
         test_child_go_on(writer);
     }
-    (void)printf("# of 300 stops %d were met while something was held\n", told);
+    (void)printf("# of 100 stops %d were met while something was held\n", told);
     s->stop = true;
     CHILD_JOIN(writer);
     EXPECT_OK(kith_dict_set(s->dict, KITH_STR("other"), KITH_INT(-1)));

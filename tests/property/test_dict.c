@@ -775,9 +775,7 @@ do_steps(struct run *r, size_t key_count, uint64_t steps)
 static uint64_t
 stretched(uint64_t steps)
 {
-    const char *text = getenv("KITH_LONG");
-
-    return text != NULL && strcmp(text, "1") == 0 ? steps * 10 : steps;
+    return test_is_long() ? steps * 10 : steps;
 }
 
 static void
@@ -791,23 +789,23 @@ run_alone(struct test *t, size_t key_count, uint64_t steps)
 
 TEST_LONG(300, dict_of_ten_keys_does_as_its_model)
 {
-    run_alone(t, 10, 20000);
+    run_alone(t, 10, 100000);
 }
 
 TEST_LONG(300, dict_of_a_thousand_keys_does_as_its_model)
 {
-    run_alone(t, 1000, 30000);
+    run_alone(t, 1000, 150000);
 }
 
 TEST_LONG(300, dict_of_twenty_thousand_keys_does_as_its_model)
 {
-    run_alone(t, 20000, 60000);
+    run_alone(t, 20000, 300000);
 }
 
 static void
 other_side(void *arg)
 {
-    do_steps(arg, 200, stretched(10000));
+    do_steps(arg, 200, stretched(20000));
 }
 
 TEST_LONG(300, dict_of_two_processes_by_turns_does_as_its_model)
@@ -825,5 +823,5 @@ TEST_LONG(300, dict_of_two_processes_by_turns_does_as_its_model)
     second.other_turn = first.turn;
     pid = test_child(other_side, &second);
     other_side(&first);
-    CHILD_JOIN(pid);
+    CHILD_JOIN_LONG(pid, test_is_long() ? 600 : 60);
 }

@@ -361,10 +361,9 @@ do_step(struct run *r)
 static void
 do_steps(struct run *r)
 {
-    const char *text = getenv("KITH_LONG");
-    uint64_t steps = r->sides == 2 ? 10000 : 40000;
+    uint64_t steps = r->sides == 2 ? 20000 : 200000;
 
-    if (text != NULL && strcmp(text, "1") == 0)
+    if (test_is_long())
         steps *= 10;
     while (r->step < steps)
         do_step(r);
@@ -447,5 +446,5 @@ TEST_LONG(300, queue_of_two_processes_by_turns_does_as_its_model)
     second.other_turn = first.turn;
     pid = test_child(other_side, &second);
     other_side(&first);
-    CHILD_JOIN(pid);
+    CHILD_JOIN_LONG(pid, test_is_long() ? 600 : 60);
 }

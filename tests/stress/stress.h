@@ -9,7 +9,6 @@
 
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,7 +82,7 @@ static inline void
 crew_kill(struct crew *crew, int mortals, uint64_t kills, uint64_t steps_max,
           struct test_random *random)
 {
-    int64_t deadline_ns = test_now_ns() + 6 * test_ceiling_ns();
+    int64_t deadline_ns = test_now_ns() + (test_is_long() ? 60 : 6) * test_ceiling_ns();
 
     for (int i = 0; i < mortals; i++)
         crew->workers[i].doom = test_random_below(random, steps_max);
@@ -123,9 +122,7 @@ crew_stop(struct crew *crew)
 static inline uint64_t
 stretched(uint64_t count)
 {
-    const char *text = getenv("KITH_LONG");
-
-    return text != NULL && strcmp(text, "1") == 0 ? count * 10 : count;
+    return test_is_long() ? count * 10 : count;
 }
 
 #endif /* KITH_STRESS_H */

@@ -37,7 +37,7 @@ TEST_LONG(120, dict_counts_every_addition_of_eight_processes)
     for (int i = 0; i < 8; i++)
         pids[i] = test_child(add_many_times, &a);
     for (int i = 0; i < 8; i++)
-        CHILD_JOIN_LONG(pids[i], 60);
+        CHILD_JOIN_LONG(pids[i], test_is_long() ? 600 : 60);
     EXPECT_HOLDS(dict, KITH_STR("one"), KITH_INT(8 * a.times));
     EXPECT_HOLDS(dict, KITH_STR("real"), kith_float(4.0 * a.times));
     for (int i = 0; i < 10; i++) {
@@ -78,7 +78,7 @@ TEST_LONG(120, dict_loses_no_addition_to_kills)
 
     dict = test_dict(t, "d");
     crew_start(crew);
-    crew_kill(crew, 4, stretched(100), 3000, &random);
+    crew_kill(crew, 4, stretched(300), 3000, &random);
     crew_stop(crew);
     all = int_at(KITH_STR("all"));
     for (int i = 0; i < 4; i++) {
@@ -169,7 +169,7 @@ TEST_LONG(120, dict_stays_whole_while_its_changers_are_killed)
     space = test_space(t);
     crew_start(crew);
     for (uint64_t i = 1; i <= 10; i++) {
-        crew_kill(crew, 4, stretched(10) * i, 100, &random);
+        crew_kill(crew, 4, stretched(30) * i, 100, &random);
         /* While the others go on. */
         EXPECT_WHOLE(space);
     }
@@ -211,7 +211,7 @@ TEST_LONG(120, dict_of_big_items_neither_tears_nor_leaks_them_under_kills)
     EXPECT_OK(kith_dict_set(dict, KITH_INT(0), KITH_STR("start")));
     EXPECT_OK(kith_dict_set(dict, KITH_INT(1), KITH_STR("start")));
     crew_start(crew);
-    crew_kill(crew, 4, stretched(60), 60, &random);
+    crew_kill(crew, 4, stretched(120), 60, &random);
     crew_stop(crew);
     EXPECT_OK(kith_dict_clear(dict));
     EXPECT_OK(kith_gc(test_space(t), NULL));

@@ -54,7 +54,7 @@ TEST_LONG(120, queue_loses_nothing_when_producers_and_consumers_are_killed)
     seen = test_dict(t, "seen");
     shared = test_shared(sizeof(*shared));
     crew_start(crew);
-    crew_kill(crew, 5, stretched(120), 300, &random);
+    crew_kill(crew, 5, stretched(300), 300, &random);
     /* The producers first, which may wait for room; consumers until then make it. */
     atomic_store(&crew->stop, true);
     for (int i = 0; i < 2; i++) {
@@ -145,7 +145,7 @@ TEST_LONG(120, queue_of_one_place_loses_no_wake)
     for (int i = 0; i < 2; i++)
         pids[i] = test_child(pong, &count);
     for (int i = 0; i < 2; i++)
-        CHILD_JOIN_LONG(pids[i], 60);
+        CHILD_JOIN_LONG(pids[i], test_is_long() ? 600 : 60);
     atomic_store(&crew->stop, true);
     for (int i = 0; i < 2; i++) {
         int status;
@@ -185,7 +185,7 @@ TEST_LONG(120, lock_keeps_its_counter_whole_though_holders_are_killed)
     lock = test_lock(t, "lock");
     shared = test_shared(sizeof(*shared));
     crew_start(crew);
-    crew_kill(crew, 4, stretched(120), 500, &random);
+    crew_kill(crew, 4, stretched(300), 500, &random);
     crew_wait(crew, 100);
     crew_stop(crew);
     EXPECT_GE(shared->guarded, 2);

@@ -76,7 +76,7 @@ TEST_LONG(120, txn_transfers_keep_the_sum_while_their_makers_are_killed)
 
     open_bank(t);
     crew_start(crew);
-    crew_kill(crew, 4, stretched(150), 500, &random);
+    crew_kill(crew, 4, stretched(400), 500, &random);
     crew_stop(crew);
     EXPECT_EQ(ACCOUNTS * START, sum_of(accounts) + sum_of(others));
     EXPECT_LEN(accounts, ACCOUNTS / 2);
@@ -129,7 +129,7 @@ TEST_LONG(120, txn_is_seen_whole_by_get_many_and_each_under_kills)
     for (int i = 0; i < ACCOUNTS; i++)
         EXPECT_OK(kith_dict_set(accounts, KITH_INT(i), KITH_INT(START)));
     crew_start(crew);
-    crew_kill(crew, 4, stretched(100), 300, &random);
+    crew_kill(crew, 4, stretched(250), 300, &random);
     crew_wait(crew, 100);
     crew_stop(crew);
     EXPECT_EQ(ACCOUNTS * START, sum_of(accounts));
@@ -191,7 +191,7 @@ TEST_LONG(120, txn_is_never_seen_new_and_then_old)
         EXPECT_OK(kith_dict_set(dict_of((uint64_t)i), kith_str(stamped[i]), KITH_INT(0)));
     crew_start(crew);
     /* Of these only the writer is killed, in the middle of its commits. */
-    crew_kill(crew, 1, stretched(100), 300, &random);
+    crew_kill(crew, 1, stretched(250), 300, &random);
     crew_wait(crew, 1000);
     crew_stop(crew);
     for (int i = 1; i < STAMPED; i++)
@@ -245,8 +245,8 @@ TEST_LONG(120, txn_counts_every_task_exactly_once_under_kills)
     for (int64_t i = 0; i < count; i++)
         EXPECT_OK(kith_queue_put(tasks, KITH_INT(i), 0));
     crew_start(crew);
-    crew_kill(crew, 4, stretched(80), 200, &random);
-    EXPECT_OK(kith_queue_join(tasks, 6 * test_ceiling_ns()));
+    crew_kill(crew, 4, stretched(120), 150, &random);
+    EXPECT_OK(kith_queue_join(tasks, (test_is_long() ? 60 : 6) * test_ceiling_ns()));
     crew_stop(crew);
     EXPECT_LEN(accounts, (uint64_t)count);
     EXPECT_OK(kith_dict_each(accounts, done_once, NULL));

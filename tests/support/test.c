@@ -74,13 +74,25 @@ test_real_ns(void)
     return now.tv_sec * TEST_S + now.tv_nsec;
 }
 
+/* By how much every ceiling is longer than usual. */
 static int64_t
 patience(void)
 {
     const char *text = getenv("KITH_TEST_PATIENCE");
     int64_t factor = text != NULL ? atoi(text) : 1;
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    factor *= 6;
+#endif
     return factor > 0 ? factor : 1;
+}
+
+bool
+test_is_long(void)
+{
+    const char *text = getenv("KITH_LONG");
+
+    return text != NULL && strcmp(text, "1") == 0;
 }
 
 int64_t
@@ -821,7 +833,7 @@ static const char *
 run_case(const struct test_case *test_case)
 {
     struct test t = { .engine = engine };
-    int64_t ceiling_ns = test_case->ceiling_s * TEST_S * patience();
+    int64_t ceiling_ns = test_case->ceiling_s * TEST_S * patience() * (test_is_long() ? 10 : 1);
     bool in_time;
     int status = 0;
     pid_t pid;

@@ -9,7 +9,7 @@
  * A test is written once and run on every engine: the executable takes the engine's name as its
  * first argument (see test_engines; the first of them without one), and parts of tests' names as
  * further ones to run only those.  KITH_TEST_PATIENCE=N in the environment multiplies every
- * ceiling, for valgrind and the like.
+ * ceiling, for valgrind and the like; sanitizers do so by themselves.
  *
  * A failed expectation prints both values and ends the process, in a test's child and in a thread
  * as well.
@@ -93,6 +93,9 @@ void test_register(struct test_case *test_case);
 
 /* Ends the test: it could not be tried here, for this reason. */
 _Noreturn void test_skip(const char *reason);
+
+/* Whether this is a run of ./check --long: random tests then do ten times as much. */
+bool test_is_long(void);
 
 /* The ceiling of one wait, in nanoseconds. */
 int64_t test_ceiling_ns(void);

@@ -1,0 +1,139 @@
+/*
+ * glibc.c - what glibc and the kernel offer by themselves: the robust mutex, and the wait and wake
+ * of a futex.  `calibrate` measures the machine, to tell how quiet it was.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "../harness.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct shared {
+    pthread_mutex_t mutex;
+    uint64_t count;                   /* guarded by the mutex */
+    _Alignas(64) atomic_uint there;   /* round trips asked for */
+    _Alignas(64) atomic_uint back;    /* round trips answered */
+    _Alignas(64) atomic_uint_fast64_t pairs; /* what the workers did in all */
+};
+
+static struct shared *
+shared_of(struct bench *b)
+{
+    return b->shared;
+}
+
+/* ---- the robust mutex ---- */
+
+static void
+make_mutex(struct bench *b)
+{
+    pthread_mutexattr_t attr;
+
+    if (pthread_mutexattr_init(&attr) != 0 ||
+        pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) != 0 ||
+        pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) != 0 ||
+        pthread_mutex_init(&shared_of(b)->mutex, &attr) != 0)
+        bench_fail("no robust mutex");
+    pthread_mutexattr_destroy(&attr);
+}
+
+static void
+lock_pair(struct bench *b, uint64_t ops)
+{
+    struct shared *shared = shared_of(b);
+
+    for (uint64_t n = 0; n < ops; n++) {
+        if (pthread_mutex_lock(&shared->mutex) != 0)
+            bench_fail("cannot lock");
+        shared->count++;
+        if (pthread_mutex_unlock(&shared->mutex) != 0)
+            bench_fail("cannot unlock");
+    }
+    atomic_fetch_add(&shared->pairs, ops);
+}
+
+/* A worker counts under the mutex first and in `pairs` after it, so that no count may be missing. */
+static void
+check_pairs(struct bench *b)
+{
+    struct shared *shared = shared_of(b);
+
+    pthread_mutex_lock(&shared->mutex);
+    if (shared->count < atomic_load(&shared->pairs))
+        bench_fail("the mutex let two in");
+    pthread_mutex_unlock(&shared->mutex);
+}
+
+/* ---- a futex round trip ---- */
+
+static void
+await(atomic_uint *word, unsigned old)
+{
+    while (atomic_load(word) == old) {
+        if (syscall(SYS_futex, word, FUTEX_WAIT, old, NULL, NULL, 0) != 0 && errno != EAGAIN &&
+            errno != EINTR)
+            bench_fail("FUTEX_WAIT: %s", strerror(errno));
+    }
+}
+
+static void
+tell(atomic_uint *word, unsigned now)
+{
+    atomic_store(word, now);
+    if (syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0) < 0)
+        bench_fail("FUTEX_WAKE: %s", strerror(errno));
+}
+
+static void
+futex_echo(struct bench *b)
+{
+    for (unsigned n = 0;; n++) {
+        await(&shared_of(b)->there, n);
+        tell(&shared_of(b)->back, n + 1);
+    }
+}
+
+static void
+futex_round_trip(struct bench *b, uint64_t ops)
+{
+    struct shared *shared = shared_of(b);
+    unsigned done = atomic_load(&shared->back);
+
+    for (uint64_t n = 0; n < ops; n++, done++) {
+        tell(&shared->there, done + 1);
+        await(&shared->back, done);
+    }
+}
+
+/* ---- the machine ---- */
+
+static void
+calibrate(struct bench *b, uint64_t ops)
+{
+    uint64_t x = b->random;
+
+    for (uint64_t n = 0; n < ops; n++) {
+        x += n;
+        __asm__ volatile("" : "+r"(x)); /* each addition waits for the one before */
+    }
+    b->random = x | 1;
+}
+
+static const struct bench_case cases[] = {
+    { .name = "lock-pair", .make = make_mutex, .work = lock_pair, .end = check_pairs },
+    { .name = "futex-round-trip", .companions = 1, .beside = futex_echo, .work = futex_round_trip },
+    { .name = "calibrate", .work = calibrate },
+};
+
+int
+main(int argc, char **argv)
+{
+    return bench_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]), NULL);
+}

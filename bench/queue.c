@@ -1,0 +1,319 @@
+/*
+ * queue.c - kith_queue: items one way, there and back, and what a consumer's death costs.
+ */
+#include "arena.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SMALL 64
+#define LARGE ((size_t)1 << 20)
+#define SMALL_CAPACITY 1024
+#define LARGE_CAPACITY 8
+#define BATCH 100
+
+static kith_space *space;
+static kith_queue *there, *back;
+static char *data; /* an item of data_size bytes */
+static size_t data_size;
+static struct kith_buf buf;
+static struct kith_buf bufs[BATCH];
+
+static void
+open_queues(struct bench *b, size_t size, uint64_t capacity)
+{
+    space = bench_space(b);
+    there = bench_queue(space, "there", capacity);
+    back = bench_queue(space, "back", capacity);
+    data_size = size;
+    data = calloc(1, size);
+    if (data == NULL)
+        bench_fail("no memory");
+}
+
+static void
+open_small(struct bench *b)
+{
+    open_queues(b, SMALL, SMALL_CAPACITY);
+}
+
+static void
+open_large(struct bench *b)
+{
+    open_queues(b, LARGE, LARGE_CAPACITY);
+}
+
+static void
+close_queues(struct bench *b)
+{
+    (void)b;
+    kith_buf_free(&buf);
+    for (size_t i = 0; i < BATCH; i++)
+        kith_buf_free(&bufs[i]);
+    free(data);
+    kith_queue_close(there);
+    kith_queue_close(back);
+    kith_close(space);
+}
+
+static void
+make_small(struct bench *b)
+{
+    open_small(b);
+    close_queues(b);
+}
+
+static void
+make_large(struct bench *b)
+{
+    open_large(b);
+    close_queues(b);
+}
+
+/* Each item is stamped with its number at both ends. */
+static struct kith_item
+stamped(uint64_t number)
+{
+    memcpy(data + data_size - sizeof(number), &number, sizeof(number));
+    memcpy(data, &number, sizeof(number));
+    return kith_bytes(data, data_size);
+}
+
+static void
+check_stamp(const struct kith_buf *got, uint64_t number)
+{
+    uint64_t first, last;
+
+    if (got->item.size != data_size)
+        bench_fail("an item of %zu bytes", got->item.size);
+    memcpy(&first, got->item.data, sizeof(first));
+    memcpy(&last, (const char *)got->item.data + data_size - sizeof(last), sizeof(last));
+    if (first != number || last != number)
+        bench_fail("item %llu is wrong", (unsigned long long)number);
+}
+
+static void
+put(kith_queue *queue, uint64_t number)
+{
+    bench_must(kith_queue_put(queue, stamped(number), KITH_FOREVER), "kith_queue_put");
+}
+
+static void
+get(kith_queue *queue, uint64_t number)
+{
+    bench_must(kith_queue_get(queue, KITH_FOREVER, &buf), "kith_queue_get");
+    check_stamp(&buf, number);
+}
+
+/* ---- one way ---- */
+
+static void
+feed(void)
+{
+    for (uint64_t n = 0;; n++)
+        put(there, n);
+}
+
+static void
+feed_small(struct bench *b)
+{
+    open_small(b);
+    feed();
+}
+
+static void
+feed_large(struct bench *b)
+{
+    open_large(b);
+    feed();
+}
+
+static void
+drain(struct bench *b, uint64_t ops)
+{
+    static uint64_t next;
+
+    (void)b;
+    for (uint64_t n = 0; n < ops; n++)
+        get(there, next++);
+}
+
+/* As feed and drain, by put_many() and get_many() of up to 100 items. */
+static void
+feed_batches(struct bench *b)
+{
+    static char batch[BATCH][SMALL];
+    struct kith_item items[BATCH];
+    uint64_t next = 0;
+
+    open_small(b);
+    for (;;) {
+        for (size_t i = 0; i < BATCH; i++) {
+            memcpy(batch[i], stamped(next++).data, SMALL);
+            items[i] = kith_bytes(batch[i], SMALL);
+        }
+        bench_must(kith_queue_put_many(there, items, BATCH, KITH_FOREVER, NULL),
+                   "kith_queue_put_many");
+    }
+}
+
+static void
+drain_batches(struct bench *b, uint64_t ops)
+{
+    static uint64_t next;
+    size_t got;
+
+    (void)b;
+    for (uint64_t n = 0; n < ops; n += got) {
+        size_t most = ops - n < BATCH ? (size_t)(ops - n) : BATCH;
+
+        bench_must(kith_queue_get_many(there, most, KITH_FOREVER, bufs, &got),
+                   "kith_queue_get_many");
+        for (size_t i = 0; i < got; i++)
+            check_stamp(&bufs[i], next++);
+    }
+}
+
+/* ---- there and back ---- */
+
+static void
+echo(struct bench *b)
+{
+    open_small(b);
+    for (;;) {
+        bench_must(kith_queue_get(there, KITH_FOREVER, &buf), "kith_queue_get");
+        bench_must(kith_queue_put(back, buf.item, KITH_FOREVER), "kith_queue_put");
+    }
+}
+
+static void
+round_trip(struct bench *b, uint64_t ops)
+{
+    (void)b;
+    for (uint64_t n = 0; n < ops; n++) {
+        put(there, n);
+        get(back, n);
+    }
+}
+
+/* ---- one process alone ---- */
+
+static void
+put_get(struct bench *b, uint64_t ops)
+{
+    (void)b;
+    for (uint64_t n = 0; n < ops; n++) {
+        put(there, n);
+        get(there, n);
+    }
+}
+
+static void
+put_lease_ack(struct bench *b, uint64_t ops)
+{
+    (void)b;
+    for (uint64_t n = 0; n < ops; n++) {
+        kith_lease *lease;
+
+        put(there, n);
+        bench_must(kith_queue_lease(there, KITH_FOREVER, &buf, &lease), "kith_queue_lease");
+        check_stamp(&buf, n);
+        bench_must(kith_lease_ack(lease), "kith_lease_ack");
+    }
+}
+
+/*
+ * ---- a consumer is killed ----
+ *
+ * It holds the only item as a lease while another waits for one.  From the kill to the other's
+ * return, measured in the two processes on one clock.
+ */
+
+struct death {
+    atomic_int leased;
+    atomic_int waiting;
+    atomic_int_fast64_t got_ns;
+};
+
+static struct bench *round_of;
+
+static void
+lease_and_hang(void *arg)
+{
+    struct death *death = arg;
+    kith_lease *lease;
+
+    bench_pin(0);
+    open_small(round_of);
+    bench_must(kith_queue_lease(there, KITH_FOREVER, &buf, &lease), "kith_queue_lease");
+    atomic_store(&death->leased, 1);
+    for (;;)
+        pause();
+}
+
+static void
+wait_for_item(void *arg)
+{
+    struct death *death = arg;
+
+    bench_pin(1);
+    open_small(round_of);
+    atomic_store(&death->waiting, 1);
+    get(there, 7);
+    atomic_store(&death->got_ns, bench_now_ns());
+    close_queues(round_of);
+}
+
+static void
+consumer_killed(struct bench *b)
+{
+    int64_t start_ns = bench_now_ns();
+
+    round_of = b;
+    do {
+        struct death *death = b->shared;
+        pid_t holder, waiter;
+        int64_t killed_ns;
+
+        *death = (struct death){ 0 };
+        put(there, 7);
+        holder = bench_fork(lease_and_hang, death);
+        while (atomic_load(&death->leased) == 0)
+            bench_sleep_ns(50000);
+        waiter = bench_fork(wait_for_item, death);
+        while (atomic_load(&death->waiting) == 0)
+            bench_sleep_ns(50000);
+        bench_wait_asleep(waiter);
+        killed_ns = bench_now_ns();
+        kill(holder, SIGKILL);
+        bench_join(waiter);
+        waitpid(holder, NULL, 0);
+        bench_print((double)(atomic_load(&death->got_ns) - killed_ns));
+    } while (bench_now_ns() - start_ns < b->window_ns);
+}
+
+static const struct bench_case cases[] = {
+    { .name = "one-way-64", .companions = 1, .make = make_small, .begin = open_small,
+      .beside = feed_small, .work = drain, .end = close_queues },
+    { .name = "one-way-1m", .companions = 1, .make = make_large, .begin = open_large,
+      .beside = feed_large, .work = drain, .end = close_queues },
+    { .name = "one-way-64-batch", .companions = 1, .make = make_small, .begin = open_small,
+      .beside = feed_batches, .work = drain_batches, .end = close_queues },
+    { .name = "round-trip", .companions = 1, .make = make_small, .begin = open_small,
+      .beside = echo, .work = round_trip, .end = close_queues },
+    { .name = "put-get", .make = make_small, .begin = open_small, .work = put_get,
+      .end = close_queues },
+    { .name = "put-lease-ack", .make = make_small, .begin = open_small, .work = put_lease_ack,
+      .end = close_queues },
+    { .name = "consumer-killed", .make = make_small, .begin = open_small,
+      .measure = consumer_killed, .end = close_queues },
+};
+
+int
+main(int argc, char **argv)
+{
+    return bench_main(argc, argv, cases, BENCH_COUNTOF(cases), bench_remove);
+}

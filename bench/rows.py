@@ -1,0 +1,253 @@
+"""What is measured, and what is wanted of it.
+
+A Measurement is one program, case and set of processes; it is run once a round.  A Row compares
+measurements, and is what the table shows.  Every number that stands here is a target.
+"""
+
+from dataclasses import dataclass
+
+MILLION = 1_000_000
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Measurement:
+    name: str
+    program: str
+    arguments: tuple
+    processors: int = 1  # that it needs to be what its name says
+    ms: float = 1.0  # times the round's usual length
+    once: bool = False  # the same in each round, so measured in one
+
+
+@dataclass(frozen=True)
+class Row:
+    """`judge` says how `ours` meets the target:
+
+    ratio    ours <= limit * peer                 limit    ours <= limit
+    plus     ours <= peer + limit                 speedup  peer >= limit * ours
+    p50, p99 that percentile of all events of all rounds <= limit
+    none     no target; shown for what it tells
+    """
+
+    part: str
+    title: str
+    judge: str
+    ours: str
+    limit: float = 0
+    peer: str = ""
+    number: int = 0  # which of the numbers that one run of a memory case prints
+    unit: str = "ns"
+    why: str = ""  # shown with the row if it is missed: what is known of the reason
+
+
+MEASUREMENTS = {}
+
+
+def measured(name, program, *arguments, **more):
+    MEASUREMENTS[name] = Measurement(name, program, tuple(arguments), **more)
+    return name
+
+
+def by_processes(*sides):
+    """The same with 1, 2 and 8 processes, for each side of a comparison, which is a name, a program
+    and its arguments.  Returns a list of three names for each side."""
+    names = [[] for _ in sides]
+    for count in (1, 2, 8):
+        for side, (name, program, *arguments) in enumerate(sides):
+            names[side].append(measured(f"{name}, {count}", program, *arguments, "--processes",
+                                        str(count), processors=min(count, 2)))
+    return names
+
+
+# ---- measurements; neighbours here are neighbours in time ----
+
+measured("calibrate", "peer-glibc", "calibrate")
+
+GET, BOOST_GET = by_processes(("kith get", "bench-dict", "get"),
+                              ("boost get", "peer-boost", "get"))
+measured("kith get beside a writer", "bench-dict", "get-beside-writer", processors=2)
+measured("kith get str", "bench-dict", "get-str")
+
+measured("kith get 1M", "bench-dict", "get", "--entries", str(MILLION))
+measured("absl get 1M", "peer-absl", "get", "--entries", str(MILLION))
+measured("lmdb get 1M", "peer-lmdb", "get", "--entries", str(MILLION))
+
+ADD, BOOST_ADD = by_processes(("kith add", "bench-dict", "add"),
+                              ("boost add", "peer-boost", "add"))
+measured("kith add_many", "bench-dict", "add-many")
+
+SET, LMDB_SET, BOOST_SET = by_processes(("kith set", "bench-dict", "set"),
+                                        ("lmdb set", "peer-lmdb", "set"),
+                                        ("boost set", "peer-boost", "set"))
+
+measured("kith grow 1M", "bench-dict", "grow", "--entries", str(MILLION))
+measured("absl grow 1M", "peer-absl", "grow", "--entries", str(MILLION))
+
+measured("kith queue 64 B", "bench-queue", "one-way-64", processors=2)
+measured("boost queue 64 B", "peer-boost", "one-way-64", processors=2)
+measured("kith queue 64 B in batches", "bench-queue", "one-way-64-batch", processors=2)
+measured("kith queue 1 MiB", "bench-queue", "one-way-1m", processors=2)
+measured("boost queue 1 MiB", "peer-boost", "one-way-1m", processors=2)
+measured("kith put and get", "bench-queue", "put-get")
+measured("boost put and get", "peer-boost", "put-get")
+measured("kith put, lease, ack", "bench-queue", "put-lease-ack")
+
+measured("kith round trip, two cores", "bench-queue", "round-trip", processors=2)
+measured("futex round trip, two cores", "peer-glibc", "futex-round-trip", processors=2)
+measured("kith round trip, one core", "bench-queue", "round-trip", "--same-core")
+measured("futex round trip, one core", "peer-glibc", "futex-round-trip", "--same-core")
+
+LOCK, MUTEX = by_processes(("kith lock pair", "bench-lock", "pair"),
+                           ("robust mutex pair", "peer-glibc", "lock-pair"))
+
+RESIZE, BOOST_RESIZE = by_processes(("kith resize", "bench-dict", "resize"),
+                                    ("boost resize", "peer-boost", "resize"))
+
+STEP, LMDB_STEP = by_processes(("kith work item", "bench-txn", "work-item"),
+                               ("lmdb work item", "peer-lmdb", "work-item"))
+
+measured("kith open", "bench-space", "open")
+measured("kith thread", "bench-space", "thread", ms=0.3)
+
+measured("manager get", "manager.py", "get")
+measured("manager set", "manager.py", "set")
+measured("manager add", "manager.py", "add")
+measured("redis get", "peer-redis", "get")
+measured("redis set", "peer-redis", "set")
+measured("redis add", "peer-redis", "add")
+
+measured("kith owner killed", "bench-lock", "owner-killed", processors=2, ms=3)
+measured("kith consumer killed", "bench-queue", "consumer-killed", processors=2, ms=3)
+
+measured("kith empty arena", "bench-memory", "empty-arena", once=True)
+measured("kith per entry", "bench-memory", "per-entry", "--entries", str(MILLION), once=True)
+measured("kith empty dict", "bench-memory", "empty-dict", once=True)
+measured("kith empty queue", "bench-memory", "empty-queue", once=True)
+measured("kith 100,000 dicts", "bench-memory", "many-dicts", "--entries", "100000", once=True)
+CHURN = 100 * MILLION
+QUICK_CHURN = 2 * MILLION
+measured("kith churn", "bench-memory", "churn", "--entries", str(CHURN), once=True)
+
+# What one process does alone, without a system call, so that its instructions can be counted.
+COUNTED = (GET[0], BOOST_GET[0], "kith get str", SET[0], BOOST_SET[0], LMDB_SET[0], ADD[0],
+           BOOST_ADD[0], "kith put and get", "boost put and get", "kith put, lease, ack", LOCK[0],
+           MUTEX[0], RESIZE[0], BOOST_RESIZE[0], STEP[0], LMDB_STEP[0])
+
+# ---- how each peer is made comparable, by how the names of its measurements begin ----
+
+
+@dataclass(frozen=True)
+class Peer:
+    begins: str
+    label: str
+    how: str
+
+
+PEERS = [
+    Peer("boost resize", "Boost", "a boost::unordered_map of strings in a managed segment, under one "
+         "interprocess_mutex, set to the same sizes in the same order; an operation is one set or "
+         "delete, of ten a key"),
+    Peer("boost queue", "Boost", "a message_queue of as many messages (1,024 of 64 bytes, 8 of "
+         "1 MiB) of the same size, received into the same memory each time"),
+    Peer("boost put and get", "Boost", "the same message_queue, by one process"),
+    Peer("boost", "Boost", "a boost::unordered_map with boost::hash in a managed segment, under one "
+         "interprocess_mutex, on the same keys of 16 bytes with the same int64 values in the same "
+         "random order; an add is `map[key] += 1` under the mutex, always of one key"),
+    Peer("absl get", "absl", "an absl::flat_hash_map with absl's hash, private to the process and "
+         "without a lock, on the same keys and values"),
+    Peer("absl grow", "absl", "the same keys inserted into an empty absl::flat_hash_map; Kith's "
+         "begin in a new arena, whose memory has never been touched"),
+    Peer("lmdb work item", "LMDB", "a write transaction that puts the item, and one that takes the "
+         "oldest, reads and writes one table and writes another"),
+    Peer("lmdb", "LMDB", "the same keys and values on tmpfs with NOSYNC, NOMETASYNC, MAPASYNC and "
+         "WRITEMAP; filled in key order, so that its pages are full; a get is a renewed read "
+         "transaction, a put a write transaction"),
+    Peer("futex", "futex", "FUTEX_WAKE and FUTEX_WAIT on two words, back and forth, with nothing "
+         "carried; Kith's round trip carries 64 bytes through one queue and back through another"),
+    Peer("robust mutex", "glibc", "a pthread_mutex_t, process-shared and robust, with the same work "
+         "inside: one count"),
+    Peer("manager", "Manager", "proxies of a dict with the same number of entries over the manager's "
+         "own unix socket, its process on the client's processor, where it is quicker; an add is "
+         "`with lock: d[k] += 1`, since without the lock counts are lost"),
+    Peer("redis", "Redis", "HGET, HSET and HINCRBY by hiredis over a unix socket, persistence off, "
+         "the server on the client's processor, where it is quicker"),
+    Peer("kith", "itself", "Kith's own time with one process and nothing beside it"),
+]
+
+
+def peer_of(name):
+    return next(each for each in PEERS if name.startswith(each.begins))
+
+
+# ---- rows ----
+
+ROWS = [
+    Row("dict", "get, 1k entries", "ratio", GET[0], 0.6, BOOST_GET[0]),
+    Row("dict", "get, two processes against one", "ratio", GET[1], 0.6, GET[0]),
+    Row("dict", "get beside a writer", "ratio", "kith get beside a writer", 2.5, GET[0]),
+    Row("dict", "get, 1M entries, against in-process", "ratio", "kith get 1M", 2, "absl get 1M"),
+    Row("dict", "get, 1M entries, against shared", "ratio", "kith get 1M", 0.2, "lmdb get 1M"),
+    Row("dict", "add, existing key", "ratio", ADD[0], 1.0, BOOST_ADD[0]),
+    Row("dict", "add, two processes on one key", "ratio", ADD[1], 0.8, BOOST_ADD[1]),
+    Row("dict", "set, existing key", "ratio", SET[0], 0.2, LMDB_SET[0]),
+    Row("dict", "set, new key, growing to 1M", "plus", "kith grow 1M", 150, "absl grow 1M"),
+    Row("dict", "set, two processes on own keys", "ratio", SET[1], 1.2, SET[0]),
+    Row("dict", "add_many of 10,000 keys, a key", "limit", "kith add_many", 60),
+    Row("queue", "64-byte items, one to one", "ratio", "kith queue 64 B", 0.4,
+        "boost queue 64 B"),
+    Row("queue", "1 MiB items, one to one", "ratio", "kith queue 1 MiB", 0.8,
+        "boost queue 1 MiB"),
+    Row("queue", "round trip, two hot cores", "ratio", "kith round trip, two cores", 0.2,
+        "futex round trip, two cores"),
+    Row("queue", "round trip, one core", "ratio", "kith round trip, one core", 1.3,
+        "futex round trip, one core"),
+    Row("lock", "acquire and release, free", "ratio", LOCK[0], 0.8, MUTEX[0]),
+    Row("lock", "acquire and release, two processes", "ratio", LOCK[1], 1.0, MUTEX[1]),
+    Row("space", "open an existing arena", "limit", "kith open", 300_000),
+    Row("space", "first use by a thread", "limit", "kith thread", 20_000),
+    Row("manager", "dict get", "speedup", GET[0], 500, "manager get"),
+    Row("manager", "dict set", "speedup", SET[0], 500, "manager set"),
+    Row("manager", "dict add", "speedup", ADD[0], 500, "manager add"),
+    Row("death", "owner's kill to waiter's return, p99", "p99", "kith owner killed",
+        100_000_000),
+    Row("death", "owner's kill to waiter's return, p50", "p50", "kith owner killed", 1_000_000),
+    Row("death", "consumer's kill to getter's return, p99", "p99", "kith consumer killed",
+        100_000_000),
+    Row("death", "consumer's kill to getter's return, p50", "p50", "kith consumer killed",
+        1_000_000),
+    Row("memory", "an entry, over key and value, at 1M", "limit", "kith per entry", 96,
+        unit="bytes"),
+    Row("memory", "an empty arena, resident", "limit", "kith empty arena", MIB, unit="bytes"),
+    Row("memory", "an empty dict", "limit", "kith empty dict", 1024, unit="bytes"),
+    Row("memory", "an empty queue", "limit", "kith empty queue", 2048, unit="bytes"),
+    Row("memory", "100,000 dicts, resident", "limit", "kith 100,000 dicts", 200 * MIB,
+        unit="bytes"),
+    Row("memory", "after churn, to before", "limit", "kith churn", 1.05, unit="times"),
+    Row("memory", "iterating after churn, to before", "limit", "kith churn", 1.5, number=1,
+        unit="times"),
+    # Without a target.
+    Row("dict", "get, 8 processes", "none", GET[2], peer=BOOST_GET[2]),
+    Row("dict", "get, str keys", "none", "kith get str", peer=GET[0]),
+    Row("dict", "get", "none", GET[0], peer="redis get"),
+    Row("dict", "set", "none", SET[0], peer=BOOST_SET[0]),
+    Row("dict", "set, two processes", "none", SET[1], peer=BOOST_SET[1]),
+    Row("dict", "set, 8 processes", "none", SET[2], peer=BOOST_SET[2]),
+    Row("dict", "set, two processes", "none", SET[1], peer=LMDB_SET[1]),
+    Row("dict", "set", "none", SET[0], peer="redis set"),
+    Row("dict", "add, 8 processes on one key", "none", ADD[2], peer=BOOST_ADD[2]),
+    Row("dict", "add", "none", ADD[0], peer="redis add"),
+    Row("lock", "acquire and release, 8 processes", "none", LOCK[2], peer=MUTEX[2]),
+    Row("queue", "64-byte items in batches of 100", "none", "kith queue 64 B in batches",
+        peer="boost queue 64 B"),
+    Row("queue", "put and get, one process", "none", "kith put and get",
+        peer="boost put and get"),
+    Row("queue", "put, lease, acknowledge, one process", "none", "kith put, lease, ack",
+        peer="kith put and get"),
+    *(Row("allocator", f"items of 16 B to 4 KiB set and deleted, {text}", "none", RESIZE[n],
+          peer=BOOST_RESIZE[n])
+      for n, text in enumerate(("one process", "two", "8"))),
+    *(Row("transaction", f"put, lease; count, note, acknowledge, {text}", "none", STEP[n],
+          peer=LMDB_STEP[n])
+      for n, text in enumerate(("one process", "two", "8"))),
+]

@@ -1,0 +1,243 @@
+/*
+ * engine.h - the contract between the object layer and an engine.
+ *
+ * One struct of operations for each type; `state` is what the engine made when the object was
+ * opened.  For every operation, unless it says otherwise:
+ *
+ * Before  Arguments are checked: nothing is NULL but what may be (results; options), names are
+ *         names, items going in are items.  Keys are not: the engine refuses, with KITH_EINVAL,
+ *         those that cannot be one.  A deadline is absolute, KITH__NO_WAIT or KITH__NO_DEADLINE.
+ * During  Called with no lock held, from any thread; may block for as long as the deadline says,
+ *         without one only for what other threads are doing.  Must not call into src/object/.
+ * Errors  Nothing was changed, and results are untouched as far as a buffer's memory can be; on
+ *         a time-out nothing was taken, not even for an instant.  Outcomes that lie in the
+ *         object's state (KITH_ENOENT, KITH_EEXIST, KITH_EEMPTY, KITH_EFULL, KITH_ETIMEDOUT,
+ *         KITH_ECLOSED, KITH_ECONFLICT, KITH_ETYPE, KITH_ERANGE, KITH_EGONE, KITH_EDEADLOCK,
+ *         KITH_EINTERRUPTED, and KITH_EPERM of what is another's) need no sentence: the object
+ *         layer, which knows the name, makes it.  All others come with one.
+ */
+#ifndef KITH__ENGINE_H
+#define KITH__ENGINE_H
+
+#include <kith/dict.h>
+#include <kith/inspect.h>
+#include <kith/lock.h>
+#include <kith/queue.h>
+
+#include "base/address.h"
+
+/* ---- Spaces --------------------------------------------------------------------------- */
+
+struct kith__space_ops {
+    /* The address and its options are copied if they are kept. */
+    kith_err (*open)(const struct kith__address *address, void **space_out);
+    /*
+     * The user closed the space while handles are open: gives back what this process holds in it.
+     * Only closing follows.
+     */
+    void (*leave)(void *space);
+    /* The space and all handles were closed: gives back what is left, and frees the state. */
+    void (*close)(void *space);
+    kith_err (*destroy)(void *space, const char *name);
+    /* Sorted by name, as of one instant; `each` may call anything. */
+    kith_err (*list)(void *space, int (*each)(const struct kith_info *info, void *arg), void *arg);
+    /* Sets every field but struct_size. */
+    kith_err (*stat)(void *space, struct kith_stat *stat_out);
+    /* `each` may be NULL.  On KITH_ECORRUPT the report is set as well. */
+    kith_err (*check)(void *space, int (*each)(const char *sentence, void *arg), void *arg,
+                      struct kith_report *report_out);
+    kith_err (*gc)(void *space, struct kith_report *report_out);
+    /* Of no open space. */
+    kith_err (*remove)(const struct kith__address *address);
+    kith_err (*spaces)(int (*each)(const struct kith_space_info *info, void *arg), void *arg);
+};
+
+/* ---- Views ---------------------------------------------------------------------------- */
+
+/* An item held readable: a copy, or pinned where it is. */
+struct kith__view {
+    struct kith_item item;
+    struct kith_buf copy;            /* freed by the object layer */
+    uint64_t pin, at;                /* the engine's own */
+    bool pinned;                     /* release() is due */
+    char tag[KITH_TAG_SIZE_MAX + 1]; /* of a pinned item */
+};
+
+struct kith__view_ops {
+    /* Called for a pinned view, once in each process that has it, maybe after leave(). */
+    void (*release)(void *space, struct kith__view *view);
+};
+
+/* ---- Dicts ---------------------------------------------------------------------------- */
+
+/* What is done to one key, and when.  `item` is set, in all but the deletions. */
+enum kith__edit_what {
+    KITH__EDIT_INSERT,      /* KITH_EEXIST: the key is there */
+    KITH__EDIT_REPLACE,     /* KITH_ENOENT: it is not */
+    KITH__EDIT_SETDEFAULT,  /* only if it is not there */
+    KITH__EDIT_SWAP,        /* in any case */
+    KITH__EDIT_CAS,         /* KITH_ECONFLICT: its item is not `expected` */
+    KITH__EDIT_CAS_VERSION, /* KITH_ECONFLICT: its version is not `version` */
+    KITH__EDIT_DELETE,      /* KITH_ENOENT: it is not there */
+    KITH__EDIT_DELETE_IF    /* KITH_ECONFLICT: its item is not `expected` */
+};
+struct kith__edit {
+    enum kith__edit_what what;
+    const struct kith_item *item;
+    const struct kith_item *expected;
+    uint64_t version;
+    struct kith_buf *out; /* NULL, or gets the old item; of SETDEFAULT the one now there */
+};
+
+/* What is done to a number; an absent key counts as `init`, for MIN and MAX as n. */
+enum kith__sum_what {
+    KITH__SUM_ADD,
+    KITH__SUM_ADD_LIMIT, /* KITH_ERANGE: the result would pass `limit` in the direction of n */
+    KITH__SUM_SUB,
+    KITH__SUM_MIN,
+    KITH__SUM_MAX,
+    KITH__SUM_AND,
+    KITH__SUM_OR,
+    KITH__SUM_XOR
+};
+struct kith__sum {
+    enum kith__sum_what what;
+    int64_t n, init, limit;
+};
+
+enum kith__many_what { KITH__MANY_SET, KITH__MANY_DELETE, KITH__MANY_ADD };
+
+struct kith__dict_ops {
+    /* KITH_ENOENT, KITH_EEXIST, KITH_ETYPE: with a sentence. */
+    kith_err (*open)(void *space, const char *name, enum kith_create create, void **dict_out);
+    void (*close)(void *dict);
+    /* item_out and version_out may be NULL. */
+    kith_err (*get)(void *dict, const struct kith_item *key, struct kith_buf *item_out,
+                    uint64_t *version_out);
+    kith_err (*has)(void *dict, const struct kith_item *key);
+    kith_err (*set)(void *dict, const struct kith_item *key, const struct kith_item *item);
+    kith_err (*add)(void *dict, const struct kith_item *key, int64_t n, int64_t *now_out);
+    /* On KITH_ETOOBIG *size_out is set. */
+    kith_err (*get_into)(void *dict, const struct kith_item *key, void *data, size_t capacity,
+                         size_t *size_out);
+    /* All of items_out is set on KITH_OK and KITH_ENOENT. */
+    kith_err (*get_many)(void *dict, const struct kith_item *keys, size_t count,
+                         struct kith_buf *items_out);
+    kith_err (*view)(void *dict, const struct kith_item *key, struct kith__view *view_out);
+    kith_err (*len)(void *dict, uint64_t *count_out);
+    /* On a copy, with nothing locked; `items` false: the items given are none. */
+    kith_err (*each)(void *dict, bool items,
+                     int (*each)(struct kith_item key, struct kith_item item, void *arg),
+                     void *arg);
+    /* Sets every field but struct_size. */
+    kith_err (*info)(void *dict, struct kith_dict_info *info_out);
+    kith_err (*edit)(void *dict, const struct kith_item *key, const struct kith__edit *edit);
+    kith_err (*popitem)(void *dict, struct kith_buf *key_out, struct kith_buf *item_out);
+    kith_err (*clear)(void *dict);
+    kith_err (*sum)(void *dict, const struct kith_item *key, const struct kith__sum *sum,
+                    int64_t *now_out);
+    kith_err (*add_float)(void *dict, const struct kith_item *key, double n, double *now_out);
+    /* All or none; `items` of SET, `ns` of ADD.  *done_out: keys that DELETE found. */
+    kith_err (*many)(void *dict, enum kith__many_what what, const struct kith_item *keys,
+                     const struct kith_item *items, const int64_t *ns, size_t count,
+                     uint64_t *done_out);
+};
+
+/* ---- Queues --------------------------------------------------------------------------- */
+
+struct kith__lease {
+    uint64_t node, fence, owner; /* the engine's own */
+    uint32_t attempts;           /* before this one */
+};
+
+struct kith__queue_ops {
+    /* The options are whole; their dead_letter is NULL or a name, and not this one. */
+    kith_err (*open)(void *space, const char *name, const struct kith_queue_options *options,
+                     void **queue_out);
+    void (*close)(void *queue);
+    kith_err (*put)(void *queue, const struct kith_item *item, int64_t deadline_ns);
+    /* *put_out is set whatever the result. */
+    kith_err (*put_many)(void *queue, const struct kith_item *items, size_t count,
+                         int64_t deadline_ns, size_t *put_out);
+    /* Takes up to `count` of the oldest, waiting for the first; items_out may be NULL. */
+    kith_err (*get)(void *queue, size_t count, int64_t deadline_ns, struct kith_buf *items_out,
+                    size_t *got_out);
+    kith_err (*get_view)(void *queue, int64_t deadline_ns, struct kith__view *view_out);
+    kith_err (*peek)(void *queue, struct kith_buf *item_out);
+    kith_err (*lease)(void *queue, int64_t deadline_ns, struct kith_buf *item_out,
+                      struct kith__lease *lease_out);
+    /* KITH_EPERM: not this process's. */
+    kith_err (*ours)(void *queue, const struct kith__lease *lease);
+    /* `done`: the item is gone; else it goes back.  KITH_EPERM as ours(), KITH_EGONE: lost. */
+    kith_err (*end_lease)(void *queue, const struct kith__lease *lease, bool done);
+    /* Sets every field but struct_size. */
+    kith_err (*info)(void *queue, struct kith_queue_info *info_out);
+    /* KITH_EINVAL, without a sentence: more were reported than got. */
+    kith_err (*task_done)(void *queue);
+    kith_err (*join)(void *queue, int64_t deadline_ns);
+    kith_err (*shutdown)(void *queue);
+};
+
+/* ---- Locks and events ----------------------------------------------------------------- */
+
+struct kith__lock_ops {
+    kith_err (*open)(void *space, const char *name, enum kith_create create, void **lock_out);
+    void (*close)(void *lock);
+    /* KITH_OWNER_DIED is a success. */
+    kith_err (*acquire)(void *lock, int64_t deadline_ns);
+    kith_err (*release)(void *lock);
+    kith_err (*owner)(void *lock, struct kith_owner *owner_out);
+};
+
+struct kith__event_ops {
+    kith_err (*open)(void *space, const char *name, enum kith_create create, void **event_out);
+    void (*close)(void *event);
+    kith_err (*set)(void *event);
+    kith_err (*clear)(void *event);
+    kith_err (*is_set)(void *event, bool *set_out);
+    kith_err (*wait)(void *event, int64_t deadline_ns);
+};
+
+/* ---- Transactions --------------------------------------------------------------------- */
+
+enum kith__step_what {
+    KITH__STEP_SET,
+    KITH__STEP_ADD,
+    KITH__STEP_DELETE,
+    KITH__STEP_PUT,
+    KITH__STEP_ACK,
+    KITH__STEP_IF_ABSENT,
+    KITH__STEP_IF_PRESENT,
+    KITH__STEP_IF_EQUAL,
+    KITH__STEP_IF_VERSION
+};
+struct kith__step {
+    enum kith__step_what what;
+    void *object; /* the state of a dict or a queue of the space */
+    struct kith_item key;
+    struct kith_item item; /* of SET and PUT; what IF_EQUAL expects */
+    int64_t n;
+    uint64_t version;
+    const struct kith__lease *lease;
+};
+
+struct kith__txn_ops {
+    /* All steps or none.  On an error *failed_out is the step at fault, or `count`. */
+    kith_err (*commit)(void *space, const struct kith__step *steps, size_t count,
+                       size_t *failed_out);
+};
+
+/* ---- An engine ------------------------------------------------------------------------ */
+
+struct kith__engine {
+    const char *name;
+    const struct kith__space_ops *space;
+    const struct kith__view_ops *view;
+    const struct kith__dict_ops *dict;
+    const struct kith__queue_ops *queue;
+    const struct kith__lock_ops *lock;
+    const struct kith__event_ops *event;
+    const struct kith__txn_ops *txn;
+};
+
+#endif /* KITH__ENGINE_H */

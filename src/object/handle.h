@@ -1,0 +1,102 @@
+/*
+ * handle.h - what the handles of all types have in common.
+ *
+ * A handle holds its space by a reference, so that the space's memory outlives kith_close() until
+ * the last handle is closed.
+ */
+#ifndef KITH__HANDLE_H
+#define KITH__HANDLE_H
+
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/item.h"
+#include "base/utf8.h"
+#include "engine/engine.h"
+
+struct kith_space {
+    const struct kith__engine *engine;
+    void *state;
+    atomic_uint refs; /* the space itself, handles and views */
+};
+
+/* What each kind of handle begins with. */
+struct kith__handle {
+    void *state;
+    kith_space *space;
+    enum kith_kind kind;
+    atomic_uint refs; /* the handle itself, and leases */
+    char name[KITH__NAME_SIZE_MAX + 1];
+};
+
+struct kith_dict {
+    const struct kith__dict_ops *ops; /* beside the state, for the calls that have no time */
+    struct kith__handle handle;
+};
+struct kith_queue {
+    const struct kith__queue_ops *ops;
+    struct kith__handle handle;
+};
+struct kith_lock {
+    const struct kith__lock_ops *ops;
+    struct kith__handle handle;
+};
+struct kith_event {
+    const struct kith__event_ops *ops;
+    struct kith__handle handle;
+};
+
+struct kith_lease {
+    kith_queue *queue; /* held */
+    struct kith__lease lease;
+};
+
+/* In queue.c: frees a lease, and what follows the queue's name when ending one fails. */
+void kith__lease_free(kith_lease *lease);
+const char *kith__lease_outcome(kith_err err);
+
+#define KITH__LIKELY(condition) (__builtin_expect((condition), 1))
+
+void kith__space_hold(kith_space *space);
+void kith__space_release(kith_space *space);
+
+/*
+ * What every opener checks: its arguments, and the options, which are copied to `options_out` (of
+ * `size`, beginning with its own size) over the defaults that stand there.
+ */
+kith_err kith__open_check(const char *function, const kith_space *space, const char *name,
+                          const void *handle_out, const void *options, void *options_out,
+                          size_t size);
+/* Copies options over defaults; KITH_EINVAL if their size is none. */
+kith_err kith__options_copy(const char *function, const void *options, void *options_out,
+                            size_t size);
+/* The other way: fills a caller's struct, as large as it says it is. */
+kith_err kith__info_check(const char *function, const void *info_out);
+void kith__info_copy(const void *info, void *info_out, size_t size);
+
+/* Memory for a handle, zeroed; NULL with a sentence. */
+void *kith__handle_new(size_t size);
+/* Fills in the handle of an object that is open; it holds the space from here on. */
+void kith__handle_init(struct kith__handle *handle, kith_space *space, enum kith_kind kind,
+                       const char *name, void *state);
+/* Gives up a reference; true for the last one, whose state the caller closes before freeing. */
+bool kith__handle_drop(struct kith__handle *handle);
+
+/* Sentences for arguments that are wrong. */
+kith_err kith__fail_null(const char *function);
+kith_err kith__fail_timeout(const char *function, int64_t timeout_ns);
+kith_err kith__fail_name(const char *name);
+
+/*
+ * The sentence of an engine's error, if it needs one: `told` is kith__told() from before the call.
+ * `after` says more of the outcome `err`, where "The dict "x"" stands before it; NULL for the usual.
+ */
+kith_err kith__fail_outcome(const struct kith__handle *handle, kith_err err, unsigned told,
+                            const char *after);
+/* What kind and which, as the start of a sentence: "The dict \"". */
+const char *kith__the_kind(enum kith_kind kind);
+/* What follows the name for an outcome; NULL for what is no outcome. */
+const char *kith__outcome(enum kith_kind kind, kith_err err);
+
+#endif /* KITH__HANDLE_H */
