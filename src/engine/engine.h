@@ -20,6 +20,7 @@
 #define KITH__ENGINE_H
 
 #include <kith/dict.h>
+#include <kith/event.h>
 #include <kith/inspect.h>
 #include <kith/lock.h>
 #include <kith/queue.h>

@@ -1,6 +1,8 @@
 /*
  * event.c - a flag that processes wait for.
  */
+#include <kith/event.h>
+
 #include "base/alloc.h"
 #include "object/handle.h"
 

@@ -3,6 +3,7 @@
  *
  * A step is kept with copies of its key and its item; nothing shared is touched before the commit.
  */
+#include <kith/txn.h>
 #include <unistd.h>
 
 #include "base/alloc.h"

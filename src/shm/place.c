@@ -5,7 +5,6 @@
  * that is set, else /dev/shm, else XDG_RUNTIME_DIR, else /tmp/kith-1000.  The user id is in the
  * name because the folder may be everybody's, the owner is checked because names prove nothing.
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

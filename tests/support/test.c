@@ -117,7 +117,7 @@ say(int what, const char *text)
     int nothing = SAID_NOTHING;
 
     if (atomic_compare_exchange_strong(&word->said, &nothing, what)) {
-        strncpy(word->text, text, sizeof(word->text) - 1);
+        (void)snprintf(word->text, sizeof(word->text), "%s", text);
     } else if (what == SAID_FAILED) {
         (void)fprintf(stderr, "# and then: %s\n", text);
         (void)fflush(stderr);
