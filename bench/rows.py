@@ -62,7 +62,7 @@ def by_processes(*sides):
 
 # ---- measurements; neighbours here are neighbours in time ----
 
-measured("calibrate", "peer-glibc", "calibrate")
+measured("calibrate", "peer-glibc", "calibrate", "--processes", "2", processors=2)
 
 GET, BOOST_GET = by_processes(("kith get", "bench-dict", "get"),
                               ("boost get", "peer-boost", "get"))

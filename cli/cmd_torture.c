@@ -19,6 +19,10 @@
 
 #define KILLS_A_CHECK 10
 
+/* How long a victim is watched at most, and how long after the act's beginning it is killed. */
+#define AIM_NS (3 * MS)
+#define AIM_DELAY_NS_MAX 20000
+
 /* A worker whose acts take no longer than milliseconds, and which begins none for so long, hangs.
  */
 #define STUCK_NS (15000 * MS)
@@ -131,6 +135,27 @@ bury(struct killer *killer, unsigned slot, int how, bool killed)
         killer->ended++;
     do_next("looking at what a dead worker left");
     torture_resolve(killer->world, &killer->space, slot, &killer->deaths);
+}
+
+/*
+ * Most of a worker's time goes by in waits, and so would most deaths.  Half of the victims are
+ * therefore watched until they do some act chosen at random, and killed in it.
+ */
+static void
+take_aim(struct killer *killer, unsigned slot)
+{
+    _Atomic uint32_t *act = &killer->world->slots[slot].act;
+    uint32_t target = 1 + torture_pick(&killer->random, ACT_COUNT - 1);
+    int64_t until_ns = cli_now_ns() + AIM_NS;
+    int64_t delay_ns = (int64_t)torture_pick(&killer->random, AIM_DELAY_NS_MAX);
+
+    if (torture_pick(&killer->random, 2) == 0)
+        return;
+    while (atomic_load(act) != target && cli_now_ns() < until_ns)
+        continue;
+    until_ns = cli_now_ns() + delay_ns;
+    while (cli_now_ns() < until_ns)
+        continue;
 }
 
 static void
@@ -268,6 +293,7 @@ torment(struct killer *killer, int64_t until_ns)
         poll(NULL, 0, (int)torture_pick(&killer->random, PAUSE_MS_MAX));
         status = look_after(killer, true, &left);
         if (status == CLI_GO_ON && killer->pids[victim] != 0) {
+            take_aim(killer, victim);
             kill_worker(killer, victim);
             if (killer->deaths.kills % KILLS_A_CHECK == 0)
                 check(killer);

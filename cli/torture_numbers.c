@@ -208,6 +208,7 @@ worker_set_bulk(struct torture_worker *worker)
 void
 worker_look_at_sums(struct torture_worker *worker)
 {
+    worker_begin(worker, ACT_LOOK);
     switch (worker_pick(worker, 4)) {
     case 0:
         torture_look_pairs(worker->world, worker->space);
@@ -223,5 +224,5 @@ worker_look_at_sums(struct torture_worker *worker)
                           worker_pick(worker, worker->world->slot_count));
         break;
     }
-    worker->slot->done[ACT_LOOK]++;
+    worker_end(worker, ACT_LOOK);
 }

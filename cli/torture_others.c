@@ -25,6 +25,8 @@ work_inside(struct torture_worker *worker, struct guarded *guarded, bool told)
     guarded->first = first + 1;
     for (unsigned i = 0; i < rounds; i++)
         atomic_signal_fence(memory_order_seq_cst);
+    if (rounds < 4) /* a long stay, in which others queue up, and some owners die */
+        usleep(1000);
     guarded->second = guarded->second + 1;
     if (atomic_exchange(&guarded->inside, 0) != worker->index + 1)
         torture_violation(worker->world, "Somebody came in while worker %u held a lock.",
@@ -98,14 +100,16 @@ void
 worker_wait_for_event(struct torture_worker *worker)
 {
     unsigned whose = worker_pick(worker, worker->world->slot_count);
-    kith_err err = kith_event_wait(worker->space->events[whose], worker_pick(worker, 3) * MS);
+    kith_err err;
 
+    worker_begin(worker, ACT_WAIT);
+    err = kith_event_wait(worker->space->events[whose], worker_pick(worker, 3) * MS);
     if (err != KITH_ETIMEDOUT && err != KITH_OK)
         torture_unexpected(worker->world, "kith_event_wait", err);
     if (whose == worker->index && (err == KITH_OK) != worker->slot->event_set)
         torture_violation(worker->world, "Waiting for an event that is %s gave %d.",
                           worker->slot->event_set ? "set" : "clear", (int)err);
-    worker->slot->done[ACT_WAIT]++;
+    worker_end(worker, ACT_WAIT);
 }
 
 /* ---- acts without a model: the check finds what they break ---- */

@@ -209,38 +209,63 @@ view_thing(struct torture_worker *worker, unsigned slot, unsigned thing)
     kith_view_release(view);
 }
 
-void
-worker_read_things(struct torture_worker *worker)
+/* Gets a thing of this worker: the model knows it exactly. */
+static void
+get_own_thing(struct torture_worker *worker, unsigned thing)
 {
-    unsigned slot = worker_pick(worker, 2) == 0 ? worker->index
-                                                : worker_pick(worker, worker->world->slot_count);
-    unsigned thing = worker_pick(worker, THINGS);
+    struct torture_key key;
+    kith_err err;
+
+    torture_thing_key(&key, worker->index, thing);
+    err = kith_dict_get(worker->space->things, key.item, &worker->buf);
+    if (err == KITH_ENOENT && worker->slot->versions[thing] != 0)
+        torture_violation(worker->world, "Thing %u of worker %u is gone.", thing, worker->index);
+    else if (err == KITH_OK)
+        expect_thing(worker, "kith_dict_get", thing, worker->buf.item);
+    else if (err != KITH_ENOENT)
+        torture_unexpected(worker->world, "kith_dict_get", err);
+}
+
+/* Gets a thing of anybody: it is whole, and the one that was asked for. */
+static void
+get_thing(struct torture_worker *worker, unsigned slot, unsigned thing)
+{
     struct torture_key key;
     uint32_t whose;
     uint32_t which;
     uint64_t version;
     kith_err err;
 
-    worker->slot->done[ACT_READ]++;
-    if (worker_pick(worker, 3) == 0) {
-        view_thing(worker, slot, thing);
-        return;
-    }
     torture_thing_key(&key, slot, thing);
     err = kith_dict_get(worker->space->things, key.item, &worker->buf);
-    if (slot == worker->index) {
-        if (err == KITH_ENOENT && worker->slot->versions[thing] != 0)
-            torture_violation(worker->world, "Thing %u of worker %u is gone.", thing, slot);
-        else if (err == KITH_OK)
-            expect_thing(worker, "kith_dict_get", thing, worker->buf.item);
-        else if (err != KITH_ENOENT)
-            torture_unexpected(worker->world, "kith_dict_get", err);
-        return;
-    }
     if (err == KITH_ENOENT)
         return;
     if (worker_succeeded(worker, "kith_dict_get", err) &&
         (!torture_item_read(worker->buf.item, &whose, &which, &version) || whose != slot ||
          which != thing))
         torture_violation(worker->world, "Thing %u of worker %u is torn.", thing, slot);
+}
+
+void
+worker_read_things(struct torture_worker *worker)
+{
+    unsigned slot = worker_pick(worker, worker->world->slot_count);
+    unsigned thing = worker_pick(worker, THINGS);
+
+    worker_begin(worker, ACT_READ);
+    switch (worker_pick(worker, 4)) {
+    case 0:
+        view_thing(worker, slot, thing);
+        break;
+    case 1:
+        view_thing(worker, worker->index, thing);
+        break;
+    case 2:
+        get_own_thing(worker, thing);
+        break;
+    default:
+        get_thing(worker, slot, thing);
+        break;
+    }
+    worker_end(worker, ACT_READ);
 }

@@ -5,9 +5,6 @@
  * while it holds the lock, the next to acquire gets it together with the news, KITH_OWNER_DIED, and
  * looks whether what the lock protects is whole.
  *
- * An `unowned` lock belongs to nobody: any thread of any process may release it.  It stays taken
- * when its taker ends in an orderly way, and comes back only when its taker was killed.
- *
  * Threads  Any function, from any thread, on one handle or on many; only kith_lock_close() must be
  *          the last call on its handle.
  * Fork     A forked child may go on with the handle, which is then its own.  A lock that the parent
@@ -31,9 +28,8 @@ typedef struct kith_lock kith_lock;
 struct kith_lock_options {
     size_t struct_size;      /* set by the initialiser: fields may be added */
     enum kith_create create; /* whether it may, or must, be there; default: either */
-    bool unowned;            /* anyone may release it */
 };
-#define KITH_LOCK_OPTIONS_INIT { sizeof(struct kith_lock_options), KITH_CREATE_OR_OPEN, false }
+#define KITH_LOCK_OPTIONS_INIT { sizeof(struct kith_lock_options), KITH_CREATE_OR_OPEN }
 
 /* Who holds a lock.  For a free one `held` is false and only `waiters` says anything. */
 struct kith_owner {
@@ -69,7 +65,7 @@ KITH_API void kith_lock_close(kith_lock *lock);
  *
  * KITH_OWNER_DIED    success: it is yours, its last owner died
  * KITH_ETIMEDOUT     another held it all the time, or, with `timeout_ns` 0, holds it now
- * KITH_EDEADLOCK     the calling thread holds it already; never of an unowned lock
+ * KITH_EDEADLOCK     the calling thread holds it already
  * KITH_EINTERRUPTED  a signal came, and the function given to kith_on_interrupt() said so
  * KITH_EGONE         the lock was destroyed, before or during the wait
  *
@@ -80,7 +76,7 @@ KITH_API kith_err kith_lock_acquire(kith_lock *lock, int64_t timeout_ns);
 /*
  * Releases the lock; one who waits for it gets it.
  *
- * KITH_EPERM  it is not the calling thread's, or, if it is unowned, it is free; nothing changed
+ * KITH_EPERM  it is not the calling thread's; nothing changed
  */
 KITH_API kith_err kith_lock_release(kith_lock *lock);
 

@@ -312,8 +312,7 @@ scheme_size(const char *text)
 static kith_err
 refuse_scheme(const struct parser *p, size_t size)
 {
-    static const char *const others[] = { "unix", "tcp",    "tls",
-                                          "redis", "rediss", "redis+unix" };
+    static const char *const others[] = { "unix", "tcp", "tls", "redis", "rediss", "redis+unix" };
     char shown[SHOWN_MAX + 4];
 
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {

@@ -13,8 +13,8 @@ kith_dict_open(kith_space *space, const char *name, const struct kith_dict_optio
     struct kith_dict_options whole = KITH_DICT_OPTIONS_INIT;
     kith_dict *dict;
     void *state;
-    kith_err err = kith__open_check("kith_dict_open", space, name, dict_out, options, &whole,
-                                    sizeof(whole));
+    kith_err err =
+        kith__open_check("kith_dict_open", space, name, dict_out, options, &whole, sizeof(whole));
 
     if (err < 0)
         return err;
@@ -307,10 +307,9 @@ kith_dict_set_many(kith_dict *dict, const struct kith_item *keys, const struct k
         if (err < 0)
             return err;
     }
-    return outcome(dict,
-                   dict->ops->many(dict->handle.state, KITH__MANY_SET, keys, items, NULL, count,
-                                   NULL),
-                   told);
+    return outcome(
+        dict, dict->ops->many(dict->handle.state, KITH__MANY_SET, keys, items, NULL, count, NULL),
+        told);
 }
 
 /* ---- Deleting ------------------------------------------------------------------------- */
@@ -392,8 +391,8 @@ kith_dict_add_float(kith_dict *dict, struct kith_item key, double n, double *now
 }
 
 static kith_err
-sum(kith_dict *dict, const char *function, const struct kith_item *key,
-    const struct kith__sum *sum, int64_t *now_out)
+sum(kith_dict *dict, const char *function, const struct kith_item *key, const struct kith__sum *sum,
+    int64_t *now_out)
 {
     unsigned told = kith__told();
 
@@ -420,8 +419,7 @@ kith_dict_add_limit(kith_dict *dict, struct kith_item key, int64_t n, int64_t li
                     int64_t *now_out)
 {
     return sum(dict, "kith_dict_add_limit", &key,
-               &(struct kith__sum){ .what = KITH__SUM_ADD_LIMIT, .n = n, .limit = limit },
-               now_out);
+               &(struct kith__sum){ .what = KITH__SUM_ADD_LIMIT, .n = n, .limit = limit }, now_out);
 }
 
 kith_err
@@ -474,7 +472,6 @@ kith_dict_add_many(kith_dict *dict, const struct kith_item *keys, const int64_t 
     if (dict == NULL || ((keys == NULL || ns == NULL) && count > 0))
         return kith__fail_null("kith_dict_add_many");
     return outcome(dict,
-                   dict->ops->many(dict->handle.state, KITH__MANY_ADD, keys, NULL, ns, count,
-                                   NULL),
+                   dict->ops->many(dict->handle.state, KITH__MANY_ADD, keys, NULL, ns, count, NULL),
                    told);
 }

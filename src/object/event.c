@@ -13,8 +13,8 @@ kith_event_open(kith_space *space, const char *name, const struct kith_event_opt
     struct kith_event_options whole = KITH_EVENT_OPTIONS_INIT;
     kith_event *event;
     void *state;
-    kith_err err = kith__open_check("kith_event_open", space, name, event_out, options, &whole,
-                                    sizeof(whole));
+    kith_err err =
+        kith__open_check("kith_event_open", space, name, event_out, options, &whole, sizeof(whole));
 
     if (err < 0)
         return err;

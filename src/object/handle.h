@@ -90,7 +90,8 @@ kith_err kith__fail_name(const char *name);
 
 /*
  * The sentence of an engine's error, if it needs one: `told` is kith__told() from before the call.
- * `after` says more of the outcome `err`, where "The dict "x"" stands before it; NULL for the usual.
+ * `after` says more of the outcome `err`, where "The dict "x"" stands before it; NULL for the
+ * usual.
  */
 kith_err kith__fail_outcome(const struct kith__handle *handle, kith_err err, unsigned told,
                             const char *after);

@@ -11,8 +11,8 @@ kith_lock_open(kith_space *space, const char *name, const struct kith_lock_optio
     struct kith_lock_options whole = KITH_LOCK_OPTIONS_INIT;
     kith_lock *lock;
     void *state;
-    kith_err err = kith__open_check("kith_lock_open", space, name, lock_out, options, &whole,
-                                    sizeof(whole));
+    kith_err err =
+        kith__open_check("kith_lock_open", space, name, lock_out, options, &whole, sizeof(whole));
 
     if (err < 0)
         return err;

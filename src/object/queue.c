@@ -34,8 +34,8 @@ kith_queue_open(kith_space *space, const char *name, const struct kith_queue_opt
     struct kith_queue_options whole = KITH_QUEUE_OPTIONS_INIT;
     kith_queue *queue;
     void *state;
-    kith_err err = kith__open_check("kith_queue_open", space, name, queue_out, options, &whole,
-                                    sizeof(whole));
+    kith_err err =
+        kith__open_check("kith_queue_open", space, name, queue_out, options, &whole, sizeof(whole));
 
     if (err == KITH_OK)
         err = check_dead_letter(name, whole.dead_letter);
@@ -120,10 +120,10 @@ kith_queue_get(kith_queue *queue, int64_t timeout_ns, struct kith_buf *item_out)
         return kith__fail_null("kith_queue_get");
     if (timeout_ns < KITH_FOREVER)
         return kith__fail_timeout("kith_queue_get", timeout_ns);
-    return outcome(queue,
-                   queue->ops->get(queue->handle.state, 1, kith__deadline_ns(timeout_ns), item_out,
-                                   &got),
-                   told);
+    return outcome(
+        queue,
+        queue->ops->get(queue->handle.state, 1, kith__deadline_ns(timeout_ns), item_out, &got),
+        told);
 }
 
 kith_err

@@ -203,8 +203,8 @@ kith_txn_if_present(kith_txn *txn, kith_dict *dict, struct kith_item key)
 {
     if (txn == NULL || dict == NULL)
         return kith__fail_null("kith_txn_if_present");
-    return add(txn, &dict->handle, (struct kith__step){ .what = KITH__STEP_IF_PRESENT }, &key,
-               NULL, NULL);
+    return add(txn, &dict->handle, (struct kith__step){ .what = KITH__STEP_IF_PRESENT }, &key, NULL,
+               NULL);
 }
 
 kith_err

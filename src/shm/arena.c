@@ -565,7 +565,7 @@ attach(struct kith__arena *arena, const struct kith_options *options, bool named
         if (errno == ENOENT)
             return KITH_ENOENT;
         return kith__fail(errno == EACCES || errno == EPERM || errno == EROFS ? KITH_EPERM
-                          : errno == ELOOP                                    ? KITH_ECORRUPT
+                          : errno == ELOOP || errno == EISDIR                 ? KITH_ECORRUPT
                                                                               : KITH_ESYSTEM,
                           "%s cannot be opened: %s.", arena->path,
                           errno == ELOOP ? "it is a symbolic link" : strerror(errno));

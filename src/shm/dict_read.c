@@ -348,9 +348,8 @@ take_both(struct kith__arena *arena, struct pass *p, void *arg)
     both->copied = false;
     if (both->item.out != NULL && both->item.actor != NULL && !kith__meta_inline(p->meta) &&
         KITH__META_TAG(p->meta) + KITH__META_SIZE(p->meta) > KITH__SMALL_MAX) {
-        struct kith__dict_root *root = p->root;
-
-        (void)root;
+        if (both->item.version_out != NULL)
+            *both->item.version_out = p->version;
         take_pinned(arena, p, &both->item);
         return KITH_OK; /* checked once more after the fence, then copied at leisure */
     }

@@ -208,7 +208,11 @@ kith__extent_take(struct kith__self *self, uint64_t size, uint64_t *off_out)
     kith_err err;
 
     if (size > KITH__ITEM_MAX || run > arena->granules_max)
-        return out_of_room(arena, size);
+        return kith__fail(KITH_ETOOBIG,
+                          "%llu bytes in one piece are more than %s holds altogether: its limit is "
+                          "%llu bytes. Make a space with a larger size.",
+                          (unsigned long long)size, arena->path ? arena->path : "the mem:// space",
+                          (unsigned long long)(arena->granules_max * KITH__GRANULE));
     /* One place more than we need, so that growing `staged` itself can stage its new area. */
     count = kith__load(&actor->staged.count);
     if (count + 2 > kith__load(&actor->staged.room) && &actor->staged != self->growing) {

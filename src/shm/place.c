@@ -285,8 +285,8 @@ remove_leftover(int fd, const char *path, const char *name, const struct stat *s
     if ((identity->flags & KITH__FLAG_TEMPORARY) == 0)
         return 0;
     /* While we hold every byte nobody can join; who tries meanwhile finds the name gone after. */
-    if (fcntl(fd, F_OFD_SETLK, &lock) == 0 && lstat(path, &now) == 0 &&
-        now.st_ino == st->st_ino && now.st_dev == st->st_dev && unlink(path) == 0)
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0 && lstat(path, &now) == 0 && now.st_ino == st->st_ino &&
+        now.st_dev == st->st_dev && unlink(path) == 0)
         ++*removed;
     return 0;
 }

@@ -348,37 +348,45 @@ kith__queue_put(struct kith__self *self, const struct kith__queue *queue,
 /* ---- Get -------------------------------------------------------------------------------- */
 
 /*
- * Locks the getters' side and begins an operation.  If nothing is ready there, the putters' side is
- * locked too, and the operation moves all of `in` over, in the same record as what it takes.
+ * Head lock held: if nothing is ready on the getters' side, locks the putters' side too, and writes
+ * down that all of `in` moves over, in the same record as what is taken.
  */
+static kith_err
+move_in(struct kith__op *op, const struct kith__queue *queue, bool *both)
+{
+    struct kith__queue_root *root = kith__queue_root(queue);
+    kith_err err;
+
+    if (kith__op_get(op, &root->back_first) != 0 || kith__op_get(op, &root->out_first) != 0 ||
+        *both || kith__load_acquire(&root->in_first) == 0)
+        return KITH_OK;
+    err = kith__lock_acquire(op->self, &root->tail_lock);
+    if (err < 0)
+        return err;
+    *both = true;
+    if (kith__load(&root->in_first) == 0)
+        return KITH_OK;
+    kith__op_set(op, &root->out_first, kith__load(&root->in_first));
+    kith__op_set(op, &root->out_last, kith__load(&root->in_last));
+    kith__op_set(op, &root->in_first, 0);
+    kith__op_set(op, &root->in_last, 0);
+    return KITH_OK;
+}
+
 static kith_err
 begin_get(struct kith__op *op, struct kith__self *self, const struct kith__queue *queue,
           bool *both_out)
 {
-    struct kith__queue_root *root = kith__queue_root(queue);
-    kith_err err = lock_queue(self, queue, &root->head_lock); /* G1 */
+    kith_err err = lock_queue(self, queue, &kith__queue_root(queue)->head_lock); /* G1 */
 
     *both_out = false;
     if (err < 0)
         return err;
     kith__op_begin(op, self);
-    if (kith__load(&root->back_first) != 0 || kith__load(&root->out_first) != 0 ||
-        kith__load_acquire(&root->in_first) == 0)
-        return KITH_OK;
-    err = kith__lock_acquire(self, &root->tail_lock);
-    if (err < 0) {
-        kith__lock_release(self, &root->head_lock);
-        return err;
-    }
-    *both_out = true;
-    if (kith__load(&root->in_first) != 0) {
-        kith__op_append(op, kith__off(self->arena, &root->out_first),
-                        kith__load(&root->in_first));
-        kith__op_append(op, kith__off(self->arena, &root->out_last), kith__load(&root->in_last));
-        kith__op_append(op, kith__off(self->arena, &root->in_first), 0);
-        kith__op_append(op, kith__off(self->arena, &root->in_last), 0);
-    }
-    return KITH_OK;
+    err = move_in(op, queue, both_out);
+    if (err < 0)
+        kith__lock_release(self, &kith__queue_root(queue)->head_lock);
+    return err;
 }
 
 static void
@@ -433,6 +441,14 @@ count_taken(struct kith__op *op, struct kith__queue_root *root, uint64_t n)
     kith__op_set(op, &root->taken, kith__op_get(op, &root->taken) + n);
 }
 
+static bool
+at_its_end(const struct kith__queue *queue)
+{
+    const struct kith__queue_root *root = kith__queue_root(queue);
+
+    return kith__load_acquire(&root->closed) != 0 && total(root) == 0;
+}
+
 static kith_err
 get_once(struct kith__self *self, const struct kith__queue *queue, size_t count,
          struct kith_buf *items_out, size_t *got_out)
@@ -448,7 +464,9 @@ get_once(struct kith__self *self, const struct kith__queue *queue, size_t count,
     if (err < 0)
         return err;
     while (err == KITH_OK && got < count) {
-        err = oldest(&op, queue, &node);
+        err = move_in(&op, queue, &both);
+        if (err == KITH_OK)
+            err = oldest(&op, queue, &node);
         if (err == KITH_OK)
             err = copy_node(queue, node, items_out != NULL ? &items_out[got] : NULL); /* G2 */
         if (err < 0)
@@ -486,14 +504,6 @@ has_item(const struct kith__queue *queue, size_t count)
            kith__load_acquire(&root->in_first) != 0 ||
            (kith__load(&root->closed) != 0 && total(root) == 0) ||
            kith__load(&root->id) != queue->id;
-}
-
-static bool
-at_its_end(const struct kith__queue *queue)
-{
-    const struct kith__queue_root *root = kith__queue_root(queue);
-
-    return kith__load_acquire(&root->closed) != 0 && total(root) == 0;
 }
 
 /* Repeats `once` until it has something, the queue ends, or the time does. */
@@ -570,6 +580,8 @@ kith__queue_peek(struct kith__self *self, const struct kith__queue *queue,
         err = copy_node(queue, node, item_out);
     end_get(self, queue, both); /* nothing is committed: `in` stays as it is */
     kith__op_end(self);
+    if (err == KITH_EEMPTY && at_its_end(queue))
+        err = KITH_ECLOSED;
     return err;
 }
 

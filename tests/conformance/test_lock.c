@@ -31,18 +31,6 @@ party_new(kith_lock *lock)
     return p;
 }
 
-static kith_lock *
-unowned_lock(struct test *t, const char *name)
-{
-    struct kith_lock_options options = KITH_LOCK_OPTIONS_INIT;
-    kith_lock *lock = NULL;
-
-    options.unowned = true;
-    EXPECT_OK(kith_lock_open(test_space(t), name, &options, &lock));
-    kith_lock_close(lock);
-    return test_lock(t, name);
-}
-
 TEST(lock_is_had_by_one_at_a_time)
 {
     kith_lock *lock = test_lock(t, "report");
@@ -449,92 +437,6 @@ TEST_ON(TEST_NAMED, lock_held_when_its_space_is_closed_is_given_back)
     CHILD_JOIN(pid);
 }
 
-/* ---- unowned ---- */
-
-static void
-child_releases(void *arg)
-{
-    struct party *p = arg;
-
-    EXPECT_OK(kith_lock_release(p->lock));
-}
-
-TEST(lock_unowned_may_be_released_by_anyone)
-{
-    kith_lock *lock = unowned_lock(t, "report");
-    struct party *p = party_new(lock);
-
-    EXPECT_FAILS(KITH_EPERM, "report", kith_lock_release(lock));
-    EXPECT_OK(kith_lock_acquire(lock, 0));
-    EXPECT_RC(KITH_ETIMEDOUT, kith_lock_acquire(lock, 0));
-    EXPECT_RC(KITH_ETIMEDOUT, kith_lock_acquire(lock, 5 * TEST_MS));
-    CHILD_JOIN(test_child(child_releases, p));
-    EXPECT_OK(kith_lock_acquire(lock, 0));
-    EXPECT_OK(kith_lock_release(lock));
-    EXPECT_RC(KITH_EPERM, kith_lock_release(lock));
-}
-
-static void
-child_acquires_and_leaves(void *arg)
-{
-    struct party *p = arg;
-
-    EXPECT_OK(kith_lock_acquire(p->lock, KITH_FOREVER));
-    test_gate_open(p->ready);
-    if (p->number == 0) {
-        for (;;)
-            pause();
-    }
-}
-
-TEST(lock_unowned_stays_taken_after_an_orderly_end)
-{
-    kith_lock *lock = unowned_lock(t, "report");
-    struct party *p = party_new(lock);
-
-    p->number = 1;
-    CHILD_JOIN(test_child(child_acquires_and_leaves, p));
-    EXPECT_RC(KITH_ETIMEDOUT, kith_lock_acquire(lock, 0));
-    EXPECT_OK(kith_lock_release(lock));
-    EXPECT_OK(kith_lock_acquire(lock, 0));
-    EXPECT_OK(kith_lock_release(lock));
-}
-
-static void *
-thread_acquires(void *arg)
-{
-    child_acquires_and_leaves(arg);
-    return NULL;
-}
-
-TEST(lock_unowned_stays_taken_when_its_thread_ends)
-{
-    kith_lock *lock = unowned_lock(t, "report");
-    struct party *p = party_new(lock);
-
-    p->number = 1;
-    test_thread_join(test_thread(thread_acquires, p));
-    EXPECT_RC(KITH_ETIMEDOUT, kith_lock_acquire(lock, 0));
-    EXPECT_OK(kith_lock_release(lock));
-}
-
-TEST(lock_unowned_comes_back_when_its_taker_was_killed)
-{
-    kith_lock *lock = unowned_lock(t, "report");
-    struct party *p = party_new(lock);
-    struct party *w = party_new(lock);
-    pid_t pid = test_child(child_acquires_and_leaves, p);
-    pid_t waiter;
-
-    GATE_WAIT(p->ready);
-    EXPECT_RC(KITH_ETIMEDOUT, kith_lock_acquire(lock, 0));
-    w->number = KITH_OWNER_DIED;
-    waiter = test_child(child_acquires, w);
-    UNTIL_ASLEEP(waiter, 0);
-    test_child_kill(pid);
-    CHILD_JOIN(waiter);
-}
-
 /* ---- owner ---- */
 
 TEST(lock_tells_who_holds_it)
@@ -762,18 +664,6 @@ count_in_child(void *arg)
 TEST(lock_keeps_threads_of_several_processes_apart)
 {
     struct party *p = party_new(test_lock(t, "report"));
-    pid_t pids[3];
-
-    for (int i = 0; i < 3; i++)
-        pids[i] = test_child(count_in_child, p);
-    for (int i = 0; i < 3; i++)
-        CHILD_JOIN(pids[i]);
-    EXPECT_EQ(18000, p->counter);
-}
-
-TEST(lock_unowned_keeps_processes_apart)
-{
-    struct party *p = party_new(unowned_lock(t, "report"));
     pid_t pids[3];
 
     for (int i = 0; i < 3; i++)

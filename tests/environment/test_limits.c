@@ -135,43 +135,54 @@ TEST_ON(TEST_SHM, tmpfs_of_4_MiB_that_is_full_is_ENOMEM_and_works_again_after_de
 
 /* ---- no /dev/shm ---- */
 
-TEST_ON(TEST_SHM, dev_shm_that_cannot_be_written_is_an_error_with_a_cure)
+TEST_ON(TEST_SHM, dev_shm_that_cannot_be_written_is_done_without)
 {
+    struct kith_stat stat = KITH_STAT_INIT;
     kith_space *none = (kith_space *)t;
-    kith_space *memory = NULL;
-    kith_space *file = NULL;
-    kith_dict *d = NULL;
-    char address[512];
-    char dir[256];
+    kith_space *space = NULL;
+    char want[128];
 
     own_mounts();
-    (void)snprintf(dir, sizeof(dir), "%s", "/tmp/kith-test.XXXXXX");
-    EXPECT_TRUE(mkdtemp(dir) != NULL);
-    if (mount("tmpfs", dir, "tmpfs", 0, "size=16m,mode=0700") != 0 ||
-        mount("tmpfs", "/dev/shm", "tmpfs", MS_RDONLY, "size=4k") != 0) {
-        (void)rmdir(dir);
+    if (mount("tmpfs", "/tmp", "tmpfs", 0, "size=16m,mode=1777") != 0 ||
+        mount("tmpfs", "/dev/shm", "tmpfs", MS_RDONLY, "size=4k") != 0)
         test_skip("a tmpfs cannot be mounted here");
-    }
     unsetenv("KITH_DIR");
-    EXPECT_FAILS(KITH_EPERM, "/dev/shm", kith_open("x", NULL, &none));
+    unsetenv("XDG_RUNTIME_DIR");
+    /* A folder of this user alone. */
+    EXPECT_OK(kith_open("x", NULL, &space));
+    EXPECT_OK(kith_stat(space, &stat));
+    (void)snprintf(want, sizeof(want), "/tmp/kith-%u/", (unsigned)geteuid());
+    EXPECT_TRUE(strncmp(stat.path, want, strlen(want)) == 0);
+    EXPECT_WHOLE(space);
+    kith_close(space);
+    /* The user's own for such things. */
+    EXPECT_EQ(0, mkdir("/tmp/run", 0700));
+    EXPECT_EQ(0, setenv("XDG_RUNTIME_DIR", "/tmp/run", 1));
+    EXPECT_OK(kith_open("x", NULL, &space));
+    EXPECT_OK(kith_stat(space, &stat));
+    EXPECT_TRUE(strncmp(stat.path, "/tmp/run/", 9) == 0);
+    kith_close(space);
+    /* A folder that others may write in is not trusted, and the sentence has the cure. */
+    unsetenv("XDG_RUNTIME_DIR");
+    want[strlen(want) - 1] = '\0';
+    EXPECT_EQ(0, chmod(want, 0777));
     EXPECT_FAILS(KITH_EPERM, "KITH_DIR", kith_open("x", NULL, &none));
     EXPECT_TRUE(none == (kith_space *)t);
-    /* The cures. */
-    EXPECT_OK(kith_open("mem://", NULL, &memory));
-    EXPECT_OK(kith_dict_open(memory, "d", NULL, &d));
-    EXPECT_OK(kith_dict_set(d, KITH_INT(1), KITH_INT(1)));
-    kith_dict_close(d);
-    kith_close(memory);
-    (void)snprintf(address, sizeof(address), "file://%s/space", dir);
-    EXPECT_OK(kith_open(address, NULL, &file));
-    EXPECT_WHOLE(file);
-    kith_close(file);
-    EXPECT_EQ(0, setenv("KITH_DIR", dir, 1));
-    EXPECT_OK(kith_open("x", NULL, &file));
-    EXPECT_WHOLE(file);
-    kith_close(file);
-    EXPECT_EQ(0, umount2(dir, MNT_DETACH));
-    EXPECT_EQ(0, rmdir(dir));
+    EXPECT_EQ(0, mkdir("/tmp/mine", 0700));
+    EXPECT_EQ(0, setenv("KITH_DIR", "/tmp/mine", 1));
+    EXPECT_OK(kith_open("x", NULL, &space));
+    EXPECT_WHOLE(space);
+    kith_close(space);
+    /* What KITH_DIR names is taken at its word. */
+    EXPECT_EQ(0, setenv("KITH_DIR", "/dev/shm", 1));
+    EXPECT_FAILS(KITH_EPERM, "/dev/shm", kith_open("x", NULL, &none));
+    EXPECT_EQ(0, setenv("KITH_DIR", "/tmp/absent", 1));
+    EXPECT_TRUE(kith_open("x", NULL, &none) < 0);
+    test_says(__FILE__, __LINE__, "/tmp/absent");
+    EXPECT_TRUE(none == (kith_space *)t);
+    EXPECT_OK(kith_open("mem://", NULL, &space));
+    EXPECT_WHOLE(space);
+    kith_close(space);
 }
 
 /* ---- limits of the process ---- */

@@ -336,8 +336,7 @@ change(struct shm_dict *dict, const struct kith_item *key_item, const struct kit
 static kith_err
 dict_set(void *state, const struct kith_item *key, const struct kith_item *item)
 {
-    return change(state, key,
-                  &(struct kith__change){ .what = KITH__CHANGE_SET, .item = *item });
+    return change(state, key, &(struct kith__change){ .what = KITH__CHANGE_SET, .item = *item });
 }
 
 static kith_err
@@ -398,12 +397,11 @@ dict_sum(void *state, const struct kith_item *key, const struct kith__sum *sum, 
         [KITH__SUM_OR] = KITH__NUMBER_OR,   [KITH__SUM_XOR] = KITH__NUMBER_XOR,
     };
 
-    return number(state, key,
-                  &(struct kith__number){ .what = whats[sum->what],
-                                          .n = sum->n,
-                                          .init = sum->init,
-                                          .limit = sum->limit },
-                  now_out);
+    return number(
+        state, key,
+        &(struct kith__number){
+            .what = whats[sum->what], .n = sum->n, .init = sum->init, .limit = sum->limit },
+        now_out);
 }
 
 static kith_err
@@ -476,9 +474,8 @@ dict_many(void *state, enum kith__many_what what, const struct kith_item *key_it
         return err;
     }
     for (size_t i = 0; i < count; i++) {
-        steps[i] = (struct kith__txn_step){ .what = whats[what],
-                                            .dict = dict->dict,
-                                            .key = &keys[i] };
+        steps[i] =
+            (struct kith__txn_step){ .what = whats[what], .dict = dict->dict, .key = &keys[i] };
         if (items != NULL)
             steps[i].item = items[i];
         if (ns != NULL)

@@ -190,8 +190,9 @@ find_readonly(struct kith__arena *arena, const char *name, enum kith_kind kind,
         return kith__fail(KITH_ETYPE, "\"%s\" is a %s, and was opened as a %s.", name,
                           kith_kind_name(object_out->kind), kith_kind_name(kind));
     if (err == KITH_ENOENT && create == KITH_MUST_CREATE)
-        return kith__fail(KITH_EPERM, "The %s \"%s\" cannot be made in %s, which was opened to be "
-                                      "read only.",
+        return kith__fail(KITH_EPERM,
+                          "The %s \"%s\" cannot be made in %s, which was opened to be "
+                          "read only.",
                           kith_kind_name(kind), name, name_of(arena));
     if (err == KITH_ENOENT)
         return kith__fail(KITH_ENOENT, "There is no %s \"%s\".", kith_kind_name(kind), name);
@@ -257,8 +258,8 @@ describe_queue(struct kith__self *self, struct kith__arena *arena,
 }
 
 static kith_err
-describe_dict(struct kith__self *self, struct kith__arena *arena,
-              const struct kith__object *object, struct kith_info *info)
+describe_dict(struct kith__self *self, struct kith__arena *arena, const struct kith__object *object,
+              struct kith_info *info)
 {
     struct kith__dict dict = { arena, object->off, object->id };
     struct kith_dict_info more;
@@ -365,9 +366,9 @@ count_holders(struct kith__arena *arena)
     uint64_t count = 0;
 
     for (unsigned slot = 1; slot <= top && slot <= KITH__HOLDERS_MAX; slot++)
-        count += KITH__SLOT_KIND(kith__load(&kith__holder_at(arena, slot)->state)) ==
-                     KITH__SLOT_LIVE &&
-                 kith__holder_alive(arena, slot);
+        count +=
+            KITH__SLOT_KIND(kith__load(&kith__holder_at(arena, slot)->state)) == KITH__SLOT_LIVE &&
+            kith__holder_alive(arena, slot);
     return count;
 }
 
@@ -378,9 +379,9 @@ count_actors(struct kith__arena *arena)
     uint64_t count = 0;
 
     for (unsigned id = 1; id <= top && id <= arena->actors_max; id++)
-        count += KITH__SLOT_KIND(kith__load(&kith__actor_at(arena, id)->state)) ==
-                     KITH__SLOT_LIVE &&
-                 !kith__actor_dead(arena, id);
+        count +=
+            KITH__SLOT_KIND(kith__load(&kith__actor_at(arena, id)->state)) == KITH__SLOT_LIVE &&
+            !kith__actor_dead(arena, id);
     return count;
 }
 

@@ -63,9 +63,9 @@ kith__shm_reader(struct kith__arena *arena, struct kith__self **self_out)
 typedef kith_err kith__shm_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg);
 
 /* Opens or makes an object; in a read-only space it is only looked for. */
-kith_err kith__shm_object_open(struct kith__shm_space *space, const char *name,
-                               enum kith_kind kind, enum kith_create create, kith__shm_init *init,
-                               void *arg, struct kith__object *object_out);
+kith_err kith__shm_object_open(struct kith__shm_space *space, const char *name, enum kith_kind kind,
+                               enum kith_create create, kith__shm_init *init, void *arg,
+                               struct kith__object *object_out);
 
 /* What the state of a dict, and of a queue, stands for. */
 const struct kith__dict *kith__shm_dict_of(const void *state);

@@ -145,8 +145,7 @@ queue_put_many(void *state, const struct kith_item *items, size_t count, int64_t
         if (err == KITH_OK) {
             put += batch;
             limit = count;
-        } else if (batch > 1 &&
-                   (err == KITH_EFULL || err == KITH_ENOMEM || err == KITH_ETOOBIG)) {
+        } else if (batch > 1 && (err == KITH_EFULL || err == KITH_ENOMEM || err == KITH_ETOOBIG)) {
             limit = batch / 2;
             err = KITH_OK;
         }
@@ -199,9 +198,19 @@ static kith_err
 queue_peek(void *state, struct kith_buf *item_out)
 {
     struct shm_queue *queue = state;
+    struct kith__queue_root *root = kith__queue_root(&queue->queue);
     struct kith__self *self = kith__shm_self(queue->queue.arena);
+    uint64_t ready, lent;
+    kith_err err;
 
-    return self == NULL ? kith__shm_refusal() : kith__queue_peek(self, &queue->queue, item_out);
+    if (self == NULL)
+        return kith__shm_refusal();
+    err = kith__queue_peek(self, &queue->queue, item_out);
+    /* Closed first: nothing is put after that, so what is then not there never will be. */
+    if (err == KITH_EEMPTY && kith__load_acquire(&root->closed) != 0 &&
+        kith__queue_count(self, &queue->queue, &ready, &lent) == KITH_OK && ready + lent == 0)
+        return KITH_ECLOSED;
+    return err;
 }
 
 /* ---- Leases --------------------------------------------------------------------------- */
@@ -293,8 +302,7 @@ queue_join(void *state, int64_t deadline_ns)
     struct shm_queue *queue = state;
     struct kith__self *self = kith__shm_self(queue->queue.arena);
 
-    return self == NULL ? kith__shm_refusal()
-                        : kith__queue_join(self, &queue->queue, deadline_ns);
+    return self == NULL ? kith__shm_refusal() : kith__queue_join(self, &queue->queue, deadline_ns);
 }
 
 static kith_err

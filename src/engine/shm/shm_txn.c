@@ -23,16 +23,15 @@ static kith_err
 convert(const struct kith__arena *arena, const struct kith__step *from, struct kith__key *key,
         struct kith__txn_step *to)
 {
-    *to = (struct kith__txn_step){ .what = whats[from->what],
-                                   .item = from->item,
-                                   .n = from->n,
-                                   .version = from->version };
+    *to = (struct kith__txn_step){
+        .what = whats[from->what], .item = from->item, .n = from->n, .version = from->version
+    };
     key->scratch = NULL;
     if (from->what == KITH__STEP_PUT || from->what == KITH__STEP_ACK) {
         to->queue = *kith__shm_queue_of(from->object);
         if (from->lease != NULL)
-            to->lent = (struct kith__lent){ from->lease->node, from->lease->fence,
-                                            from->lease->attempts };
+            to->lent =
+                (struct kith__lent){ from->lease->node, from->lease->fence, from->lease->attempts };
         return KITH_OK;
     }
     to->dict = *kith__shm_dict_of(from->object);

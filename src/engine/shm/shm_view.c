@@ -22,8 +22,8 @@ unpin(struct kith__arena *arena, uint64_t pin, uint64_t at)
 }
 
 kith_err
-kith__shm_view_pinned(struct kith__arena *arena, kith__word *pin, uint64_t meta,
-                      uint64_t bytes_off, struct kith__view *view_out)
+kith__shm_view_pinned(struct kith__arena *arena, kith__word *pin, uint64_t meta, uint64_t bytes_off,
+                      struct kith__view *view_out)
 {
     struct kith__holder *holder = kith__holder_at(arena, arena->holder);
     size_t tag_size = KITH__META_TAG(meta);
