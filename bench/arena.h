@@ -28,8 +28,8 @@ uint64_t bench_resident(kith_space *space);
 void bench_remove(struct bench *b);
 
 /*
- * A key that is whatever *bytes are when it is used.  It is made once before a loop, as a program in a
- * hurry would: copying a struct right after its fields were stored one by one stalls the processor.
+ * A key that is whatever *bytes are when it is used.  It is made once before a loop, as a program
+ * in a hurry would: copying a struct right after its fields were stored stalls the processor.
  */
 static inline struct kith_item
 bench_item(const struct bench_key *bytes)

@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
-#define MANY 10000           /* keys of one kith_dict_add_many() */
-#define RESIZE_KEYS 64       /* keys of `resize` that a process goes round */
-#define RESIZE_STEPS 10      /* 16 bytes, 32, … 4 KiB, deleted */
+#define MANY 10000      /* keys of one kith_dict_add_many() */
+#define RESIZE_KEYS 64  /* keys of `resize` that a process goes round */
+#define RESIZE_STEPS 10 /* 16 bytes, 32, … 4 KiB, deleted */
 
 static kith_space *space;
 static kith_dict *dict;
@@ -171,7 +171,7 @@ grow(struct bench *b)
         bench_fail("%llu entries", (unsigned long long)count);
 }
 
-/* Items that grow from 16 bytes to 4 KiB and are then deleted: what the allocator sees of a dict. */
+/* Items that grow from 16 bytes to 4 KiB and are then deleted: the allocator behind a dict. */
 static void
 resize(struct bench *b, uint64_t ops)
 {
@@ -263,9 +263,17 @@ add_many(struct bench *b)
 
 static const struct bench_case cases[] = {
     { .name = "get", .make = make_dict, .begin = open_dict, .work = get, .end = close_dict },
-    { .name = "get-beside-writer", .companions = 1, .make = make_dict, .begin = open_dict,
-      .beside = keep_setting, .work = get, .end = close_dict },
-    { .name = "get-str", .make = make_letters, .begin = begin_letters, .work = get_letters,
+    { .name = "get-beside-writer",
+      .companions = 1,
+      .make = make_dict,
+      .begin = open_dict,
+      .beside = keep_setting,
+      .work = get,
+      .end = close_dict },
+    { .name = "get-str",
+      .make = make_letters,
+      .begin = begin_letters,
+      .work = get_letters,
       .end = close_dict },
     { .name = "set", .make = make_dict, .begin = open_dict, .work = set, .end = close_dict },
     { .name = "grow", .begin = open_dict, .measure = grow, .end = close_dict },

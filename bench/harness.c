@@ -166,7 +166,7 @@ bench_wait_asleep(pid_t pid)
         FILE *file = fopen(path, "r");
         const char *after = NULL;
 
-        /* "pid (name) state …", where the name may hold anything but is followed by the last ')'. */
+        /* "pid (name) state", where the name may hold anything but ends at the last ')'. */
         if (file != NULL && fgets(line, sizeof(line), file) != NULL)
             after = strrchr(line, ')');
         if (file != NULL)
@@ -329,8 +329,9 @@ read_arguments(int argc, char **argv, const struct bench_case *cases, size_t cas
             self.of = &cases[i];
     }
     if (self.of == NULL) {
-        fprintf(stderr, "usage: %s CASE [--processes N] [--entries N] [--ms N] [--same-core] "
-                        "[--ops N]\ncases:",
+        fprintf(stderr,
+                "usage: %s CASE [--processes N] [--entries N] [--ms N] [--same-core] "
+                "[--ops N]\ncases:",
                 argv[0]);
         for (size_t i = 0; i < case_count; i++)
             fprintf(stderr, " %s", cases[i].name);

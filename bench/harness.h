@@ -57,16 +57,16 @@ struct bench_case {
 /* One process's view of the round. */
 struct bench {
     const struct bench_case *of;
-    char name[64];      /* that no other run uses: for arenas, segments, folders */
-    unsigned worker;    /* 0 … workers - 1; companions are numbered on from there */
-    unsigned workers;   /* those that are counted */
-    uint64_t entries;   /* keys in the table */
-    int64_t window_ns;  /* how long to measure */
+    char name[64];     /* that no other run uses: for arenas, segments, folders */
+    unsigned worker;   /* 0 … workers - 1; companions are numbered on from there */
+    unsigned workers;  /* those that are counted */
+    uint64_t entries;  /* keys in the table */
+    int64_t window_ns; /* how long to measure */
     bool same_core;
-    bool counting;      /* --ops: run under a counter of instructions */
-    uint64_t random;    /* this process's state of bench_random() */
-    void *state;        /* the program's own */
-    void *shared;       /* a page, zeroed, that all processes of the round see; the program's own */
+    bool counting;   /* --ops: run under a counter of instructions */
+    uint64_t random; /* this process's state of bench_random() */
+    void *state;     /* the program's own */
+    void *shared;    /* a page, zeroed, that all processes of the round see; the program's own */
 };
 
 /* Runs a round as the arguments say; what main() returns.  `remove` removes what make() made. */
@@ -77,7 +77,8 @@ int bench_main(int argc, char **argv, const struct bench_case *cases, size_t cas
 #ifdef __GNUC__
 __attribute__((format(printf, 1, 2), noreturn))
 #endif
-void bench_fail(const char *format, ...);
+void
+bench_fail(const char *format, ...);
 
 /* Prints one number of a case's measure(). */
 void bench_print(double number);

@@ -57,7 +57,7 @@ pair(struct bench *b, uint64_t ops)
     atomic_fetch_add(&shared->pairs, ops);
 }
 
-/* A worker counts under the lock first and in `pairs` after it, so that no count may be missing. */
+/* A worker counts under the lock first and in `pairs` after it: no count may be missing. */
 static void
 check_pairs(struct bench *b)
 {

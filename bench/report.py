@@ -167,6 +167,9 @@ def print_table(table, data):
     print(f"\n{judged.count('met')} met, {judged.count('missed')} missed, "
           f"{len(judged) - judged.count('met') - judged.count('missed')} not measured; "
           f"{data['rounds']} rounds in {data['seconds']} s, {noise(data)}")
+    if data["machine"]["load_before"] > data["machine"]["processors"] / 4:
+        print(f"The machine was busy before (load average {data['machine']['load_before']:.2f}): "
+              "these numbers say little.")
 
 
 def print_instructions(counts, broken):
@@ -230,8 +233,8 @@ def page(results, data):
         "",
         "## A death",
         "",
-        "From the kill to the return of one that sleeps in wait: for a lock that the killed process "
-        "owned, and for an item that it had leased.",
+        "From the kill to the return of one that sleeps in wait: for a lock that the killed "
+        "process owned, and for an item that it had leased.",
         "",
         "![How long waiters of the dead wait](plots/deaths.svg)",
         "",
@@ -246,14 +249,14 @@ def page(results, data):
         "## Method",
         "",
         f"{data['rounds']} rounds.  In each, every case runs once, in processes of its own, for "
-        f"{data['ms']} ms after as long a warming up at most; what is compared runs one after the "
+        f"{data['ms']} ms after a warming up of 60 ms at most; what is compared runs one after the "
         "other, and every other round goes backwards.  The table has medians over the rounds, the "
         "median of the rounds' ratios, and beside it the ratio of the best rounds, which the "
-        "neighbours on the host disturb least.  Times are wall time over the operations of all processes "
-        "together.  One or two processes are pinned to processors of their own unless it says one "
-        "core; 8 float.  Every program checks what it reads.  Keys are 16 random bytes, values "
-        "ints, unless it says otherwise.  Percentiles are over all events of all rounds.  "
-        f"Churn is {data['churn']:,} inserts and deletes on 1,000 keys.  "
+        "neighbours on the host disturb least.  Times are wall time over the operations of all "
+        "processes together.  One or two processes are pinned to processors of their own unless "
+        "it says one core; 8 float.  Every program checks what it reads.  Keys are 16 random "
+        "bytes, values ints, unless it says otherwise.  Percentiles are over all events of all "
+        f"rounds.  Churn is {data['churn']:,} inserts and deletes on 1,000 keys.  "
         "`bench/README.md` has the rest.",
         "",
         "## Machine",
@@ -296,7 +299,8 @@ def machine_lines(data):
         "- " + ", ".join([about["libc"], *about["compilers"]]),
         "- " + ", ".join(f"{name} {version}" for name, version in sorted(libraries.items())
                          if version),
-        f"- load average before: {about['load_before']:.2f}; {noise(data)}",
+        f"- load average {about['load_before']:.2f} before and {data['load_after']:.2f} after; "
+        f"{noise(data)}",
     ]
 
 
@@ -351,7 +355,8 @@ def targets_plot(results):
     height = 70 + step * len(shown)
     axis = LogAxis([each.share for each in shown] + [1], left, right)
     met = axis.at(1)
-    body = [text(met - 8, 20, "met", "end", OURS, 13), text(met + 8, 20, "missed", fill=BAD, size=13),
+    body = [text(met - 8, 20, "met", "end", OURS, 13),
+            text(met + 8, 20, "missed", fill=BAD, size=13),
             text(right + 60, 20, "measured / allowed", "end")]
     for tick in axis.ticks():
         body += [line(axis.at(tick), 34, axis.at(tick), height - 24),
@@ -422,7 +427,8 @@ def deaths_plot(data):
         y = floor - part * (floor - top)
         body += [line(left, y, right, y), text(left - 6, y + 4, f"{part:.0%}", "end")]
     for n, (name, colour, numbers) in enumerate(kinds):
-        points = " ".join(f"{axis.at(each):.1f},{floor - (i + 1) / len(numbers) * (floor - top):.1f}"
+        step = (floor - top) / len(numbers)
+        points = " ".join(f"{axis.at(each):.1f},{floor - (i + 1) * step:.1f}"
                           for i, each in enumerate(numbers))
         label = name.removeprefix("kith ") + f", {len(numbers)} times"
         body += [f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>',

@@ -145,15 +145,15 @@ class Peer:
 
 
 PEERS = [
-    Peer("boost resize", "Boost", "a boost::unordered_map of strings in a managed segment, under one "
-         "interprocess_mutex, set to the same sizes in the same order; an operation is one set or "
-         "delete, of ten a key"),
+    Peer("boost resize", "Boost", "a boost::unordered_map of strings in a managed segment, under "
+         "one interprocess_mutex, set to the same sizes in the same order; an operation is one set "
+         "or delete, of ten a key"),
     Peer("boost queue", "Boost", "a message_queue of as many messages (1,024 of 64 bytes, 8 of "
          "1 MiB) of the same size, received into the same memory each time"),
     Peer("boost put and get", "Boost", "the same message_queue, by one process"),
-    Peer("boost", "Boost", "a boost::unordered_map with boost::hash in a managed segment, under one "
-         "interprocess_mutex, on the same keys of 16 bytes with the same int64 values in the same "
-         "random order; an add is `map[key] += 1` under the mutex, always of one key"),
+    Peer("boost", "Boost", "a boost::unordered_map with boost::hash in a managed segment, under "
+         "one interprocess_mutex, on the same keys of 16 bytes with the same int64 values in the "
+         "same random order; an add is `map[key] += 1` under the mutex, always of one key"),
     Peer("absl get", "absl", "an absl::flat_hash_map with absl's hash, private to the process and "
          "without a lock, on the same keys and values"),
     Peer("absl grow", "absl", "the same keys inserted into an empty absl::flat_hash_map; Kith's "
@@ -165,11 +165,11 @@ PEERS = [
          "transaction, a put a write transaction"),
     Peer("futex", "futex", "FUTEX_WAKE and FUTEX_WAIT on two words, back and forth, with nothing "
          "carried; Kith's round trip carries 64 bytes through one queue and back through another"),
-    Peer("robust mutex", "glibc", "a pthread_mutex_t, process-shared and robust, with the same work "
-         "inside: one count"),
-    Peer("manager", "Manager", "proxies of a dict with the same number of entries over the manager's "
-         "own unix socket, its process on the client's processor, where it is quicker; an add is "
-         "`with lock: d[k] += 1`, since without the lock counts are lost"),
+    Peer("robust mutex", "glibc", "a pthread_mutex_t, process-shared and robust, with the same "
+         "work inside: one count"),
+    Peer("manager", "Manager", "proxies of a dict with the same number of entries over the "
+         "manager's own unix socket, its process on the client's processor, where it is quicker; "
+         "an add is `with lock: d[k] += 1`, since without the lock counts are lost"),
     Peer("redis", "Redis", "HGET, HSET and HINCRBY by hiredis over a unix socket, persistence off, "
          "the server on the client's processor, where it is quicker"),
     Peer("kith", "itself", "Kith's own time with one process and nothing beside it"),

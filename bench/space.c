@@ -121,7 +121,10 @@ close_arena(struct bench *b)
 
 static const struct bench_case cases[] = {
     { .name = "open", .make = make_arena, .measure = open_existing },
-    { .name = "thread", .make = make_arena, .begin = open_arena, .measure = thread_first,
+    { .name = "thread",
+      .make = make_arena,
+      .begin = open_arena,
+      .measure = thread_first,
       .end = close_arena },
 };
 

@@ -89,7 +89,10 @@ check_counts(struct bench *b)
 }
 
 static const struct bench_case cases[] = {
-    { .name = "work-item", .make = make_all, .begin = open_all, .work = work_item,
+    { .name = "work-item",
+      .make = make_all,
+      .begin = open_all,
+      .work = work_item,
       .end = check_counts },
 };
 

@@ -6,7 +6,8 @@
 
 #include <absl/container/flat_hash_map.h>
 
-namespace {
+namespace
+{
 
 struct Key {
     bench_key bytes;

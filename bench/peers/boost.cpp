@@ -18,7 +18,8 @@
 
 namespace ipc = boost::interprocess;
 
-namespace {
+namespace
+{
 
 using Key = std::pair<uint64_t, uint64_t>;
 using Segment = ipc::managed_shared_memory;

@@ -17,9 +17,9 @@
 
 struct shared {
     pthread_mutex_t mutex;
-    uint64_t count;                   /* guarded by the mutex */
-    _Alignas(64) atomic_uint there;   /* round trips asked for */
-    _Alignas(64) atomic_uint back;    /* round trips answered */
+    uint64_t count;                          /* guarded by the mutex */
+    _Alignas(64) atomic_uint there;          /* round trips asked for */
+    _Alignas(64) atomic_uint back;           /* round trips answered */
     _Alignas(64) atomic_uint_fast64_t pairs; /* what the workers did in all */
 };
 
@@ -59,7 +59,7 @@ lock_pair(struct bench *b, uint64_t ops)
     atomic_fetch_add(&shared->pairs, ops);
 }
 
-/* A worker counts under the mutex first and in `pairs` after it, so that no count may be missing. */
+/* A worker counts under the mutex first and in `pairs` after it: no count may be missing. */
 static void
 check_pairs(struct bench *b)
 {

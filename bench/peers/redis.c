@@ -7,8 +7,8 @@
 #endif
 #include "../harness.h"
 
-#include <hiredis/hiredis.h>
 #include <fcntl.h>
+#include <hiredis/hiredis.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,8 +76,8 @@ get(struct bench *b, uint64_t ops)
     for (uint64_t n = 0; n < ops; n++) {
         uint64_t i = bench_random(&b->random, b->entries);
         struct bench_key key = bench_key_of(i);
-        redisReply *reply = wanted(
-            redisCommand(redis, "HGET d %b", &key, (size_t)BENCH_KEY_SIZE), REDIS_REPLY_STRING);
+        redisReply *reply = wanted(redisCommand(redis, "HGET d %b", &key, (size_t)BENCH_KEY_SIZE),
+                                   REDIS_REPLY_STRING);
 
         if (strtoull(reply->str, NULL, 10) != i)
             bench_fail("key %llu is wrong", (unsigned long long)i);

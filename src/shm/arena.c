@@ -134,7 +134,6 @@ kith__arena_commit(struct kith__arena *arena, uint64_t off, uint64_t size)
 {
     uint64_t from = off & ~(KITH__PAGE - 1);
     uint64_t to = (off + size + KITH__PAGE - 1) & ~(KITH__PAGE - 1);
-    int error;
 
     if (to > arena->size)
         to = arena->size;
@@ -151,9 +150,10 @@ kith__arena_commit(struct kith__arena *arena, uint64_t off, uint64_t size)
             if (fd >= 0 && fallocate(fd, 0, (off_t)from, (off_t)(to - from)) == 0)
                 return KITH_OK;
         }
-        error = errno;
-        madvise(arena->base + from, to - from, MADV_REMOVE);
-        (void)error;
+        /*
+         * What was committed of it stays, for whoever frees the range: some of it may have been
+         * there before, and a reader may still look at it.
+         */
         return kith__fail(
             KITH_ENOMEM,
             "The memory of %s cannot grow by %llu bytes: its file system has %llu bytes free. Free "
@@ -197,6 +197,26 @@ fd_is_ours(const struct kith__arena *arena, int fd)
            st.st_ino == arena->inode;
 }
 
+/* A mem:// arena has no name but that of its mapping, which the kernel opens for the privileged. */
+static int
+open_mapped(const struct kith__arena *arena)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512], name[128];
+    unsigned long from, to;
+    int fd = -1;
+
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL)
+        if (sscanf(line, "%lx-%lx", &from, &to) == 2 && from == (unsigned long)arena->base) {
+            snprintf(name, sizeof name, "/proc/self/map_files/%lx-%lx", from, to);
+            fd = open(name, O_RDWR | O_CLOEXEC);
+            break;
+        }
+    if (maps != NULL)
+        fclose(maps);
+    return fd;
+}
+
 int
 kith__arena_fd(struct kith__arena *arena)
 {
@@ -204,10 +224,9 @@ kith__arena_fd(struct kith__arena *arena)
 
     if (fd_is_ours(arena, fd))
         return fd;
-    if (arena->path == NULL)
-        return -1;
     /* Closed behind our back, by close_range as daemons do; the name still leads to the file. */
-    fd = open(arena->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    fd = arena->path != NULL ? open(arena->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+                             : open_mapped(arena);
     if (!fd_is_ours(arena, fd)) {
         if (fd >= 0)
             close(fd);

@@ -88,7 +88,7 @@ int kith__arena_reopen(struct kith__arena *arena, int flags);
 
 /*
  * Reserves and maps the memory of [off, off + size).  KITH_ENOMEM, with a sentence, when the
- * file system or a limit refuses it; then nothing of it stays reserved.
+ * file system or a limit refuses it; a part of it may be reserved then.
  */
 kith_err kith__arena_commit(struct kith__arena *arena, uint64_t off, uint64_t size);
 /* Gives the memory of whole pages back to the system; they read as zero afterwards. */

@@ -197,8 +197,8 @@ take_run(struct kith__op *mini, uint64_t run, uint64_t size)
     return index;
 }
 
-kith_err
-kith__extent_take(struct kith__self *self, uint64_t size, uint64_t *off_out)
+static kith_err
+take_extent(struct kith__self *self, uint64_t size, uint64_t *off_out)
 {
     struct kith__arena *arena = self->arena;
     struct kith__header *h = KITH__HEADER(arena);
@@ -504,4 +504,20 @@ kith__trim(struct kith__self *self, bool all, uint64_t *bytes_out)
     if (bytes_out != NULL)
         *bytes_out = bytes;
     return err;
+}
+
+/*
+ * Where the file system is full, the arena may still have memory in free runs that are too short,
+ * or lack a page: that is given back, and the extent tried for once more.
+ */
+kith_err
+kith__extent_take(struct kith__self *self, uint64_t size, uint64_t *off_out)
+{
+    uint64_t bytes = 0;
+    kith_err err = take_extent(self, size, off_out);
+
+    if (err != KITH_ENOMEM || kith__load(&KITH__HEADER(self->arena)->dirty) == 0 ||
+        kith__trim(self, true, &bytes) < 0 || bytes == 0)
+        return err;
+    return take_extent(self, size, off_out);
 }

@@ -169,7 +169,7 @@ struct kith__journal {
 };
 #define KITH__COMMITTED UINT64_C(1)
 #define KITH__MAIN_INLINE 44u
-#define KITH__MINI_INLINE 112u
+#define KITH__MINI_INLINE 80u
 
 /* A growing array of words, in the actor's slot while it is short, in an extent after that. */
 struct kith__vec {
@@ -177,7 +177,7 @@ struct kith__vec {
     kith__word count;
     kith__word room;
 };
-#define KITH__LEDGER_INLINE 24u
+#define KITH__LEDGER_INLINE 88u /* enough to check a small space that is full */
 #define KITH__STAGED_INLINE 16u
 #define KITH__TRASH_INLINE 16u
 

@@ -36,6 +36,8 @@ struct walk {
     char (*sentences)[SENTENCE_SIZE];
     struct kith__lock **locks;
     size_t lock_count, lock_room, held;
+    size_t guess; /* how many locks there are */
+    bool marks_failed;
     kith_err err;
 };
 
@@ -67,6 +69,7 @@ mark(struct walk *w, uint64_t off, const char *what)
     if (w->marks[index] == NULL) {
         w->marks[index] = kith__calloc(1, KITH__GRANULE / 16 / 8);
         if (w->marks[index] == NULL) {
+            w->marks_failed = true;
             w->err = KITH_ENOMEM;
             return false;
         }
@@ -611,9 +614,24 @@ by_address(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* Whether there are more locks than the ledger was made ready for: then it starts over. */
+static bool
+too_many(struct walk *w)
+{
+    size_t held = kith__load(&w->self->actor->ledger.count) - w->held;
+
+    if (held + w->lock_count + KITH__LEDGER_SPARE <= kith__load(&w->self->actor->ledger.room))
+        return false;
+    w->guess = 2 * w->lock_count;
+    w->err = KITH_ECONFLICT;
+    return true;
+}
+
 static kith_err
 take_wanted(struct walk *w, size_t from)
 {
+    if (w->err < 0 || too_many(w))
+        return w->err;
     qsort(w->locks + from, w->lock_count - from, sizeof *w->locks, by_address);
     for (; w->err == KITH_OK && w->held < w->lock_count; w->held++) {
         w->err = kith__lock_acquire(w->self, w->locks[w->held]);
@@ -636,11 +654,9 @@ lock_everything(struct walk *w)
 {
     struct kith__header *h = KITH__HEADER(w->arena);
     struct kith__dict catalog = kith__catalog_of(w->arena);
-    uint64_t objects = 0;
     size_t from;
 
-    kith__dict_len(w->self, &catalog, &objects);
-    w->err = kith__ledger_reserve(w->self, objects * (KITH__SHARDS + 1) + 512);
+    w->err = kith__ledger_reserve(w->self, w->guess);
     if (w->err < 0)
         return w->err;
     w->lock_count = w->held = 0;
@@ -649,8 +665,6 @@ lock_everything(struct walk *w)
         return w->err;
     from = w->lock_count;
     each_object(w, want_shards);
-    if (w->lock_count > kith__load(&w->self->actor->ledger.room) - 128)
-        return KITH_ECONFLICT; /* more objects since we counted */
     take_wanted(w, from);
     from = w->lock_count;
     each_object(w, want_heads);
@@ -662,8 +676,6 @@ lock_everything(struct walk *w)
     for (unsigned c = 0; c < KITH__CLASS_COUNT; c++)
         want_lock(w, &h->classes[c].lock);
     want_lock(w, &h->extent_lock);
-    if (w->lock_count > kith__load(&w->self->actor->ledger.room) - 4)
-        return KITH_ECONFLICT;
     return take_wanted(w, from);
 }
 
@@ -708,7 +720,7 @@ kith_err
 kith__verify(struct kith__self *self, int (*each)(const char *sentence, void *arg), void *arg,
              struct kith_report *report_out)
 {
-    struct walk w = { .self = self, .arena = self->arena };
+    struct walk w = { .self = self, .arena = self->arena, .guess = KITH__CLASS_COUNT + 16 };
 
     w.sentences = kith__calloc(VIOLATIONS_KEPT, SENTENCE_SIZE);
     for (unsigned tries = 0; w.sentences != NULL && tries < ATTEMPTS; tries++) {
@@ -725,6 +737,7 @@ kith__verify(struct kith__self *self, int (*each)(const char *sentence, void *ar
             walk_everything(&w);
         if (w.err == KITH_OK && (w.marks == NULL || before != sum_of_journals(w.arena)))
             w.err = w.marks == NULL ? KITH_ENOMEM : KITH_ECONFLICT;
+        w.marks_failed |= w.marks == NULL;
         release_taken(&w);
         forget_marks(&w);
         if (w.err != KITH_ECONFLICT)
@@ -732,7 +745,7 @@ kith__verify(struct kith__self *self, int (*each)(const char *sentence, void *ar
     }
     kith__op_end(self);
     kith__free(w.locks);
-    if (w.sentences == NULL || w.err == KITH_ENOMEM)
+    if (w.sentences == NULL || (w.err == KITH_ENOMEM && w.marks_failed))
         w.err = kith__fail(KITH_ENOMEM, "This process has no memory to check the space with.");
     else if (w.err == KITH_ECONFLICT)
         w.err = kith__fail(KITH_EUNAVAILABLE, "The space did not come to rest to be checked.");

@@ -101,8 +101,8 @@ TEST(txn_copies_what_it_is_given)
     char item[] = "item";
 
     EXPECT_OK(kith_txn_dict_set(txn, d, kith_str(key), kith_str(item)));
-    memcpy(key, "XXX", 3);
-    memcpy(item, "XXXX", 4);
+    memcpy(key, "###", 3);
+    memcpy(item, "####", 4);
     EXPECT_OK(kith_txn_commit(txn));
     EXPECT_HOLDS(d, KITH_STR("key"), KITH_STR("item"));
     EXPECT_LEN(d, 1);
