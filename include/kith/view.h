@@ -2,7 +2,7 @@
  * kith/view.h - an item looked at where it is, without a copy.
  *
  * A view keeps one item readable, unchanged, for as long as it is held: setting, deleting or
- * getting the item elsewhere does not touch what the view shows.  An item up to 32 KiB is held as a
+ * getting the item elsewhere does not touch what the view shows.  An item up to 24 KiB is held as a
  * copy, since that costs less than pinning; a larger one points into the arena and is pinned, and
  * its memory is given back only after the last view on it is released.
  *

@@ -201,7 +201,10 @@ kith__self_register(struct kith__arena *arena)
     actor->holder = arena->holder;
     actor->thread = thread_id();
     if (lock_token(actor) < 0) { /* A4 */
-        kith__store_release(&actor->state, 0);
+        kith__store_release(
+            &actor->state,
+            KITH__SLOT_STATE(KITH__SLOT_FREE, 0,
+                             KITH__SLOT_GENERATION(kith__load(&actor->state)) + 1));
         kith__free(self);
         return NULL;
     }

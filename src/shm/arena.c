@@ -225,7 +225,8 @@ kith__arena_fd(struct kith__arena *arena)
     if (fd_is_ours(arena, fd))
         return fd;
     /* Closed behind our back, by close_range as daemons do; the name still leads to the file. */
-    fd = arena->path != NULL ? open(arena->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+    fd = arena->path != NULL ? open(arena->path, (arena->readonly ? O_RDONLY : O_RDWR) |
+                                                     O_CLOEXEC | O_NOFOLLOW)
                              : open_mapped(arena);
     if (!fd_is_ours(arena, fd)) {
         if (fd >= 0)

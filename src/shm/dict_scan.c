@@ -102,6 +102,7 @@ begin(struct scan *scan, const struct kith__dict *dict, bool locked, uint64_t wh
     scan->root = kith__dict_root(dict);
     scan->locked = locked;
     scan->busy = false;
+    scan->count = 0; /* until it is known: holds() may be asked before */
     scan->shards_word = kith__load_acquire(&scan->root->shards);
     note_shard(scan, &scan->own, &scan->root->own);
     if (kith__overlay_load(&scan->own.overlay, &scan->root->id) != dict->id)

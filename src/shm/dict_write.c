@@ -124,6 +124,11 @@ change_locked(struct kith__op *op, const struct kith__dict *dict, struct kith__s
         if (err < 0)
             return err;
     }
+    if (verdict == DO_INSERT && change->what == KITH__CHANGE_SETDEFAULT && change->out != NULL) {
+        err = kith__buf_set(change->out, change->item); /* while it may still fail */
+        if (err < 0)
+            return err;
+    }
     switch (verdict) {
     case DO_REPLACE:
         if (kith__load(&place.entry->meta) == stored->meta && kith__meta_inline(stored->meta)) {
@@ -143,12 +148,8 @@ change_locked(struct kith__op *op, const struct kith__dict *dict, struct kith__s
             return err;
     }
     err = kith__op_commit(op);
-    if (err == KITH_OK && verdict == DO_INSERT) {
-        if (change->what == KITH__CHANGE_SETDEFAULT && change->out != NULL)
-            err = kith__buf_set(change->out, change->item);
-        else
-            mark_absent(change->out);
-    }
+    if (err == KITH_OK && verdict == DO_INSERT && change->what != KITH__CHANGE_SETDEFAULT)
+        mark_absent(change->out);
     return err;
 }
 
@@ -334,7 +335,7 @@ kith__dict_number(struct kith__self *self, const struct kith__dict *dict,
                                (struct kith__stored){ KITH__META(KITH_TYPE_INT, 0, 8),
                                                       (uint64_t)now });
     } else {
-        err = KITH_ETYPE;
+        err = KITH__META_TYPE(meta) == KITH_TYPE_BIGINT ? KITH_ERANGE : KITH_ETYPE;
     }
 out:
     kith__lock_release(self, &shard->lock);

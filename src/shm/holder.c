@@ -162,6 +162,10 @@ kith__holder_join_reader(struct kith__arena *arena)
                           strerror(errno));
     }
     arena->byte_map = keep_by_mapping(fd);
+    if (arena->byte_map == NULL)
+        return kith__fail(KITH_ESYSTEM, "%s cannot be joined as a reader: no mapping to keep its "
+                                        "lock.",
+                          arena->path);
     return KITH_OK;
 }
 

@@ -278,6 +278,8 @@ add_to_number(struct kith__op *op, struct kith__txn_step *step, struct kith__pla
     uint64_t meta = kith__op_get(op, &place->entry->meta);
     int64_t now;
 
+    if (KITH__META_TYPE(meta) == KITH_TYPE_BIGINT)
+        return KITH_ERANGE;
     if (KITH__META_TYPE(meta) != KITH_TYPE_INT && KITH__META_TYPE(meta) != KITH_TYPE_BOOL)
         return KITH_ETYPE;
     if (__builtin_add_overflow((int64_t)kith__op_get(op, &place->entry->value), step->n, &now))
