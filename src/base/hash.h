@@ -98,7 +98,7 @@ kith__sip_end(struct kith__sip *s, uint64_t last)
 /* SipHash-1-3 of any number of bytes; kith__hash() is the one to call. */
 uint64_t kith__hash_long(const uint64_t key[2], const void *data, size_t size);
 
-/* SipHash-1-3 of `size` bytes.  Inline for those shorter than 16, as most keys are. */
+/* SipHash-1-3 of `size` bytes.  Inline for those of up to 16, as most keys are. */
 static inline uint64_t
 kith__hash(const uint64_t key[2], const void *data, size_t size)
 {
@@ -106,9 +106,16 @@ kith__hash(const uint64_t key[2], const void *data, size_t size)
     struct kith__sip s;
     uint64_t word;
 
-    if (size >= 16)
+    if (size > 16)
         return kith__hash_long(key, data, size);
     kith__sip_init(&s, key);
+    if (size == 16) {
+        memcpy(&word, at, sizeof(word));
+        kith__sip_block(&s, le64toh(word));
+        memcpy(&word, at + 8, sizeof(word));
+        kith__sip_block(&s, le64toh(word));
+        return kith__sip_end(&s, UINT64_C(16) << 56);
+    }
     if (size >= 8) {
         memcpy(&word, at, sizeof(word));
         kith__sip_block(&s, le64toh(word));

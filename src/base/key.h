@@ -23,6 +23,8 @@
 #include <kith/item.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 enum kith__key_form {
     KITH__KEY_PLAIN, /* the canonical form is the original, or a part of it */
     KITH__KEY_MADE   /* the canonical form stands in scratch or inline_scratch */
@@ -53,6 +55,39 @@ struct kith__key {
  * KITH_ENOMEM  this process has no memory for the canonical form
  */
 kith_err kith__key_make(const uint64_t seed[2], struct kith_item item, struct kith__key *key_out);
+
+/*
+ * As kith__key_make(), in line for the keys that most are: bytes, and str of 8 to 16 bytes that is
+ * plain ASCII, which needs no further look to be UTF-8.
+ */
+static inline kith_err
+kith__key_of(const uint64_t seed[2], const struct kith_item *item, struct kith__key *key)
+{
+    uint64_t own[2];
+
+    if (item->type == KITH_TYPE_STR) {
+        const uint8_t *at = item->data;
+        uint64_t first, last;
+
+        if (item->size < 8 || item->size > 16 || at == NULL)
+            return kith__key_make(seed, *item, key);
+        memcpy(&first, at, 8);
+        memcpy(&last, at + item->size - 8, 8);
+        if (((first | last) & UINT64_C(0x8080808080808080)) != 0)
+            return kith__key_make(seed, *item, key);
+    } else if (item->type != KITH_TYPE_BYTES || item->data == NULL) {
+        return kith__key_make(seed, *item, key);
+    }
+    key->type = key->ctype = (uint8_t)item->type;
+    key->form = KITH__KEY_PLAIN;
+    key->data = key->cdata = item->data;
+    key->size = key->csize = item->size;
+    key->scratch = NULL;
+    own[0] = seed[0] ^ key->ctype;
+    own[1] = seed[1];
+    key->hash = kith__hash(own, item->data, item->size);
+    return KITH_OK;
+}
 
 /* Gives back what the key took. */
 void kith__key_free(struct kith__key *key);

@@ -650,8 +650,12 @@ find_open(const char *path, bool readonly)
 }
 
 static kith_err
-check_options(const struct kith_options *options)
+check_options(enum kith__where where, const struct kith_options *options)
 {
+    if (where == KITH__WHERE_MEMORY && options->readonly)
+        return kith__fail(KITH_EINVAL, "A mem:// space is new and empty; it cannot be read only.");
+    if (where == KITH__WHERE_MEMORY && options->create == KITH_MUST_EXIST)
+        return kith__fail(KITH_ENOENT, "A mem:// space is always a new one; none exists before.");
     if (options->size != 0 && (options->size < SIZE_MIN || options->size > SIZE_MAX_HEAP))
         return kith__fail(KITH_EINVAL,
                           "The size of a space must be between %llu and %llu bytes; %llu is not.",
@@ -699,7 +703,7 @@ kith__arena_open(enum kith__where where, const char *path, const struct kith_opt
                  struct kith__arena **arena_out)
 {
     struct kith__arena *arena;
-    kith_err err = check_options(options);
+    kith_err err = check_options(where, options);
 
     if (err < 0)
         return err;

@@ -382,20 +382,81 @@ get(struct kith__arena *arena, struct kith__actor *actor, const struct kith__dic
     return err;
 }
 
+/*
+ * One straight pass for the usual case: the key stands in its home bucket, in the first slot
+ * whose tag agrees, no record is in the way, and nothing changed meanwhile.  False says nothing.
+ */
+static inline bool
+quick(const struct kith__dict *dict, const struct kith__key *key, uint64_t *meta_out,
+      uint64_t *value_out)
+{
+    const struct kith__arena *arena = dict->arena;
+    const struct kith__dict_root *root = kith__dict_root(dict);
+    const uint64_t hash = key->hash, tag = kith__tag_of(hash), size = key->size;
+    const struct kith__shard *shard = &root->own;
+    const struct kith__bucket *bucket;
+    const struct kith__entry *entry;
+    uint64_t shards = kith__load_acquire(&root->shards), table, head, off, meta, value;
+    unsigned matches = 0;
+
+    if (shards != 0) {
+        shard = kith__at(arena, shards, sizeof(*shard) * KITH__SHARDS);
+        if (shard == NULL)
+            return false;
+        shard += kith__shard_of(hash);
+    }
+    table = kith__load_acquire(&shard->table);
+    bucket = kith__at(arena, kith__table_off(table) + (hash & kith__table_mask(table)) * sizeof(*bucket),
+                      sizeof(*bucket));
+    if (bucket == NULL)
+        return false;
+    head = kith__load_acquire(&bucket->head);
+#pragma GCC unroll 7
+    for (unsigned s = 0; s < KITH__SLOTS; s++)
+        matches |= (unsigned)((kith__load(&bucket->slot[s]) ^ tag) >> 48 == 0) << s;
+    if (matches == 0 || (head & KITH__HEAD_ACTOR) != 0)
+        return false;
+    off = kith__slot_off(kith__load_acquire(&bucket->slot[__builtin_ctz(matches)]));
+    entry = kith__at(arena, off, sizeof(*entry) + size);
+    if (entry == NULL || entry->key_meta != ((uint64_t)key->type | size << 8))
+        return false;
+    if (size == 16) {
+        uint64_t a[2], b[2];
+        memcpy(a, entry->key, 16);
+        memcpy(b, key->data, 16);
+        if (((a[0] ^ b[0]) | (a[1] ^ b[1])) != 0)
+            return false;
+    } else if (memcmp(entry->key, key->data, size) != 0) {
+        return false;
+    }
+    meta = kith__load(&entry->meta);
+    value = kith__load(&entry->value);
+    atomic_thread_fence(memory_order_acquire);
+    if (((kith__load(&bucket->head) ^ head) | (kith__load(&shard->table) ^ table) |
+         kith__load(&shard->intent) | (kith__load(&root->shards) ^ shards) |
+         (kith__load(&root->id) ^ dict->id)) != 0)
+        return false;
+    *meta_out = meta;
+    *value_out = value;
+    return true;
+}
+
 kith_err
 kith__dict_get(struct kith__self *self, const struct kith__dict *dict, const struct kith__key *key,
                struct kith_buf *item_out, uint64_t *version_out)
 {
     struct kith__actor *actor = self->actor;
-    struct pass p;
+    uint64_t meta, value;
     kith_err err;
 
     begin_reading(actor);
-    /* The usual case in a straight line: found at once, a number, nobody in the way. */
-    if (look_up(&p, dict, key) == FOUND && p.meta == KITH__META(KITH_TYPE_INT, 0, 8) &&
-        item_out != NULL && version_out == NULL && unchanged(&p, dict)) {
-        item_out->item =
-            (struct kith_item){ .type = KITH_TYPE_INT, .integer = (int64_t)p.value };
+    if (item_out != NULL && version_out == NULL && quick(dict, key, &meta, &value) &&
+        meta == KITH__META(KITH_TYPE_INT, 0, 8)) {
+        item_out->item.type = KITH_TYPE_INT;
+        item_out->item.integer = (int64_t)value;
+        item_out->item.data = NULL;
+        item_out->item.size = 0;
+        item_out->item.tag = NULL;
         end_reading(actor);
         return KITH_OK;
     }

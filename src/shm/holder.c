@@ -87,9 +87,9 @@ describe_process(struct kith__holder *holder)
     }
 }
 
-/* Locks the byte of a free slot by `fd` and returns the slot; 0 with a sentence. */
-static unsigned
-claim_slot(struct kith__arena *arena, int fd)
+/* Locks the byte of a free slot by `fd`. */
+static kith_err
+claim_slot(struct kith__arena *arena, int fd, uint32_t *slot_out)
 {
     struct kith__header *h = KITH__HEADER(arena);
     uint64_t top = kith__load_acquire(&h->holders_top);
@@ -100,9 +100,12 @@ claim_slot(struct kith__arena *arena, int fd)
         struct kith__holder *holder = kith__holder_at(arena, slot);
         uint64_t state;
 
-        if (slot > top &&
-            kith__arena_commit(arena, kith__off(arena, holder), sizeof *holder) < 0) /* H1 */
-            return 0;
+        if (slot > top) { /* H1 */
+            kith_err err = kith__arena_commit(arena, kith__off(arena, holder), sizeof *holder);
+
+            if (err < 0)
+                return err;
+        }
         state = kith__load(&holder->state);
         if (KITH__SLOT_KIND(state) != KITH__SLOT_FREE)
             continue;
@@ -121,25 +124,26 @@ claim_slot(struct kith__arena *arena, int fd)
             kith__store(&holder->pin[i], 0);
         kith__store_release(&holder->state, KITH__SLOT_STATE(KITH__SLOT_LIVE, 0,
                                                              KITH__SLOT_GENERATION(state))); /* H3 */
-        return slot;
+        *slot_out = slot;
+        return KITH_OK;
     }
-    kith__fail(KITH_EFULL, "%s has %u processes, as many as an arena takes.",
-               arena->path ? arena->path : "The mem:// space", KITH__HOLDERS_MAX);
-    return 0;
+    return kith__fail(KITH_EFULL, "%s has %u processes, as many as an arena takes.",
+                      arena->path ? arena->path : "The mem:// space", KITH__HOLDERS_MAX);
 }
 
 kith_err
 kith__holder_join(struct kith__arena *arena)
 {
     int fd = kith__arena_reopen(arena, O_RDWR);
+    kith_err err;
 
     if (fd < 0)
         return kith__fail(KITH_ESYSTEM, "The arena %s cannot be joined: %s.",
                           arena->path ? arena->path : "mem://", strerror(errno));
-    arena->holder = claim_slot(arena, fd);
-    if (arena->holder == 0) {
+    err = claim_slot(arena, fd, &arena->holder);
+    if (err < 0) {
         close(fd);
-        return KITH_EFULL;
+        return err;
     }
     describe_process(kith__holder_at(arena, arena->holder));
     arena->byte_map = keep_by_mapping(fd);
@@ -247,8 +251,7 @@ kith__holder_prepare_child(struct kith__arena *arena)
         lock_bytes(fd, F_RDLCK, READERS_BYTE, 1);
         return;
     }
-    arena->child_holder = claim_slot(arena, fd);
-    if (arena->child_holder != 0) {
+    if (claim_slot(arena, fd, &arena->child_holder) == KITH_OK) {
         struct kith__holder *child = kith__holder_at(arena, arena->child_holder);
         struct kith__holder *parent = kith__holder_at(arena, arena->holder);
 

@@ -46,6 +46,7 @@ begin(struct kith__op *op, struct kith__self *self)
 {
     op->self = self;
     op->index = NULL;
+    op->seen = 0;
     op->count = 0;
     op->err = KITH_OK;
     op->trash_count = 0;

@@ -17,6 +17,7 @@ struct kith__op {
     struct kith__self *self;
     struct kith__journal *journal;
     struct kith__redo *entries;
+    uint64_t seen; /* a bit for each word written down, so that most searches need no look */
     uint32_t *index; /* NULL while the record is short; else entry number + 1 by hash */
     uint32_t count, room;
     uint32_t index_mask;
@@ -42,10 +43,18 @@ kith_err kith__op_grow(struct kith__op *op);
 struct kith__redo *kith__op_find_long(const struct kith__op *op, uint64_t off);
 void kith__op_index(struct kith__op *op, uint32_t entry);
 
+static inline uint64_t
+kith__op_bit(uint64_t off)
+{
+    return UINT64_C(1) << ((off * UINT64_C(0x9e3779b97f4a7c15)) >> 58);
+}
+
 /* The entry of `off` (with its cover bit), or NULL. */
 static inline struct kith__redo *
 kith__op_find(const struct kith__op *op, uint64_t off)
 {
+    if ((op->seen & kith__op_bit(off)) == 0)
+        return NULL;
     if (op->index != NULL)
         return kith__op_find_long(op, off);
     for (uint32_t i = op->count; i-- > 0;)
@@ -61,6 +70,7 @@ kith__op_append(struct kith__op *op, uint64_t off, uint64_t value)
     if (op->count == op->room && kith__op_grow(op) < 0)
         return;
     op->entries[op->count] = (struct kith__redo){ off, value };
+    op->seen |= kith__op_bit(off);
     if (op->index != NULL)
         kith__op_index(op, op->count);
     op->count++;

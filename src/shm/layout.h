@@ -177,7 +177,7 @@ struct kith__vec {
     kith__word count;
     kith__word room;
 };
-#define KITH__LEDGER_INLINE 88u /* enough to check a small space that is full */
+#define KITH__LEDGER_INLINE 184u /* enough to check a space that is full, if it is not large */
 #define KITH__STAGED_INLINE 16u
 #define KITH__TRASH_INLINE 16u
 

@@ -46,6 +46,20 @@ kith__ledger_write(struct kith__self *self, uint64_t entry)
     kith__step();
 }
 
+/* Takes an entry out; as a rule it is the last. */
+static inline void
+kith__ledger_drop(struct kith__self *self, uint64_t entry)
+{
+    struct kith__actor *actor = self->actor;
+    uint64_t count = kith__load(&actor->ledger.count);
+    kith__word *ledger = kith__vec_at(self->arena, &actor->ledger, actor->ledger_inline);
+
+    if (count > 0 && kith__load(&ledger[count - 1]) == entry)
+        kith__store(&actor->ledger.count, count - 1);
+    else
+        kith__ledger_forget(self, entry);
+}
+
 /*
  * Acquires one of the library's own locks.  STEPS
  *   L1 the ledger names it   L2 the word names us
@@ -82,8 +96,6 @@ kith__lock_release(struct kith__self *self, struct kith__lock *lock)
 {
     struct kith__actor *actor = self->actor;
     uint64_t off = kith__off(self->arena, lock);
-    uint64_t count = kith__load(&actor->ledger.count);
-    kith__word *ledger = kith__vec_at(self->arena, &actor->ledger, actor->ledger_inline);
 
     kith__store(&actor->pending_wake, off); /* U1 */
     kith__step();
@@ -93,10 +105,7 @@ kith__lock_release(struct kith__self *self, struct kith__lock *lock)
     kith__step();
     kith__store(&actor->pending_wake, 0); /* U4 */
     kith__step();
-    if (count > 0 && kith__load(&ledger[count - 1]) == off)
-        kith__store(&actor->ledger.count, count - 1); /* U5 */
-    else
-        kith__ledger_forget(self, off);
+    kith__ledger_drop(self, off); /* U5 */
     self->depth--;
 }
 

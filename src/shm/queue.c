@@ -803,7 +803,7 @@ link_back(struct kith__op *op, const struct kith__queue *queue, struct kith__nod
         before = last_off;
         at = 0;
     }
-    /* A dead holder's leases come newest first, so that each is put in front at once. */
+    /* A dead holder's leases come oldest first, so that each is mostly the last at once. */
     for (; at != 0; steps++) {
         other = kith__node_at(arena, at);
         if (other == NULL || steps > kith__load(&root->back_count))

@@ -3,8 +3,8 @@
  *
  * What a dead process had on lease is found by way of the chain of queues that ever lent an
  * item.  A root stays in the chain for good, since its memory stays a queue root, so walking
- * the chain needs no lock.  Each lease goes back in a record of its own, newest first, so that
- * each finds its place in `back` at once; a reaper that dies on the way is followed by another
+ * the chain needs no lock.  Each lease goes back in a record of its own, oldest first, so that
+ * each finds its place at the end of `back` at once, and dead letters keep their order; a reaper that dies on the way is followed by another
  * that finds what is left.
  */
 #include <string.h>
@@ -303,13 +303,13 @@ hand_one_back(struct kith__self *self, const struct kith__queue *queue, uint64_t
 
     if (err < 0)
         return err;
-    off = kith__load(&root->id) == queue->id ? kith__load(&root->lent_last) : 0;
+    off = kith__load(&root->id) == queue->id ? kith__load(&root->lent_first) : 0;
     while (off != 0) {
         node = kith__node_at(arena, off);
         if (node == NULL || steps++ > kith__load(&root->lent_count) ||
             kith__load(&node->owner) == owner)
             break;
-        off = kith__load(&node->prev);
+        off = kith__load(&node->next);
     }
     if (off == 0 || node == NULL || kith__load(&node->owner) != owner) {
         err = KITH_ENOENT;

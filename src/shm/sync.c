@@ -89,6 +89,8 @@ kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int6
         err = KITH_OK;
     else
         err = kith__lock_wait(self, &root->lock, deadline_ns, true);
+    if (err == KITH_OWNER_DIED)
+        kith__store(&root->since, 0); /* that was the dead's time */
     if (err >= 0 && kith__load(&root->id) != sync->id) {
         kith__mutex_release(self, sync);
         err = KITH_EGONE;
@@ -127,7 +129,7 @@ kith__mutex_release(struct kith__self *self, const struct kith__sync *sync)
     kith__step();
     kith__store(&actor->pending_wake, 0); /* U4 */
     kith__step();
-    kith__ledger_forget(self, entry | KITH__LEDGER_USER); /* U5 */
+    kith__ledger_drop(self, entry | KITH__LEDGER_USER); /* U5 */
     return kith__load(&root->id) == sync->id ? KITH_OK : KITH_EGONE;
 }
 

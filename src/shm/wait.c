@@ -34,7 +34,8 @@
 #define SUSPECT_FIRST_NS INT64_C(100000)
 #define SUSPECT_LAST_NS INT64_C(2000000000)
 #define SPIN_MIN 16u
-#define SPIN_MAX 4096u
+#define SPIN_MAX 1024u /* 15 to 50 us: a pause is 40 to 140 cycles */
+#define SPIN_PROBE 256u
 
 int64_t kith__recheck_ns = INT64_C(80000000);
 
@@ -194,15 +195,15 @@ kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected,
 /*
  * Waking a process on an idle core costs nine times a switch on one core, so a bounded spin
  * pays where two cores work hand in hand, and only there.  Each thread learns which it is: a
- * spin that saw the change lengthens the next, one that did not halves it, and every 64th try
- * is a long one, since a short spin can't find out that a long one would pay again.
+ * spin that saw the change lengthens the next, one that did not halves it, and every 256th
+ * try is a long one, since a short spin can't find out that a long one would pay again.
  */
 bool
 kith__spin(struct kith__self *self, const _Atomic uint32_t *word, uint32_t value)
 {
     unsigned rounds = self->spin;
 
-    if (++self->spins % 64 == 0)
+    if (++self->spins % SPIN_PROBE == 0)
         rounds = SPIN_MAX;
     for (unsigned i = 0; i < rounds; i++) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -242,7 +243,7 @@ kith__signal_join(_Atomic uint32_t *signal)
 }
 
 /*
- * Wakes `count` sleepers.  The caller's pending_wake named the signal before its change became
+ * Wakes `count` sleepers.  The caller's pending_signal named the signal before its change became
  * visible, so a reaper repeats this if we die on the way.
  */
 void

@@ -597,7 +597,7 @@ static void
 child_leases_and_waits(void *arg)
 {
     struct party *p = arg;
-    kith_lease *leases[3];
+    static kith_lease *leases[3]; /* which go with the process, and are no leak */
 
     for (int i = 0; i < 3; i++)
         leases[i] = LEASE(p->queue, KITH_INT(i), 0);

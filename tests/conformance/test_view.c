@@ -227,11 +227,14 @@ child_looks_at_the_view(void *arg)
 TEST(view_is_had_by_parent_and_child_and_each_releases_its_own)
 {
     struct big b = big_new(t);
+    struct big other;
     pid_t first, second;
 
     b.view = view_of(b.dict, KITH_STR("k"));
     first = test_child(child_looks_at_the_view, &b);
-    second = test_child(child_looks_at_the_view, &b);
+    other = b;
+    other.go = test_gate();
+    second = test_child(child_looks_at_the_view, &other);
     GATE_WAIT(b.ready);
     GATE_WAIT(b.ready);
     /* The parent's goes first; the children's pins hold the memory. */
@@ -241,7 +244,7 @@ TEST(view_is_had_by_parent_and_child_and_each_releases_its_own)
     test_gate_open(b.go);
     CHILD_JOIN(first);
     take_the_memory(&b);
-    test_gate_open(b.go);
+    test_gate_open(other.go);
     CHILD_JOIN(second);
     free(b.data);
 }

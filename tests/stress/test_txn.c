@@ -76,7 +76,7 @@ TEST_LONG(120, txn_transfers_keep_the_sum_while_their_makers_are_killed)
 
     open_bank(t);
     crew_start(crew);
-    crew_kill(crew, 4, stretched(400), 500, &random);
+    crew_kill(crew, 4, stretched(250), 500, &random);
     crew_stop(crew);
     EXPECT_EQ(ACCOUNTS * START, sum_of(accounts) + sum_of(others));
     EXPECT_LEN(accounts, ACCOUNTS / 2);

@@ -29,10 +29,10 @@ kith__shm_dict_of(const void *state)
     return &dict->dict;
 }
 
-static kith_err
+static inline kith_err
 make_key(const struct kith__arena *arena, const struct kith_item *item, struct kith__key *key_out)
 {
-    return kith__key_make(arena->hash_key, *item, key_out);
+    return kith__key_of(arena->hash_key, item, key_out);
 }
 
 /* ---- Opening -------------------------------------------------------------------------- */
