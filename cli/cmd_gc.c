@@ -1,6 +1,6 @@
 /*
- * cmd_gc.c - gives back what nobody can reach: the left-overs of the dead, circles of references,
- * and temporary spaces that nobody has open.
+ * cmd_gc.c - gives back what nobody needs: the left-overs of the dead, free memory, and temporary
+ * spaces that nobody has open.
  */
 #include "cli.h"
 

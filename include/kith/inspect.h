@@ -69,8 +69,8 @@ KITH_API kith_err kith_check_each(kith_space *space, int (*each)(const char *sen
                                   void *arg, struct kith_report *report_out);
 
 /*
- * Cleans up after dead threads, gives back memory that circles of references keep though no name
- * leads to them, and removes this user's temporary spaces that nobody has open.  Nothing else goes.
+ * Cleans up after dead threads, gives free memory back to the system, and removes this user's
+ * temporary spaces that nobody has open.  Nothing else goes.
  */
 KITH_API kith_err kith_gc(kith_space *space, struct kith_report *report_out);
 

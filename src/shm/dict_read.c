@@ -28,12 +28,6 @@
 #include "shm/dict.h"
 #include "shm/extent.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define RACY __attribute__((no_sanitize("thread"), noinline))
-#else
-#define RACY
-#endif
-
 /* What a pass over the words found, and what has to be unchanged for it to count. */
 struct pass {
     struct kith__dict_root *root;
@@ -52,14 +46,7 @@ struct pass {
 
 enum result { AGAIN, FOUND, ABSENT, GONE };
 
-/* Copies bytes that may change meanwhile; whoever asked looks afterwards whether they did. */
-RACY static void
-copy_racy(void *to, const void *from, size_t size)
-{
-    memcpy(to, from, size);
-}
-
-RACY static bool
+static bool
 entry_matches(const struct kith__arena *arena, const struct kith__entry *entry,
               const struct kith__key *key)
 {
@@ -275,7 +262,7 @@ take_item(struct kith__arena *arena, struct pass *p, void *arg)
                             KITH__META_SIZE(p->meta) + KITH__META_TAG(p->meta) + 1);
     if (err < 0)
         return err;
-    copy_racy(take->out->memory, kith__ptr(arena, p->value),
+    memcpy(take->out->memory, kith__ptr(arena, p->value),
               KITH__META_TAG(p->meta) + KITH__META_SIZE(p->meta));
     return KITH_OK;
 }
@@ -318,19 +305,6 @@ take_pinned(struct kith__arena *arena, struct pass *p, void *arg)
     kith__store(&take->actor->pin, p->value);
     atomic_thread_fence(memory_order_seq_cst); /* the pin is seen, or the removal is */
     return KITH_OK;
-}
-
-static inline void
-begin_reading(struct kith__actor *actor)
-{
-    kith__store(&actor->reading, kith__load(&actor->reading) + 1);
-    kith__step();
-}
-
-static inline void
-end_reading(struct kith__actor *actor)
-{
-    kith__store_release(&actor->reading, kith__load(&actor->reading) + 1);
 }
 
 struct take_both {
@@ -449,7 +423,7 @@ kith__dict_get(struct kith__self *self, const struct kith__dict *dict, const str
     uint64_t meta, value;
     kith_err err;
 
-    begin_reading(actor);
+    kith__reading_begin(actor);
     if (item_out != NULL && version_out == NULL && quick(dict, key, &meta, &value) &&
         meta == KITH__META(KITH_TYPE_INT, 0, 8)) {
         item_out->item.type = KITH_TYPE_INT;
@@ -457,11 +431,11 @@ kith__dict_get(struct kith__self *self, const struct kith__dict *dict, const str
         item_out->item.data = NULL;
         item_out->item.size = 0;
         item_out->item.tag = NULL;
-        end_reading(actor);
+        kith__reading_end(actor);
         return KITH_OK;
     }
     err = get(self->arena, actor, dict, key, item_out, version_out);
-    end_reading(actor);
+    kith__reading_end(actor);
     return err;
 }
 
@@ -481,9 +455,9 @@ kith__dict_find(struct kith__self *self, const struct kith__dict *dict,
 {
     kith_err err;
 
-    begin_reading(self->actor);
+    kith__reading_begin(self->actor);
     err = read_with(self->arena, self->actor, dict, key, take_words, found_out);
-    end_reading(self->actor);
+    kith__reading_end(self->actor);
     return err;
 }
 
@@ -539,9 +513,9 @@ kith__dict_pin(struct kith__self *self, const struct kith__dict *dict, const str
     kith_err err;
 
     atomic_fetch_add(&take.holder->pin_count, 1);
-    begin_reading(self->actor);
+    kith__reading_begin(self->actor);
     err = read_with(self->arena, self->actor, dict, key, take_pin, &take);
-    end_reading(self->actor);
+    kith__reading_end(self->actor);
     if (err < 0 || take.off == 0) {
         if (take.pin != NULL)
             kith__store_release(take.pin, 0);

@@ -138,15 +138,6 @@ holds(const struct scan *scan)
     return true;
 }
 
-static void
-mark_reading(struct kith__self *self)
-{
-    if (self != NULL) {
-        kith__store(&self->actor->reading, kith__load(&self->actor->reading) + 1);
-        kith__step();
-    }
-}
-
 /* Runs `read` until what it read holds, at last with the locks taken. */
 static kith_err
 scan_with(struct kith__self *self, const struct kith__dict *dict, uint64_t which, unsigned attempts,
@@ -156,15 +147,18 @@ scan_with(struct kith__self *self, const struct kith__dict *dict, uint64_t which
     kith_err err;
 
     for (unsigned tries = 0;; tries++) {
-        mark_reading(self);
+        bool held;
+
+        if (self != NULL)
+            kith__reading_begin(self->actor);
         err = begin(&scan, dict, false, which);
         if (err == KITH_OK)
             err = read(&scan, arg);
-        if (holds(&scan)) {
-            mark_reading(self);
+        held = holds(&scan);
+        if (self != NULL)
+            kith__reading_end(self->actor);
+        if (held)
             return err;
-        }
-        mark_reading(self);
         if (tries >= attempts && self != NULL) {
             struct kith__shard *list[KITH__SHARDS + 1];
             unsigned count;
@@ -207,13 +201,7 @@ kith__dict_len(struct kith__self *self, const struct kith__dict *dict, uint64_t 
 
 /* ---- get_many --------------------------------------------------------------------------- */
 
-#if defined(__SANITIZE_THREAD__)
-#define RACY __attribute__((no_sanitize("thread"), noinline))
-#else
-#define RACY
-#endif
-
-RACY static struct kith__entry *
+static struct kith__entry *
 find_racy(const struct note *note, const struct kith__arena *arena, const struct kith__key *key)
 {
     const struct kith__overlay *overlay = &note->overlay;
@@ -257,7 +245,7 @@ struct many {
     bool absent;
 };
 
-RACY static kith_err
+static kith_err
 copy_item_racy(const struct note *note, const struct kith__arena *arena, struct kith__entry *entry,
                struct kith_buf *out)
 {
@@ -402,7 +390,7 @@ round8(uint64_t size)
     return (size + 7) & ~UINT64_C(7);
 }
 
-RACY static kith_err
+static kith_err
 copy_entry(struct scan *scan, const struct note *note, uint64_t off, struct copying *copying,
            uint64_t *next_out)
 {
@@ -450,7 +438,7 @@ copy_entry(struct scan *scan, const struct note *note, uint64_t off, struct copy
 }
 
 /* S3 for a shard that was locked: its values in place, once more. */
-RACY static bool
+static bool
 values_agree(struct scan *scan, const struct note *note, const struct kith__copy *copy,
              uint64_t from, uint64_t to)
 {

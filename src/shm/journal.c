@@ -313,7 +313,7 @@ kith__overlay_begin(struct kith__overlay *overlay, const struct kith__arena *are
 }
 
 /* The value the record gives `off`; `current` if it gives none.  It may change under us. */
-__attribute__((no_sanitize("thread"))) uint64_t
+uint64_t
 kith__overlay_search(const struct kith__overlay *overlay, uint64_t off, uint64_t current)
 {
     if (overlay->index == NULL) {

@@ -38,6 +38,33 @@ kith__store_release(kith__word *word, uint64_t value)
 }
 
 /*
+ * Between these two a thread reads without a lock what others may be writing, and looks afterwards
+ * whether they did.  ThreadSanitizer, which can't know that, is told to look away.
+ */
+#if defined(__SANITIZE_THREAD__)
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+#else
+#define AnnotateIgnoreReadsBegin(file, line) ((void)0)
+#define AnnotateIgnoreReadsEnd(file, line) ((void)0)
+#endif
+
+static inline void
+kith__reading_begin(struct kith__actor *actor)
+{
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+    kith__store(&actor->reading, kith__load(&actor->reading) + 1);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void
+kith__reading_end(struct kith__actor *actor)
+{
+    kith__store_release(&actor->reading, kith__load(&actor->reading) + 1);
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+}
+
+/*
  * A killed thread executed a prefix of its instructions, so the order of stores in the
  * program is all that recovery needs: a barrier for the compiler, none for the processor.
  */

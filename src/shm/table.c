@@ -456,14 +456,15 @@ kith__table_replace(struct kith__op *op, const struct kith__place *place,
                     struct kith__stored stored)
 {
     struct kith__entry *entry = place->entry;
-    uint64_t version = kith__op_get(op, &entry->version);
+    uint64_t version = kith__op_get(op, &entry->version), meta = kith__op_get(op, &entry->meta);
 
     cover(op, place->bucket);
-    kith__stored_give(op, kith__op_get(op, &entry->meta), kith__op_get(op, &entry->value));
+    kith__stored_give(op, meta, kith__op_get(op, &entry->value));
 #ifdef KITH_MISTAKE_UNLOGGED_STORE
     kith__store(&entry->meta, stored.meta);
 #endif
-    kith__op_set(op, &entry->meta, stored.meta);
+    if (meta != stored.meta)
+        kith__op_set(op, &entry->meta, stored.meta);
     kith__op_set(op, &entry->value, stored.value);
     kith__op_set(op, &entry->version, (version | 1) + 1);
 }

@@ -27,10 +27,12 @@
 
 enum rank { RANK_SHARD, RANK_HEAD, RANK_TAIL };
 
+/* A lock that some steps need. */
 struct needed {
     struct kith__lock *lock;
     enum rank rank;
-    uint32_t step; /* one that needs it */
+    uint32_t step;     /* one that needs it */
+    uint64_t inserts;  /* shards: keys that the steps may add */
 };
 
 struct plan {
@@ -64,51 +66,77 @@ is_condition(const struct kith__txn_step *step)
     return step->what >= KITH__TXN_IF_ABSENT;
 }
 
-static struct kith__shard *
-shard_of(const struct kith__txn_step *step)
+static bool
+may_insert(const struct kith__txn_step *step)
 {
-    unsigned count;
-    struct kith__shard *shards = kith__dict_shards(
-        &step->dict, kith__load_acquire(&kith__dict_root(&step->dict)->shards), &count);
-
-    return shards == NULL || count == 1 ? shards : shards + kith__shard_of(step->key->hash);
+    return step->what == KITH__TXN_SET || step->what == KITH__TXN_ADD;
 }
 
 /* ---- X1 --------------------------------------------------------------------------------- */
 
+/*
+ * Steps come in runs on one dict, as those of add_many do.  A run adds each shard it needs once,
+ * however many keys it has, so that sorting the locks costs nothing beside looking keys up.
+ */
+static kith_err
+list_run(struct plan *plan, size_t *at)
+{
+    const struct kith__dict *dict = &plan->steps[*at].dict;
+    struct kith__dict_root *root = kith__dict_root(dict);
+    uint64_t word = kith__load_acquire(&root->shards);
+    size_t first = plan->lock_count;
+    uint8_t index[KITH__SHARDS] = { 0 }; /* of the shard's lock after `first`, + 1 */
+    unsigned count;
+    struct kith__shard *shards = kith__dict_shards(dict, word, &count);
+
+    if (shards == NULL)
+        return kith__fail(KITH_ECORRUPT, "A dict breaks an invariant; run kith check.");
+    for (; *at < plan->count && !on_queue(&plan->steps[*at]) &&
+           plan->steps[*at].dict.off == dict->off;
+         ++*at) {
+        struct kith__txn_step *step = &plan->steps[*at];
+        unsigned i = count == 1 ? 0 : kith__shard_of(step->key->hash);
+
+        if (index[i] == 0) {
+            plan->locks[plan->lock_count++] =
+                (struct needed){ &shards[i].lock, RANK_SHARD, (uint32_t)*at, 0 };
+            index[i] = (uint8_t)(plan->lock_count - first);
+        }
+        step->shard = &shards[i];
+        plan->locks[first + index[i] - 1].inserts += may_insert(step);
+    }
+    return KITH_OK;
+}
+
 static kith_err
 list_locks(struct plan *plan)
 {
-    struct kith__shard *last = NULL;
+    size_t kept = 0;
 
     plan->lock_count = 0;
-    for (size_t i = 0; i < plan->count; i++) {
-        struct kith__txn_step *step = &plan->steps[i];
-        struct needed *needed = &plan->locks[plan->lock_count];
+    for (size_t at = 0; at < plan->count;) {
+        struct kith__txn_step *step = &plan->steps[at];
+        kith_err err = KITH_OK;
 
-        needed->step = (uint32_t)i;
         if (on_queue(step)) {
             struct kith__queue_root *root = kith__queue_root(&step->queue);
+            bool put = step->what == KITH__TXN_PUT;
 
-            needed->rank = step->what == KITH__TXN_PUT ? RANK_TAIL : RANK_HEAD;
-            needed->lock = step->what == KITH__TXN_PUT ? &root->tail_lock : &root->head_lock;
+            plan->locks[plan->lock_count++] =
+                (struct needed){ put ? &root->tail_lock : &root->head_lock,
+                                 put ? RANK_TAIL : RANK_HEAD, (uint32_t)at, 0 };
+            at++;
         } else {
-            struct kith__shard *shard = shard_of(step);
-
-            if (shard == NULL)
-                return kith__fail(KITH_ECORRUPT, "A dict breaks an invariant; run kith check.");
-            if (shard == last)
-                continue;
-            last = shard;
-            needed->rank = RANK_SHARD;
-            needed->lock = &shard->lock;
+            err = list_run(plan, &at);
         }
-        plan->lock_count++;
+        if (err < 0)
+            return err;
     }
     qsort(plan->locks, plan->lock_count, sizeof *plan->locks, by_rank);
-    size_t kept = 0;
     for (size_t i = 0; i < plan->lock_count; i++)
-        if (kept == 0 || plan->locks[kept - 1].lock != plan->locks[i].lock)
+        if (kept > 0 && plan->locks[kept - 1].lock == plan->locks[i].lock)
+            plan->locks[kept - 1].inserts += plan->locks[i].inserts;
+        else
             plan->locks[kept++] = plan->locks[i];
     plan->lock_count = kept;
     return kith__ledger_reserve(plan->self, kept + 1);
@@ -121,14 +149,26 @@ unlock_all(struct plan *plan)
         kith__lock_release(plan->self, plan->locks[--plan->held].lock);
 }
 
+static bool
+is_locked(const struct plan *plan, struct kith__lock *lock)
+{
+    struct needed key = { .lock = lock, .rank = RANK_SHARD };
+
+    return bsearch(&key, plan->locks, plan->lock_count, sizeof key, by_rank) != NULL;
+}
+
 /* Whether every object is still what its handle says, and every shard still the key's. */
 static kith_err
 check_objects(struct plan *plan, bool *again_out)
 {
+    uint64_t last = 0;
+
     *again_out = false;
     for (size_t i = 0; i < plan->count; i++) {
         struct kith__txn_step *step = &plan->steps[i];
-        struct needed key = { .rank = RANK_SHARD };
+        struct kith__dict_root *root;
+        struct kith__shard *shards;
+        unsigned count;
 
         plan->failed = i;
         if (on_queue(step)) {
@@ -136,10 +176,16 @@ check_objects(struct plan *plan, bool *again_out)
                 return KITH_EGONE;
             continue;
         }
-        if (kith__load(&kith__dict_root(&step->dict)->id) != step->dict.id)
+        root = kith__dict_root(&step->dict);
+        if (kith__load(&root->id) != step->dict.id)
             return KITH_EGONE;
-        key.lock = &shard_of(step)->lock;
-        if (bsearch(&key, plan->locks, plan->lock_count, sizeof key, by_rank) == NULL)
+        if (step->dict.off == last)
+            continue; /* a shard of ours is locked, so the dict's shards stay what they are */
+        last = step->dict.off;
+        shards = kith__dict_shards(&step->dict, kith__load(&root->shards), &count);
+        if (shards == NULL ||
+            step->shard != (count == 1 ? shards : shards + kith__shard_of(step->key->hash)) ||
+            !is_locked(plan, &step->shard->lock))
             *again_out = true;
     }
     plan->failed = plan->count;
@@ -179,34 +225,42 @@ lock_all(struct plan *plan)
 /* ---- X2 --------------------------------------------------------------------------------- */
 
 static bool
-may_insert(const struct kith__txn_step *step)
+is_tight(struct plan *plan, const struct needed *needed)
 {
-    return step->what == KITH__TXN_SET || step->what == KITH__TXN_ADD;
+    struct kith__shard *shard = shard_of_lock(needed->lock);
+    struct kith__txn_step *step = &plan->steps[needed->step];
+
+    return needed->rank == RANK_SHARD && needed->inserts > 0 &&
+           (kith__table_tight(shard, needed->inserts) ||
+            (shard == &kith__dict_root(&step->dict)->own &&
+             kith__load(&shard->count) + needed->inserts > KITH__SPREAD_AT));
 }
 
-/* How many keys the steps may add to a shard; exactly only if a guess says it is tight. */
+/* Takes back, from what the steps may add, the keys that are there already. */
 static kith_err
-count_insertions(struct plan *plan, struct kith__shard *shard, bool exact, uint64_t *count_out)
+count_exactly(struct plan *plan)
 {
-    uint64_t count = 0;
     struct kith__op op;
 
     kith__op_begin(&op, plan->self);
     for (size_t i = 0; i < plan->count; i++) {
         struct kith__txn_step *step = &plan->steps[i];
-        struct kith__place place = { .entry = NULL };
+        struct kith__place place;
+        struct needed key = { .rank = RANK_SHARD }, *needed;
+        kith_err err;
 
-        if (!may_insert(step) || shard_of(step) != shard)
+        if (!may_insert(step))
             continue;
-        if (exact) {
-            kith_err err = kith__table_find(&op, shard, step->key, &place);
-
-            if (err < 0)
-                return err;
-        }
-        count += place.entry == NULL;
+        err = kith__table_find(&op, step->shard, step->key, &place);
+        if (err < 0)
+            return err;
+        key.lock = &step->shard->lock;
+        needed = place.entry == NULL ? NULL
+                                     : bsearch(&key, plan->locks, plan->lock_count, sizeof key,
+                                               by_rank);
+        if (needed != NULL)
+            needed->inserts--;
     }
-    *count_out = count;
     return KITH_OK;
 }
 
@@ -214,32 +268,35 @@ count_insertions(struct plan *plan, struct kith__shard *shard, bool exact, uint6
 static kith_err
 make_room(struct plan *plan, bool *again_out)
 {
-    *again_out = false;
-    for (size_t i = 0; i < plan->lock_count && plan->locks[i].rank == RANK_SHARD; i++) {
-        struct kith__shard *shard = shard_of_lock(plan->locks[i].lock);
-        struct kith__txn_step *step = &plan->steps[plan->locks[i].step];
-        struct kith__dict_root *root = kith__dict_root(&step->dict);
-        uint64_t more;
-        kith_err err;
+    bool tight = false;
+    kith_err err;
 
-        if (!kith__table_tight(shard, plan->count) &&
-            (shard != &root->own || kith__load(&shard->count) + plan->count <= KITH__SPREAD_AT))
+    *again_out = false;
+    for (size_t i = 0; i < plan->lock_count && !tight; i++)
+        tight = is_tight(plan, &plan->locks[i]);
+    if (!tight)
+        return KITH_OK;
+    err = count_exactly(plan);
+    for (size_t i = 0; i < plan->lock_count && err == KITH_OK; i++) {
+        struct needed *needed = &plan->locks[i];
+        struct kith__txn_step *step = &plan->steps[needed->step];
+
+        if (!is_tight(plan, needed))
             continue;
-        err = count_insertions(plan, shard, true, &more);
-        if (err == KITH_OK && shard == &root->own &&
-            kith__load(&shard->count) + more > KITH__SPREAD_AT) {
+        if (shard_of_lock(needed->lock) == &kith__dict_root(&step->dict)->own &&
+            kith__load(&kith__dict_root(&step->dict)->own.count) + needed->inserts >
+                KITH__SPREAD_AT) {
             err = kith__dict_spread(plan->self, &step->dict);
-            if (err == KITH_OK && kith__load(&root->shards) != 0) {
+            if (err == KITH_OK && kith__load(&kith__dict_root(&step->dict)->shards) != 0) {
                 *again_out = true;
                 return KITH_OK;
             }
         }
         if (err == KITH_OK)
-            err = kith__table_reserve(plan->self, shard, more, false);
-        if (err < 0)
-            return err;
+            err = kith__table_reserve(plan->self, shard_of_lock(needed->lock), needed->inserts,
+                                      false);
     }
-    return KITH_OK;
+    return err;
 }
 
 /* ---- X3 --------------------------------------------------------------------------------- */
@@ -248,7 +305,7 @@ static kith_err
 decide(struct kith__op *op, struct kith__txn_step *step)
 {
     struct kith__place place;
-    kith_err err = kith__table_find(op, shard_of(step), step->key, &place);
+    kith_err err = kith__table_find(op, step->shard, step->key, &place);
     bool holds = false;
 
     if (err < 0)
@@ -305,7 +362,7 @@ write_step(struct kith__op *op, struct kith__txn_step *step)
     }
     if (step->what == KITH__TXN_ACK)
         return kith__queue_unlend(op, &step->queue, &step->lent);
-    shard = shard_of(step);
+    shard = step->shard;
     err = kith__table_find(op, shard, step->key, &place);
     if (err < 0)
         return err;
@@ -366,7 +423,7 @@ retry:
     if (err < 0)
         kith__op_abort(&op);
     if (err == KITH_EFULL && plan->failed < plan->count && !on_queue(&plan->steps[plan->failed])) {
-        err = kith__table_reserve(plan->self, shard_of(&plan->steps[plan->failed]), 1, true);
+        err = kith__table_reserve(plan->self, plan->steps[plan->failed].shard, 1, true);
         if (err == KITH_OK)
             goto retry;
     }

@@ -46,7 +46,7 @@ static struct {
     _Atomic int64_t longest_ns;
     const char *_Atomic longest_call;
     _Atomic uint64_t count[FUZZ_COUNTS];
-} *page;
+} * page;
 
 static const char *const count_names[FUZZ_COUNTS] = { "opened", "refused", "calls",
                                                       "called corrupt", "damages" };
@@ -382,7 +382,8 @@ end_hung(void)
             kill(pid, SIGUSR2);
     }
     poll(NULL, 0, 300);
-    for (int i = SLOTS - 1; i >= 0; i--) { /* the round itself last: the others may be its waiting */
+    for (int i = SLOTS - 1; i >= 0;
+         i--) { /* the round itself last: the others may be its waiting */
         pid_t pid = atomic_load(&page->slot[i].pid);
         if (pid != 0 && i > 0)
             kill(pid, SIGKILL);
@@ -417,8 +418,8 @@ watch_round(pid_t pid)
     if (hung || atomic_load(&page->failed))
         return false;
     if (WIFSIGNALED(status))
-        (void)snprintf(page->why, sizeof(page->why), "it died by signal %d in %s",
-                       WTERMSIG(status), atomic_load(&page->slot[0].call));
+        (void)snprintf(page->why, sizeof(page->why), "it died by signal %d in %s", WTERMSIG(status),
+                       atomic_load(&page->slot[0].call));
     else if (status != 0)
         (void)snprintf(page->why, sizeof(page->why), "it ended with status %d in %s",
                        WEXITSTATUS(status), atomic_load(&page->slot[0].call));

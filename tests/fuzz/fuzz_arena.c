@@ -948,7 +948,7 @@ some_word(uint64_t off)
         return was ^ (UINT64_C(1) << fuzz_below(64));
     case 6:
         return off & ~UINT64_C(15); /* leads to itself */
-    case 7: /* an owner of a lock */
+    case 7:                         /* an owner of a lock */
         return (was & ~UINT64_C(0xffff)) | fuzz_below(6) |
                (fuzz_percent(30) ? UINT64_C(0x80000000) : 0);
     case 8: /* another of its kind */
@@ -987,8 +987,8 @@ damage_journal(void)
 {
     uint64_t actor = IDENTITY.actors_off + fuzz_below(4) * KITH__ACTOR_SIZE;
     bool mini = fuzz_percent(50);
-    uint64_t journal = actor + (mini ? offsetof(struct kith__actor, mini)
-                                     : offsetof(struct kith__actor, main));
+    uint64_t journal =
+        actor + (mini ? offsetof(struct kith__actor, mini) : offsetof(struct kith__actor, main));
     uint64_t entry = actor + (mini ? offsetof(struct kith__actor, mini_inline)
                                    : offsetof(struct kith__actor, main_inline));
     uint64_t count = fuzz_below(fuzz_percent(80) ? 12 : 200);
@@ -1044,8 +1044,8 @@ damage(void)
     case 8: { /* half a word */
         uint64_t word = word_at(off);
         unsigned shift = fuzz_percent(50) ? 0 : 32;
-        store(off, (word & ~(UINT64_C(0xffffffff) << shift)) |
-                       ((some_word(off) & 0xffffffff) << shift));
+        store(off,
+              (word & ~(UINT64_C(0xffffffff) << shift)) | ((some_word(off) & 0xffffffff) << shift));
         break;
     }
     default:

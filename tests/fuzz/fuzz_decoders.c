@@ -25,8 +25,8 @@ static uint8_t *edge; /* one past the last byte that may be read */
 static void
 make_edge(void)
 {
-    uint8_t *base = mmap(NULL, 2 * (size_t)ROOM, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *base =
+        mmap(NULL, 2 * (size_t)ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (base == MAP_FAILED || mprotect(base + ROOM, ROOM, PROT_NONE) != 0)
         fuzz_failed("mmap: %s", strerror(errno));
@@ -173,10 +173,10 @@ put_value(struct bytes *b, int depth)
 static void
 mutate(struct bytes *b)
 {
-    static const uint8_t telling[] = { 0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1,
-                                       0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xcb, 0xcf, 0xd3,
-                                       0xd4, 0xd8, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0,
-                                       0xff };
+    static const uint8_t telling[] = { 0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf,
+                                       0xc0, 0xc1, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9,
+                                       0xca, 0xcb, 0xcf, 0xd3, 0xd4, 0xd8, 0xd9, 0xda,
+                                       0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xe0, 0xff };
 
     for (uint64_t n = fuzz_below(4); n > 0 && b->size > 0; n--) {
         size_t at = fuzz_below(b->size);
@@ -250,8 +250,7 @@ read_all(const uint8_t *data, size_t size)
             fuzz_failed("reading a value went from %zu bytes left to %zu", left, reader.left);
         if (value.kind >= KITH__PACK_STR && value.kind <= KITH__PACK_EXT &&
             value.kind != KITH__PACK_ARRAY && value.kind != KITH__PACK_MAP && value.size > 0 &&
-            (value.data < data || value.size > size ||
-             value.data > data + size - value.size))
+            (value.data < data || value.size > size || value.data > data + size - value.size))
             fuzz_failed("a value of %zu bytes lies outside of what was read", value.size);
     }
     return count;
@@ -398,10 +397,19 @@ static void
 address_round(void)
 {
     static const char *const good[] = {
-        "hits", "shm://hits", "mem://", "file:///tmp/x", "hits?size=1G&mode=0660",
-        "shm://a%20b?readonly=1", "file:///a/b%2fc?create=must-exist&temporary=yes",
-        "mem://?timeout=5s&transactional=true", "x?authkey_file=/k&timeout=200ms&size=16M",
-        "tcp://host:1/x", "redis://h", "tls://[::1]:3/x", "unix:/x",
+        "hits",
+        "shm://hits",
+        "mem://",
+        "file:///tmp/x",
+        "hits?size=1G&mode=0660",
+        "shm://a%20b?readonly=1",
+        "file:///a/b%2fc?create=must-exist&temporary=yes",
+        "mem://?timeout=5s&transactional=true",
+        "x?authkey_file=/k&timeout=200ms&size=16M",
+        "tcp://host:1/x",
+        "redis://h",
+        "tls://[::1]:3/x",
+        "unix:/x",
     };
     static const char special[] = "%?&=:/#+\\. 0aG\"\n\xff\xc3\xa9";
     const struct kith_options options = KITH_OPTIONS_INIT;

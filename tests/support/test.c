@@ -883,6 +883,9 @@ is_wanted(const struct test_case *test_case, int argc, char **argv)
     return argc <= 2;
 }
 
+/* In the library, not in its headers: how often a sleeper looks for the dead unasked. */
+extern int64_t kith__recheck_ns;
+
 int
 main(int argc, char **argv)
 {
@@ -890,6 +893,8 @@ main(int argc, char **argv)
     int number = 0;
     int failed = 0;
 
+    /* A wait that passes here was ended by an event: no slow re-check stands behind it. */
+    kith__recheck_ns = INT64_MAX;
     for (size_t i = 0; i < test_engine_count; i++) {
         if (argc > 1 ? strcmp(argv[1], test_engines[i].name) == 0 : i == 0)
             engine = &test_engines[i];
