@@ -104,15 +104,18 @@ broken(struct kith__self *self, const char *what)
 
 /* ---- Spans ---------------------------------------------------------------------------- */
 
-static struct kith__span *
-span_at(struct kith__arena *arena, uint64_t off)
+struct kith__span *
+kith__span_at(struct kith__arena *arena, uint64_t off)
 {
     struct kith__span *span = (off - arena->heap_off) % KITH__GRANULE == 0
                                   ? kith__at(arena, off, KITH__GRANULE)
                                   : NULL;
 
     if (span == NULL || span->magic != (KITH__SPAN_MAGIC ^ off) ||
-        span->class_index >= KITH__CLASS_COUNT || span->block_count > KITH__SPAN_WORDS * 64)
+        span->class_index >= KITH__CLASS_COUNT || span->block_count > KITH__SPAN_WORDS * 64 ||
+        span->first > KITH__GRANULE ||
+        span->first < sizeof *span + (span->block_count + 63) / 64 * 8 ||
+        span->block_count * kith__class_size(span->class_index) > KITH__GRANULE - span->first)
         return NULL;
     return span;
 }
@@ -129,7 +132,7 @@ span_of(struct kith__arena *arena, uint64_t off, unsigned *block_out)
             KITH__GRANULE_SPAN)
         return NULL;
     start = kith__granule_off(arena, index);
-    span = span_at(arena, start);
+    span = kith__span_at(arena, start);
     if (span == NULL || off < start + span->first)
         return NULL;
     at = off - start - span->first;
@@ -190,7 +193,7 @@ link_span(struct kith__op *mini, struct kith__class *class, struct kith__span *s
 {
     struct kith__arena *arena = mini->self->arena;
     uint64_t first = kith__op_get(mini, &class->partial);
-    struct kith__span *other = first != 0 ? span_at(arena, first) : NULL;
+    struct kith__span *other = first != 0 ? kith__span_at(arena, first) : NULL;
 
     kith__op_set(mini, &span->next, first);
     kith__op_set(mini, &span->prev, 0);
@@ -204,8 +207,8 @@ unlink_span(struct kith__op *mini, struct kith__class *class, struct kith__span 
 {
     struct kith__arena *arena = mini->self->arena;
     uint64_t next = kith__op_get(mini, &span->next), prev = kith__op_get(mini, &span->prev);
-    struct kith__span *after = next != 0 ? span_at(arena, next) : NULL;
-    struct kith__span *before = prev != 0 ? span_at(arena, prev) : NULL;
+    struct kith__span *after = next != 0 ? kith__span_at(arena, next) : NULL;
+    struct kith__span *before = prev != 0 ? kith__span_at(arena, prev) : NULL;
 
     if (before != NULL)
         kith__op_set(mini, &before->next, next);
@@ -256,7 +259,7 @@ refill(struct kith__self *self, unsigned class_index)
         return err;
     if (kith__load(&class->partial) == 0)
         err = add_span(self, class_index);
-    span = err < 0 ? NULL : span_at(arena, kith__load(&class->partial));
+    span = err < 0 ? NULL : kith__span_at(arena, kith__load(&class->partial));
     if (err == KITH_OK && span == NULL)
         err = broken(self, "A list of spans");
     if (err < 0) {
@@ -265,6 +268,10 @@ refill(struct kith__self *self, unsigned class_index)
     }
     kith__op_begin_mini(&mini, self);
     have = kith__load(count);
+    if (have > kith__class_room(class_index) / 2) { /* it is empty, unless it was overwritten */
+        kith__lock_release(self, &class->lock);
+        return broken(self, "A magazine");
+    }
     want = (kith__class_room(class_index) + 1) / 2;
     left = kith__load(&span->free_count);
     for (unsigned i = 0; i * 64 < span->block_count && want > 0; i++) {
@@ -335,6 +342,11 @@ flush(struct kith__self *self, struct kith__magazines *magazines, unsigned class
     if (err < 0)
         return err;
     have = kith__load(count);
+    if (have > kith__class_room(class_index) || n > have) {
+        kith__lock_release(self, &class->lock);
+        kith__store(count, 0);
+        return broken(self, "A magazine");
+    }
     kith__op_begin_mini(&mini, self);
     for (uint64_t i = have - n; i < have; i++) {
         unsigned block;
@@ -413,13 +425,18 @@ kith_err
 kith__vec_grow(struct kith__self *self, struct kith__vec *vec, kith__word *inline_words,
                uint64_t need)
 {
-    uint64_t room = 8192, off;
+    uint64_t room = 8192, off, was;
+    uint64_t inline_room = vec == &self->actor->ledger   ? KITH__LEDGER_INLINE
+                           : vec == &self->actor->staged ? KITH__STAGED_INLINE
+                                                         : KITH__TRASH_INLINE;
     struct kith__vec *outer = self->growing;
     kith__word *from, *to;
     kith_err err = free_retired(self);
 
     if (err < 0)
         return err;
+    if (need > self->arena->size / sizeof(kith__word))
+        return broken(self, "A list of an actor");
     while (room < need)
         room *= 2;
     self->growing = vec;
@@ -427,10 +444,11 @@ kith__vec_grow(struct kith__self *self, struct kith__vec *vec, kith__word *inlin
     self->growing = outer;
     if (err < 0)
         return err;
-    from = kith__vec_at(self->arena, vec, inline_words);
     to = kith__ptr(self->arena, off);
+    was = kith__load(&vec->room);
+    from = was > room ? NULL : kith__vec_at(self->arena, vec, inline_words, inline_room, was);
     /* Beyond the count, too: an operation may be writing trash there that is not yet counted. */
-    for (uint64_t i = 0; from != NULL && i < kith__load(&vec->room); i++)
+    for (uint64_t i = 0; from != NULL && i < was; i++)
         kith__store(&to[i], kith__load(&from[i]));
     return adopt_area(self, vec, off, room);
 }
@@ -467,7 +485,9 @@ stage_blocks(struct kith__self *self, unsigned class_index, unsigned n)
         if (err < 0)
             return err;
     }
-    staged = kith__vec_at(self->arena, &actor->staged, actor->staged_inline);
+    staged = kith__staged_at(self->arena, actor, staged_count + n);
+    if (staged == NULL || have < n || have > kith__class_room(class_index))
+        return broken(self, "A list of staged blocks");
     for (unsigned i = 0; i < n; i++)
         kith__store(&staged[staged_count + i], kith__load(&slots[have - n + i]));
     kith__op_begin_mini(&mini, self);
@@ -549,6 +569,7 @@ kith__op_trash(struct kith__op *op, uint64_t off, unsigned kind)
 {
     struct kith__actor *actor = op->self->actor;
     uint64_t at = kith__load(&actor->trash.count) + op->trash_count;
+    kith__word *trash;
 
     if (op->err < 0)
         return;
@@ -557,8 +578,12 @@ kith__op_trash(struct kith__op *op, uint64_t off, unsigned kind)
         if (op->err < 0)
             return;
     }
-    kith__store(&kith__vec_at(op->self->arena, &actor->trash, actor->trash_inline)[at],
-                off | kind);
+    trash = kith__trash_at(op->self->arena, actor, at + 1);
+    if (trash == NULL) {
+        op->err = broken(op->self, "A list of trash");
+        return;
+    }
+    kith__store(&trash[at], off | kind);
     op->trash_count++;
 }
 
@@ -596,7 +621,11 @@ kith__op_finish_blocks(struct kith__op *op)
             top -= op->classes[c].taken;
             op->classes[c].taken = 0;
         }
-        if (top >= kith__class_room(class_index)) {
+        if (top > kith__class_room(class_index)) {
+            op->err = broken(self, "A magazine");
+            return;
+        }
+        if (top == kith__class_room(class_index)) {
             kith__op_trash(op, op->gives[g].off, KITH__TRASH_BLOCK);
             kith__op_set(op, count, top);
             continue;
@@ -631,7 +660,7 @@ kith__free_staged(struct kith__self *self, struct kith__actor *actor)
 {
     while (kith__load(&actor->staged.count) > 0) {
         uint64_t count = kith__load(&actor->staged.count);
-        kith__word *staged = kith__vec_at(self->arena, &actor->staged, actor->staged_inline);
+        kith__word *staged = kith__staged_at(self->arena, actor, count);
         kith_err err;
 
         if (staged == NULL || count > kith__load(&actor->staged.room)) {
@@ -671,7 +700,11 @@ kith__block_free(struct kith__self *self, uint64_t off, kith__word *source, uint
     }
     class_index = span->class_index;
     count = &self->magazines->count[class_index];
-    if (kith__load(count) >= kith__class_room(class_index)) {
+    if (kith__load(count) > kith__class_room(class_index)) {
+        kith__store(source, source_value);
+        return broken(self, "A magazine");
+    }
+    if (kith__load(count) == kith__class_room(class_index)) {
         uint64_t half = (kith__class_room(class_index) + 1) / 2;
 
         err = flush(self, self->magazines, class_index, half < FLUSH_MAX ? half : FLUSH_MAX);

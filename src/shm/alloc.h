@@ -48,6 +48,9 @@ kith_err kith__vec_grow(struct kith__self *self, struct kith__vec *vec, kith__wo
 kith_err kith__record_grow(struct kith__self *self, uint64_t room, uint64_t size,
                            const struct kith__redo *entries, uint32_t count);
 
+/* The span that begins at `off`; NULL if none does, or its header makes no sense. */
+struct kith__span *kith__span_at(struct kith__arena *arena, uint64_t off);
+
 /* Whether `off` is the start of a block in use or in somebody's hands, and its size. */
 bool kith__block_at(struct kith__arena *arena, uint64_t off, uint64_t *size_out);
 

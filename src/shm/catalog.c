@@ -14,6 +14,8 @@
 #include "shm/queue.h"
 #include "shm/sync.h"
 
+#define TRIES_MAX 64u
+
 uint64_t
 kith__new_id(struct kith__arena *arena)
 {
@@ -59,9 +61,11 @@ kith__catalog_find(struct kith__arena *arena, struct kith__self *self, const cha
     struct kith__found found;
     struct kith__key key;
 
-    for (;;) {
+    for (unsigned tries = 0;; tries++) {
         kith_err err = key_of(arena, name, &key);
 
+        if (tries == TRIES_MAX)
+            return kith__fail(KITH_ECORRUPT, "The catalog of objects is broken; run kith check.");
         if (err < 0)
             return err;
         err = self != NULL ? kith__dict_find(self, &catalog, &key, &found)
@@ -120,7 +124,7 @@ kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kin
     if (err < 0)
         return err;
     id = kith__new_id(arena);
-    for (;;) {
+    for (unsigned tries = 0;; tries++) {
         err = kith__dict_lock(self, &catalog, key.hash, &shard);
         if (err < 0)
             break;
@@ -153,7 +157,7 @@ kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kin
             kith__load(&shard->count) > KITH__SPREAD_AT)
             kith__dict_spread(self, &catalog);
         kith__lock_release(self, &shard->lock);
-        if (err == KITH_EFULL) {
+        if (err == KITH_EFULL && tries < TRIES_MAX) {
             force = true;
             continue;
         }

@@ -224,7 +224,7 @@ read_with(struct kith__arena *arena, struct kith__actor *actor, const struct kit
             return gone();
         }
         /* Each retry means that a writer advanced; a broken arena may make us think so for ever. */
-        if (tries > (UINT64_C(1) << 24))
+        if (tries > (UINT64_C(1) << 17))
             return kith__fail(KITH_ECORRUPT, "A dict breaks an invariant; run kith check.");
     }
 }
@@ -400,7 +400,7 @@ quick(const struct kith__dict *dict, const struct kith__key *key, uint64_t *meta
         memcpy(b, key->data, 16);
         if (((a[0] ^ b[0]) | (a[1] ^ b[1])) != 0)
             return false;
-    } else if (memcmp(entry->key, key->data, size) != 0) {
+    } else if (size > 0 && memcmp(entry->key, key->data, size) != 0) {
         return false;
     }
     meta = kith__load(&entry->meta);

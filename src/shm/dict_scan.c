@@ -175,8 +175,9 @@ scan_with(struct kith__self *self, const struct kith__dict *dict, uint64_t which
             kith__op_end(self);
             return err;
         }
-        if (tries > 1000000)
-            return broken();
+        if (tries > 20000)
+            return kith__fail(KITH_EUNAVAILABLE, "The dict changed each time it was read, and a "
+                                                 "read-only opener cannot hold its writers up.");
     }
 }
 

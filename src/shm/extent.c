@@ -228,10 +228,15 @@ take_extent(struct kith__self *self, uint64_t size, uint64_t *off_out)
     kith__op_begin_mini(&mini, self);
     index = take_run(&mini, run, size);
     if (mini.err == KITH_OK) {
-        kith__word *staged = kith__vec_at(arena, &actor->staged, actor->staged_inline);
+        kith__word *staged;
 
         count = kith__load(&actor->staged.count);
-        kith__store(&staged[count], kith__granule_off(arena, index));
+        staged = kith__staged_at(arena, actor, count + 1);
+        if (staged == NULL)
+            mini.err = kith__fail(KITH_ECORRUPT, "A list of staged blocks is broken; run kith "
+                                                 "check.");
+        else
+            kith__store(&staged[count], kith__granule_off(arena, index));
         kith__op_set(&mini, &actor->staged.count, count + 1);
     }
     err = kith__op_commit(&mini);
@@ -437,8 +442,10 @@ stage_dirty_run(struct kith__self *self, uint64_t *index_out, uint64_t *run_out)
 
             if ((word & KITH__GRANULE_DIRTY) != 0 &&
                 KITH__GRANULE_KIND(word) == KITH__GRANULE_FREE) {
-                kith__word *staged = kith__vec_at(arena, &actor->staged, actor->staged_inline);
+                kith__word *staged = kith__staged_at(arena, actor, count + 1);
 
+                if (staged == NULL)
+                    break;
                 *index_out = link - 1;
                 *run_out = KITH__GRANULE_RUN(word);
                 kith__op_begin_mini(&mini, self);

@@ -34,10 +34,10 @@ void
 kith__ledger_forget(struct kith__self *self, uint64_t entry)
 {
     struct kith__actor *actor = self->actor;
-    kith__word *ledger = kith__vec_at(self->arena, &actor->ledger, actor->ledger_inline);
     uint64_t count = kith__load(&actor->ledger.count);
+    kith__word *ledger = kith__ledger_at(self->arena, actor, count);
 
-    for (uint64_t i = count; i-- > 0;)
+    for (uint64_t i = count; ledger != NULL && i-- > 0;)
         if (kith__load(&ledger[i]) == entry) {
             /* First the copy, then the count: each lock held stays named at every instant. */
             kith__store(&ledger[i], kith__load(&ledger[count - 1]));

@@ -11,12 +11,36 @@
 #define KITH__LEDGER_USER UINT64_C(1) /* in an entry: a user's lock */
 #define KITH__LEDGER_SPARE 8u         /* entries always left for the library's own locks */
 
+/* The words of a vector, `need` of them at least; NULL if it is too short, or was overwritten. */
 static inline kith__word *
-kith__vec_at(const struct kith__arena *arena, struct kith__vec *vec, kith__word *inline_words)
+kith__vec_at(const struct kith__arena *arena, const struct kith__vec *vec,
+             kith__word *inline_words, uint64_t inline_room, uint64_t need)
 {
     uint64_t area = kith__load(&vec->area);
 
-    return area == 0 ? inline_words : (kith__word *)kith__at(arena, area, 0);
+    if (area == 0)
+        return need <= inline_room ? inline_words : NULL;
+    return need > arena->size / sizeof(kith__word)
+               ? NULL
+               : (kith__word *)kith__at(arena, area, need * sizeof(kith__word));
+}
+
+static inline kith__word *
+kith__ledger_at(const struct kith__arena *arena, struct kith__actor *actor, uint64_t need)
+{
+    return kith__vec_at(arena, &actor->ledger, actor->ledger_inline, KITH__LEDGER_INLINE, need);
+}
+
+static inline kith__word *
+kith__staged_at(const struct kith__arena *arena, struct kith__actor *actor, uint64_t need)
+{
+    return kith__vec_at(arena, &actor->staged, actor->staged_inline, KITH__STAGED_INLINE, need);
+}
+
+static inline kith__word *
+kith__trash_at(const struct kith__arena *arena, struct kith__actor *actor, uint64_t need)
+{
+    return kith__vec_at(arena, &actor->trash, actor->trash_inline, KITH__TRASH_INLINE, need);
 }
 
 /* ---- Locks ---------------------------------------------------------------------------- */
@@ -38,8 +62,13 @@ kith__ledger_write(struct kith__self *self, uint64_t entry)
 {
     struct kith__actor *actor = self->actor;
     uint64_t count = kith__load(&actor->ledger.count);
-    kith__word *ledger = kith__vec_at(self->arena, &actor->ledger, actor->ledger_inline);
+    kith__word *ledger = kith__ledger_at(self->arena, actor, count + 1);
 
+    if (__builtin_expect(ledger == NULL, 0)) { /* overwritten by somebody: stay inside */
+        kith__store(&actor->ledger.area, 0);
+        ledger = actor->ledger_inline;
+        count = 0;
+    }
     kith__store(&ledger[count], entry);
     kith__step();
     kith__store(&actor->ledger.count, count + 1);
@@ -52,9 +81,9 @@ kith__ledger_drop(struct kith__self *self, uint64_t entry)
 {
     struct kith__actor *actor = self->actor;
     uint64_t count = kith__load(&actor->ledger.count);
-    kith__word *ledger = kith__vec_at(self->arena, &actor->ledger, actor->ledger_inline);
+    kith__word *ledger = kith__ledger_at(self->arena, actor, count);
 
-    if (count > 0 && kith__load(&ledger[count - 1]) == entry)
+    if (count > 0 && ledger != NULL && kith__load(&ledger[count - 1]) == entry)
         kith__store(&actor->ledger.count, count - 1);
     else
         kith__ledger_forget(self, entry);

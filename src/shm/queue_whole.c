@@ -162,7 +162,7 @@ kith__queue_count(struct kith__self *self, const struct kith__queue *queue, uint
     const struct kith__queue_root *root = kith__queue_root(queue);
 
     (void)self;
-    for (unsigned tries = 0; tries < 1000000; tries++) {
+    for (unsigned tries = 0; tries < 100000; tries++) {
         struct look head, tail;
         uint64_t raw[3], taken, put, lent;
 

@@ -132,24 +132,20 @@ release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
 static void
 settle(struct kith__arena *arena, struct kith__actor *victim, unsigned id)
 {
-    kith__word *ledger = kith__vec_at(arena, &victim->ledger, victim->ledger_inline);
+    kith__word *ledger;
     uint64_t count, signal;
 
     victim->id = id;
 #ifdef KITH_MISTAKE_RELEASE_BEFORE_REPLAY
+    ledger = kith__ledger_at(arena, victim, kith__load(&victim->ledger.count));
     for (uint64_t i = 0; ledger != NULL && i < kith__load(&victim->ledger.count); i++)
         release_lock(arena, id, kith__load(&ledger[i]));
     kith__store(&victim->ledger.count, 0);
 #endif
     settle_journal(arena, victim, &victim->mini, victim->mini_inline, KITH__MINI_INLINE, false);
     settle_journal(arena, victim, &victim->main, victim->main_inline, KITH__MAIN_INLINE, true);
-    /* The record may have changed the ledger's own words: no record does, but it costs nothing. */
-    ledger = kith__vec_at(arena, &victim->ledger, victim->ledger_inline);
-    count = kith__load(&victim->ledger.count);
-    if (count > kith__load(&victim->ledger.room) ||
-        (ledger != victim->ledger_inline &&
-         kith__at(arena, kith__load(&victim->ledger.area), count * sizeof *ledger) == NULL))
-        count = 0;
+    count = kith__load(&victim->ledger.count); /* a replayed record may have moved it */
+    ledger = kith__ledger_at(arena, victim, count);
     for (uint64_t i = 0; ledger != NULL && i < count; i++) /* D3 */
         release_lock(arena, id, kith__load(&ledger[i]));
     kith__store(&victim->ledger.count, 0);
@@ -266,7 +262,7 @@ empty_trash(struct kith__self *self, struct kith__actor *actor)
 
     while (kith__load(&actor->trash.count) > 0) {
         uint64_t count = kith__load(&actor->trash.count), entry, off;
-        kith__word *trash = kith__vec_at(arena, &actor->trash, actor->trash_inline);
+        kith__word *trash = kith__trash_at(arena, actor, count);
         kith_err err;
 
         if (trash == NULL || count > kith__load(&actor->trash.room)) {

@@ -552,6 +552,7 @@ take_table(struct kith__op *op, unsigned log, uint64_t *table_out)
     return buckets;
 }
 
+#define TABLE_LOG_MAX 36u
 #define AHEAD 4u /* buckets whose entries are asked for before they are needed */
 
 /*
@@ -598,6 +599,8 @@ kith__table_reserve(struct kith__self *self, struct kith__shard *shard, uint64_t
 
     if (!force && !kith__table_tight(shard, more))
         return KITH_OK;
+    if (log > TABLE_LOG_MAX || need > arena->size / sizeof(struct kith__entry))
+        return broken(arena);
     while ((UINT64_C(1) << log) * KITH__SLOTS * 3 / 4 < need)
         log++;
     for (;; log++) {
@@ -607,7 +610,7 @@ kith__table_reserve(struct kith__self *self, struct kith__shard *shard, uint64_t
         bool fits = true;
         kith_err err;
 
-        if (log > 36)
+        if (log > TABLE_LOG_MAX)
             return kith__fail(KITH_ENOMEM, "The dict has more keys than a table holds.");
         kith__op_begin(&op, self);
         buckets = take_table(&op, log, &table);

@@ -360,8 +360,8 @@ check_object(struct walk *w, enum kith_kind kind, uint64_t off)
 static void
 check_vec(struct walk *w, struct kith__vec *vec, kith__word *words, unsigned id, bool trash)
 {
-    kith__word *at = kith__vec_at(w->arena, vec, words);
     uint64_t count = kith__load(&vec->count);
+    kith__word *at = kith__vec_at(w->arena, vec, words, KITH__TRASH_INLINE, count);
 
     if (kith__load(&vec->area) != 0)
         mark(w, kith__load(&vec->area), "A list of an actor");
@@ -413,13 +413,12 @@ check_actor(struct walk *w, unsigned id)
 /* ---- The allocator ----------------------------------------------------------------------- */
 
 static void
-check_span(struct walk *w, uint64_t index, uint64_t *listed)
+check_span(struct walk *w, uint64_t index)
 {
     uint64_t off = kith__granule_off(w->arena, index), free_count = 0, size;
-    struct kith__span *span = kith__ptr(w->arena, off);
+    struct kith__span *span = kith__span_at(w->arena, off);
 
-    (void)listed;
-    if (span->magic != (KITH__SPAN_MAGIC ^ off) || span->class_index >= KITH__CLASS_COUNT) {
+    if (span == NULL) {
         violation(w, "The span at %#llx has a broken header.", (unsigned long long)off);
         return;
     }
@@ -522,9 +521,9 @@ check_heap(struct walk *w)
             break;
         case KITH__GRANULE_SPAN:
             used += run;
-            if (((struct kith__span *)kith__ptr(w->arena, off))->class_index < KITH__CLASS_COUNT)
-                spans[((struct kith__span *)kith__ptr(w->arena, off))->class_index]++;
-            check_span(w, index, NULL);
+            if (kith__span_at(w->arena, off) != NULL)
+                spans[kith__span_at(w->arena, off)->class_index]++;
+            check_span(w, index);
             break;
         case KITH__GRANULE_EXTENT:
             used += run;
@@ -749,6 +748,9 @@ kith__verify(struct kith__self *self, int (*each)(const char *sentence, void *ar
         w.err = kith__fail(KITH_ENOMEM, "This process has no memory to check the space with.");
     else if (w.err == KITH_ECONFLICT)
         w.err = kith__fail(KITH_EUNAVAILABLE, "The space did not come to rest to be checked.");
+    else if (w.err == KITH_ECORRUPT)
+        w.err = kith__fail(KITH_ECORRUPT, "The locks of the space cannot all be taken, since its "
+                                          "structures are overwritten.");
     if (w.err == KITH_OK) {
         if (w.report.violations > 0)
             snprintf(w.report.first, sizeof w.report.first, "%s", w.sentences[0]);
