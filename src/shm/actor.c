@@ -228,6 +228,19 @@ kith__self_register(struct kith__arena *arena)
     return self;
 }
 
+#define SCRATCH_KEPT ((size_t)16 << 20)
+
+void *
+kith__self_scratch(struct kith__self *self, size_t size)
+{
+    if (size > self->scratch_size || self->scratch_size > SCRATCH_KEPT) {
+        kith__free(self->scratch);
+        self->scratch = kith__malloc(size);
+        self->scratch_size = self->scratch != NULL ? size : 0;
+    }
+    return self->scratch;
+}
+
 /* ---- Giving it back ------------------------------------------------------------------- */
 
 static void
@@ -269,6 +282,7 @@ kith__actor_leave(struct kith__self *self)
                                          KITH__SLOT_GENERATION(kith__load(&actor->state)) + 1));
     if (kith__self_last == self)
         kith__self_last = NULL;
+    kith__free(self->scratch);
     kith__free(self);
 }
 
@@ -361,6 +375,7 @@ after_fork_in_child(void)
         pthread_mutex_init(&arena->mutex, NULL);
         for (struct kith__self *self = arena->selves, *next; self != NULL; self = next) {
             next = self->next_in_arena;
+            kith__free(self->scratch);
             kith__free(self);
         }
         arena->selves = NULL;

@@ -24,6 +24,8 @@ struct kith__self {
     unsigned spins;       /* how often it was tried */
     int64_t suspect_ns;   /* a process may be dying: when to look again; 0: none */
     struct kith__vec *growing; /* a vector being replaced by a longer one */
+    void *scratch;             /* private memory kept between calls: see kith__self_scratch() */
+    size_t scratch_size;
     struct kith__self *next_in_arena;
     struct kith__self *next_in_thread;
 };
@@ -42,6 +44,12 @@ kith__self_of(struct kith__arena *arena)
         return self;
     return kith__self_register(arena);
 }
+
+/*
+ * Private memory of `size` bytes, undefined, until the thread's next call of this; NULL if there is
+ * none.  Kept between calls, since fresh pages cost a merge of 10,000 keys half as much as the merge.
+ */
+void *kith__self_scratch(struct kith__self *self, size_t size);
 
 /* ---- Holders -------------------------------------------------------------------------- */
 

@@ -157,7 +157,8 @@ scan_with(struct kith__self *self, const struct kith__dict *dict, uint64_t which
         held = holds(&scan);
         if (self != NULL)
             kith__reading_end(self->actor);
-        if (held)
+        /* A conflict that held all the same: its cause, a lock without a change, is gone by now. */
+        if (held && err != KITH_ECONFLICT)
             return err;
         if (tries >= attempts && self != NULL) {
             struct kith__shard *list[KITH__SHARDS + 1];

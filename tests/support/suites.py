@@ -95,6 +95,9 @@ def run_test(name, command, limit_s, env):
         count.failed += 1
     if count.failed:
         print(output.rstrip())
+    elif name.startswith("crash:"):
+        # What was stepped through is worth seeing when all is well, too.
+        print("\n".join(line[2:] for line in output.splitlines() if line.startswith("# ")))
     if broken:
         print("not ok - " + say_why(name, status, missing, limit_s))
     print(f"{name}: {count} ({time.monotonic() - started:.1f} s)", flush=True)

@@ -464,15 +464,13 @@ dict_many(void *state, enum kith__many_what what, const struct kith_item *key_it
         return kith__shm_refusal();
     steps = count > SIZE_MAX / (sizeof(*steps) + sizeof(*keys))
                 ? NULL
-                : kith__malloc(count * (sizeof(*steps) + sizeof(*keys)));
+                : kith__self_scratch(self, count * (sizeof(*steps) + sizeof(*keys)));
     if (steps == NULL)
         return too_many(count);
     keys = (struct kith__key *)(void *)(steps + count);
     err = make_keys(dict->dict.arena, key_items, count, keys);
-    if (err < 0) {
-        kith__free(steps);
+    if (err < 0)
         return err;
-    }
     for (size_t i = 0; i < count; i++) {
         steps[i] =
             (struct kith__txn_step){ .what = whats[what], .dict = dict->dict, .key = &keys[i] };
@@ -487,7 +485,6 @@ dict_many(void *state, enum kith__many_what what, const struct kith_item *key_it
     if (err == KITH_OK && done_out != NULL)
         *done_out = done;
     free_keys(keys, count);
-    kith__free(steps);
     return err;
 }
 
