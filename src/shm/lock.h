@@ -165,6 +165,9 @@ kith__awake(struct kith__self *self)
 /* Spins while *word is `value`, as long as that has lately paid; whether it changed. */
 bool kith__spin(struct kith__self *self, const _Atomic uint32_t *word, uint32_t value);
 
+/* How long a process may take to go after a thread of it was seen dead. */
+#define KITH__SUSPECT_NS INT64_C(2000000000)
+
 /* How often a watchman looks after the dead without having been told; INT64_MAX: never. */
 extern int64_t kith__recheck_ns;
 

@@ -29,6 +29,7 @@
 #include <linux/futex.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "shm/alloc.h"
 #include "shm/dict.h"
@@ -183,6 +184,23 @@ claimant_lives(struct kith__self *self, unsigned by)
     return KITH__SLOT_KIND(state) == KITH__SLOT_LIVE && !kith__actor_flagged(arena, by);
 }
 
+/* See wait.c: everybody who sleeps looks for the end of a process for a while. */
+static void
+tell_sleepers(struct kith__self *self)
+{
+    struct kith__arena *arena = self->arena;
+    struct kith__header *h = KITH__HEADER(arena);
+    uint64_t top = kith__load_acquire(&h->actors_top);
+
+    kith__store_release(&h->suspect_until, (uint64_t)(kith__now_ns() + KITH__SUSPECT_NS));
+    for (unsigned id = 1; id <= top && id <= arena->actors_max; id++) {
+        struct kith__actor *actor = kith__actor_at(arena, id);
+
+        if (id != self->id && KITH__SLOT_KIND(kith__load(&actor->state)) == KITH__SLOT_LIVE)
+            wake_off(arena, kith__load(&actor->waiting_on));
+    }
+}
+
 /*
  * The dead may itself have been cleaning up.  Before its slot can go to another, whatever it
  * claimed is taken from it; else the claim would seem to be that of the slot's next owner.
@@ -245,7 +263,7 @@ kith__reap_urgent(struct kith__self *self, unsigned id)
     settle(arena, victim, id);
     take_over(self, id);
     self->husks_seen = true;
-    self->suspect_ns = 100000; /* its process may be dying too: look again soon */
+    tell_sleepers(self); /* its process may be dying too */
     kith__store(&KITH__HEADER(arena)->husks, 1);
     atomic_compare_exchange_strong(
         &victim->state, &mine, KITH__SLOT_STATE(KITH__SLOT_HUSK, 0, generation)); /* D5 */

@@ -16,8 +16,10 @@
  * kill that loses the robust list, a sleeper that was stopped after it had been chosen, and the
  * missing futex_waitv.  The others look once a second, and take over when it is gone.
  *
- * After a thread's death its process may take a moment to go (its byte is unlocked when its
- * memory is gone), so a sleeper that has seen one looks again in rising steps for two seconds.
+ * After a thread's death its process may take a moment to go: its byte is unlocked when its memory
+ * is gone, and no event tells of that.  Whoever reaps the thread may have got what it waited for
+ * and leave, so it first tells all sleepers, by suspect_until in the header and a wake; they look
+ * again in rising steps for two seconds, and the first to sleep after that looks once more.
  */
 #include <limits.h>
 #include <linux/futex.h>
@@ -136,6 +138,24 @@ look_at_watched(struct kith__self *self, const struct kith__futex *words, const 
             self->arena->on_death(self, ids[i]);
 }
 
+/* Whether a process may be dying, as whoever reaped a thread of it has left word. */
+static void
+heed_suspicion(struct kith__self *self, int64_t now)
+{
+    struct kith__header *h = KITH__HEADER(self->arena);
+    uint64_t until = kith__load_acquire(&h->suspect_until);
+
+    if (until == 0 || self->depth != 0)
+        return;
+    if ((int64_t)until > now && (int64_t)until - now <= KITH__SUSPECT_NS) {
+        if (self->suspect_ns == 0)
+            self->suspect_ns = SUSPECT_FIRST_NS;
+    } else {
+        self->arena->on_idle_holders(self);
+        atomic_compare_exchange_strong(&h->suspect_until, &until, 0);
+    }
+}
+
 enum kith__slept
 kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected,
             int64_t deadline_ns, bool interruptible)
@@ -164,6 +184,7 @@ kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected,
     }
     if (!kith__futex_many())
         until = earlier(until, now + BLIND_RECHECK_NS);
+    heed_suspicion(self, now);
     if (self->suspect_ns != 0) {
         if (look_at_all(self, false)) {
             self->suspect_ns = SUSPECT_FIRST_NS;
