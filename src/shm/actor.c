@@ -372,7 +372,7 @@ static void
 after_fork_in_child(void)
 {
     for (struct kith__arena *arena = kith__arenas_held(); arena != NULL; arena = arena->next) {
-        pthread_mutex_init(&arena->mutex, NULL);
+        pthread_mutex_unlock(&arena->mutex); /* the child's one thread is the one that locked it */
         for (struct kith__self *self = arena->selves, *next; self != NULL; self = next) {
             next = self->next_in_arena;
             kith__free(self->scratch);
