@@ -93,12 +93,12 @@ lock_token(struct kith__actor *actor)
     pthread_mutexattr_destroy(&attr);
     if (rc == 0)
         rc = pthread_mutex_lock(token);
-    if (rc == 0 &&
-        (atomic_load(kith__token_of(actor)) & FUTEX_TID_MASK) != (uint32_t)thread_id())
+    if (rc == 0 && (atomic_load(kith__token_of(actor)) & FUTEX_TID_MASK) != (uint32_t)thread_id())
         rc = EINVAL; /* a libc whose mutex does not begin with its word */
     if (rc != 0)
-        return kith__fail(KITH_ESYSTEM, "This thread cannot join the arena: its token cannot be "
-                                        "locked: %s.",
+        return kith__fail(KITH_ESYSTEM,
+                          "This thread cannot join the arena: its token cannot be "
+                          "locked: %s.",
                           strerror(rc));
     atomic_fetch_or(kith__token_of(actor), FUTEX_WAITERS);
     return KITH_OK;
@@ -201,16 +201,15 @@ kith__self_register(struct kith__arena *arena)
     actor->holder = arena->holder;
     actor->thread = thread_id();
     if (lock_token(actor) < 0) { /* A4 */
-        kith__store_release(
-            &actor->state,
-            KITH__SLOT_STATE(KITH__SLOT_FREE, 0,
-                             KITH__SLOT_GENERATION(kith__load(&actor->state)) + 1));
+        kith__store_release(&actor->state,
+                            KITH__SLOT_STATE(KITH__SLOT_FREE, 0,
+                                             KITH__SLOT_GENERATION(kith__load(&actor->state)) + 1));
         kith__free(self);
         return NULL;
     }
-    kith__store_release(&actor->state,
-                        KITH__SLOT_STATE(KITH__SLOT_LIVE, arena->holder,
-                                         KITH__SLOT_GENERATION(kith__load(&actor->state)))); /* A5 */
+    kith__store_release(
+        &actor->state, KITH__SLOT_STATE(KITH__SLOT_LIVE, arena->holder,
+                                        KITH__SLOT_GENERATION(kith__load(&actor->state)))); /* A5 */
     self->arena = arena;
     self->actor = actor;
     self->magazines = kith__magazines_of(actor);
@@ -270,16 +269,15 @@ kith__actor_leave(struct kith__self *self)
             break;
         }
     pthread_mutex_unlock(&arena->mutex);
-    for (struct kith__self **link = &thread_selves; *link != NULL;
-         link = &(*link)->next_in_thread)
+    for (struct kith__self **link = &thread_selves; *link != NULL; link = &(*link)->next_in_thread)
         if (*link == self) {
             *link = self->next_in_thread;
             break;
         }
     unlock_token(actor);
-    kith__store_release(&actor->state,
-                        KITH__SLOT_STATE(KITH__SLOT_FREE, 0,
-                                         KITH__SLOT_GENERATION(kith__load(&actor->state)) + 1));
+    kith__store_release(
+        &actor->state,
+        KITH__SLOT_STATE(KITH__SLOT_FREE, 0, KITH__SLOT_GENERATION(kith__load(&actor->state)) + 1));
     if (kith__self_last == self)
         kith__self_last = NULL;
     kith__free(self->scratch);

@@ -17,12 +17,12 @@ struct kith__self {
     struct kith__actor *actor;
     struct kith__magazines *magazines;
     unsigned id;
-    unsigned serial;      /* of the arena, or 0 after a fork */
-    bool husks_seen;      /* we reaped somebody: sweep when we hold no lock */
-    unsigned depth;       /* locks held, a user's not counted */
-    unsigned spin;        /* how long spinning has lately been worth it, in rounds */
-    unsigned spins;       /* how often it was tried */
-    int64_t suspect_ns;   /* a process may be dying: when to look again; 0: none */
+    unsigned serial;           /* of the arena, or 0 after a fork */
+    bool husks_seen;           /* we reaped somebody: sweep when we hold no lock */
+    unsigned depth;            /* locks held, a user's not counted */
+    unsigned spin;             /* how long spinning has lately been worth it, in rounds */
+    unsigned spins;            /* how often it was tried */
+    int64_t suspect_ns;        /* a process may be dying: when to look again; 0: none */
     struct kith__vec *growing; /* a vector being replaced by a longer one */
     void *scratch;             /* private memory kept between calls: see kith__self_scratch() */
     size_t scratch_size;
@@ -47,7 +47,8 @@ kith__self_of(struct kith__arena *arena)
 
 /*
  * Private memory of `size` bytes, undefined, until the thread's next call of this; NULL if there is
- * none.  Kept between calls, since fresh pages cost a merge of 10,000 keys half as much as the merge.
+ * none.  Kept between calls, since fresh pages cost a merge of 10,000 keys half as much as the
+ * merge.
  */
 void *kith__self_scratch(struct kith__self *self, size_t size);
 

@@ -107,9 +107,8 @@ broken(struct kith__self *self, const char *what)
 struct kith__span *
 kith__span_at(struct kith__arena *arena, uint64_t off)
 {
-    struct kith__span *span = (off - arena->heap_off) % KITH__GRANULE == 0
-                                  ? kith__at(arena, off, KITH__GRANULE)
-                                  : NULL;
+    struct kith__span *span =
+        (off - arena->heap_off) % KITH__GRANULE == 0 ? kith__at(arena, off, KITH__GRANULE) : NULL;
 
     if (span == NULL || span->magic != (KITH__SPAN_MAGIC ^ off) ||
         span->class_index >= KITH__CLASS_COUNT || span->block_count > KITH__SPAN_WORDS * 64 ||
@@ -128,8 +127,7 @@ span_of(struct kith__arena *arena, uint64_t off, unsigned *block_out)
     struct kith__span *span;
 
     if (index >= arena->granules_max ||
-        KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) !=
-            KITH__GRANULE_SPAN)
+        KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) != KITH__GRANULE_SPAN)
         return NULL;
     start = kith__granule_off(arena, index);
     span = kith__span_at(arena, start);
@@ -480,8 +478,8 @@ stage_blocks(struct kith__self *self, unsigned class_index, unsigned n)
     struct kith__op mini;
 
     if (staged_count + n + 2 > kith__load(&actor->staged.room)) {
-        kith_err err = kith__vec_grow(self, &actor->staged, actor->staged_inline,
-                                      2 * (staged_count + n + 2));
+        kith_err err =
+            kith__vec_grow(self, &actor->staged, actor->staged_inline, 2 * (staged_count + n + 2));
         if (err < 0)
             return err;
     }
@@ -667,8 +665,8 @@ kith__free_staged(struct kith__self *self, struct kith__actor *actor)
             kith__store(&actor->staged.count, 0);
             return broken(self, "A list of staged blocks");
         }
-        err = kith__block_free(self, kith__load(&staged[count - 1]), &actor->staged.count,
-                               count - 1);
+        err =
+            kith__block_free(self, kith__load(&staged[count - 1]), &actor->staged.count, count - 1);
         if (err < 0)
             return err;
     }
@@ -688,9 +686,8 @@ kith__block_free(struct kith__self *self, uint64_t off, kith__word *source, uint
 
     span = span_of(arena, off, &block);
     if (span == NULL) {
-        uint64_t word = index < arena->granules_max
-                            ? kith__load(&kith__granule_at(arena, index)->word)
-                            : 0;
+        uint64_t word =
+            index < arena->granules_max ? kith__load(&kith__granule_at(arena, index)->word) : 0;
 
         if (KITH__GRANULE_KIND(word) == KITH__GRANULE_EXTENT &&
             off == kith__granule_off(arena, index))

@@ -225,9 +225,9 @@ kith__arena_fd(struct kith__arena *arena)
     if (fd_is_ours(arena, fd))
         return fd;
     /* Closed behind our back, by close_range as daemons do; the name still leads to the file. */
-    fd = arena->path != NULL ? open(arena->path, (arena->readonly ? O_RDONLY : O_RDWR) |
-                                                     O_CLOEXEC | O_NOFOLLOW)
-                             : open_mapped(arena);
+    fd = arena->path != NULL
+             ? open(arena->path, (arena->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW)
+             : open_mapped(arena);
     if (!fd_is_ours(arena, fd)) {
         if (fd >= 0)
             close(fd);
@@ -293,7 +293,8 @@ map_file(struct kith__arena *arena, int fd, uint64_t size)
     void *base = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
 
     if (base == MAP_FAILED)
-        return errno == ENOMEM || errno == EINVAL ? KITH_ENOMEM : KITH_ESYSTEM; /* EINVAL: valgrind */
+        return errno == ENOMEM || errno == EINVAL ? KITH_ENOMEM
+                                                  : KITH_ESYSTEM; /* EINVAL: valgrind */
     madvise(base, size, MADV_DONTDUMP); /* or every core dump holds the whole arena */
     arena->base = base;
     arena->size = size;
@@ -825,7 +826,6 @@ kith__arena_remove(enum kith__where where, const char *path)
               : kith__fail(KITH_ECORRUPT, "%s is not a Kith arena; it was left as it is.", path);
     close(fd);
     if (err == KITH_OK && unlink(path) != 0)
-        return kith__fail(KITH_EPERM, "The space %s cannot be removed: %s.", path,
-                          strerror(errno));
+        return kith__fail(KITH_EPERM, "The space %s cannot be removed: %s.", path, strerror(errno));
     return err;
 }

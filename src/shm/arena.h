@@ -32,13 +32,13 @@ struct kith__arena {
     bool readonly;
     bool temporary;
     bool memory;
-    bool dead;         /* a forked child could not join: nothing works but closing */
+    bool dead;          /* a forked child could not join: nothing works but closing */
     int64_t timeout_ns; /* how long to wait for a stopped process */
     char *path;
     int fd; /* may be closed behind our back: ask kith__arena_fd() */
     dev_t device;
     ino_t inode;
-    void *byte_map; /* keeps our process byte locked */
+    void *byte_map;  /* keeps our process byte locked */
     unsigned serial; /* tells this arena from one that had its address before */
     unsigned refs;
     pthread_mutex_t mutex; /* guards selves, refs */

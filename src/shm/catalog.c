@@ -131,8 +131,8 @@ kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kin
         kith__op_begin(&op, self);
         err = kith__table_find(&op, shard, &key, &place);
         if (err == KITH_OK && place.entry != NULL) { /* somebody was faster */
-            err = object_of(arena, kith__load(&place.entry->meta),
-                            kith__load(&place.entry->value), object_out);
+            err = object_of(arena, kith__load(&place.entry->meta), kith__load(&place.entry->value),
+                            object_out);
             kith__lock_release(self, &shard->lock);
             if (err == KITH_OK)
                 err = found_one(name, kind, create, object_out);

@@ -44,7 +44,7 @@ kith_err kith__dict_get_many(struct kith__self *self, const struct kith__dict *d
                              struct kith__key *keys, size_t count, struct kith_buf *items_out);
 /* A copy of every entry, in the order of insertion. */
 struct kith__copy {
-    uint8_t *bytes;      /* private memory; entries are written one after the other */
+    uint8_t *bytes; /* private memory; entries are written one after the other */
     uint64_t size, room;
     struct kith__copied *entries;
     uint64_t count, entry_room;

@@ -67,9 +67,8 @@ unchanged(const struct pass *p, const struct kith__dict *dict)
     for (unsigned d = 0; d < p->depth; d++)
         if (kith__load(&p->buckets[(p->home + d) & p->mask].head) != p->head[d])
             return false;
-    return kith__load(&p->shard->table) == p->table &&
-           kith__load(&p->root->shards) == p->shards && kith__load(&p->root->id) == dict->id &&
-           kith__overlay_holds(&p->overlay);
+    return kith__load(&p->shard->table) == p->table && kith__load(&p->root->shards) == p->shards &&
+           kith__load(&p->root->id) == dict->id && kith__overlay_holds(&p->overlay);
 }
 
 /* Looks the key up in one bucket; `overlay` NULL where no record covers it. */
@@ -109,9 +108,9 @@ look_in_table(struct pass *p, const struct kith__dict *dict, const struct kith__
 
     if (table == 0)
         return ABSENT;
-    buckets = (table & 63) > 40 ? NULL
-                                : kith__at(dict->arena, kith__table_off(table),
-                                           (mask + 1) * sizeof *buckets);
+    buckets = (table & 63) > 40
+                  ? NULL
+                  : kith__at(dict->arena, kith__table_off(table), (mask + 1) * sizeof *buckets);
     if (buckets == NULL)
         return AGAIN;
     p->buckets = buckets;
@@ -258,12 +257,11 @@ take_item(struct kith__arena *arena, struct pass *p, void *arg)
     }
     if (kith__at(arena, p->value, KITH__META_TAG(p->meta) + KITH__META_SIZE(p->meta)) == NULL)
         return KITH_ECORRUPT;
-    err = kith__buf_reserve(take->out,
-                            KITH__META_SIZE(p->meta) + KITH__META_TAG(p->meta) + 1);
+    err = kith__buf_reserve(take->out, KITH__META_SIZE(p->meta) + KITH__META_TAG(p->meta) + 1);
     if (err < 0)
         return err;
     memcpy(take->out->memory, kith__ptr(arena, p->value),
-              KITH__META_TAG(p->meta) + KITH__META_SIZE(p->meta));
+           KITH__META_TAG(p->meta) + KITH__META_SIZE(p->meta));
     return KITH_OK;
 }
 
@@ -380,8 +378,9 @@ quick(const struct kith__dict *dict, const struct kith__key *key, uint64_t *meta
         shard += kith__shard_of(hash);
     }
     table = kith__load_acquire(&shard->table);
-    bucket = kith__at(arena, kith__table_off(table) + (hash & kith__table_mask(table)) * sizeof(*bucket),
-                      sizeof(*bucket));
+    bucket =
+        kith__at(arena, kith__table_off(table) + (hash & kith__table_mask(table)) * sizeof(*bucket),
+                 sizeof(*bucket));
     if (bucket == NULL)
         return false;
     head = kith__load_acquire(&bucket->head);
@@ -450,8 +449,8 @@ take_words(struct kith__arena *arena, struct pass *p, void *arg)
 }
 
 kith_err
-kith__dict_find(struct kith__self *self, const struct kith__dict *dict,
-                const struct kith__key *key, struct kith__found *found_out)
+kith__dict_find(struct kith__self *self, const struct kith__dict *dict, const struct kith__key *key,
+                struct kith__found *found_out)
 {
     kith_err err;
 
@@ -498,8 +497,9 @@ take_pin(struct kith__arena *arena, struct pass *p, void *arg)
             take->pin = &take->holder->pin[i];
     }
     if (take->pin == NULL)
-        return kith__fail(KITH_EFULL, "This process has %u views of large items open, as many as "
-                                      "it may; release some.",
+        return kith__fail(KITH_EFULL,
+                          "This process has %u views of large items open, as many as "
+                          "it may; release some.",
                           KITH__PINS);
     atomic_store(take->pin, p->value); /* sequentially consistent: seen, or the removal is */
     return KITH_OK;

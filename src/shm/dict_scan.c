@@ -61,8 +61,7 @@ note_shard(struct scan *scan, struct note *note, struct kith__shard *shard)
         return;
     }
     note->seq = kith__load_acquire(&shard->seq); /* S1 */
-    note->owner = atomic_load_explicit(&shard->lock.word, memory_order_acquire) &
-                  KITH__LOCK_ACTOR;
+    note->owner = atomic_load_explicit(&shard->lock.word, memory_order_acquire) & KITH__LOCK_ACTOR;
     if (note->owner != 0) {
         kith__overlay_begin(&note->overlay, scan->dict->arena, note->owner);
         scan->busy = true;
@@ -282,8 +281,8 @@ read_many(struct scan *scan, void *arg)
 
         if (entry == NULL) {
             many->absent = true;
-            err = kith__buf_set(&many->items[i], (struct kith_item){ .type = KITH_TYPE_NONE,
-                                                                     .tag = kith_absent });
+            err = kith__buf_set(&many->items[i],
+                                (struct kith_item){ .type = KITH_TYPE_NONE, .tag = kith_absent });
         } else if (scan->locked) {
             char tag[KITH_TAG_SIZE_MAX + 1];
             struct kith_item item;
@@ -451,8 +450,8 @@ values_agree(struct scan *scan, const struct note *note, const struct kith__copy
         struct kith__entry *copied =
             (struct kith__entry *)(void *)(copy->bytes + copy->entries[i].at);
 
-        if (entry == NULL || kith__load(&copied->value) !=
-                                 kith__overlay_load(&note->overlay, &entry->value))
+        if (entry == NULL ||
+            kith__load(&copied->value) != kith__overlay_load(&note->overlay, &entry->value))
             return false;
         off = kith__overlay_load(&note->overlay, &entry->next);
     }

@@ -183,8 +183,8 @@ copy_pair(struct kith__arena *arena, struct kith__entry *entry, struct kith_buf 
     kith_err err = KITH_OK;
 
     if (key_out != NULL)
-        err = kith__buf_set(key_out, kith__key_item((uint8_t)entry->key_meta, entry->key,
-                                                    entry->key_meta >> 8));
+        err = kith__buf_set(
+            key_out, kith__key_item((uint8_t)entry->key_meta, entry->key, entry->key_meta >> 8));
     if (err == KITH_OK && item_out != NULL) {
         err = kith__stored_item(arena, kith__load(&entry->meta), &entry->value,
                                 kith__load(&entry->value), &item, tag);
@@ -196,8 +196,8 @@ copy_pair(struct kith__arena *arena, struct kith__entry *entry, struct kith_buf 
 
 /* All locks are held, since the newest key may be in any shard. */
 kith_err
-kith__dict_popitem(struct kith__self *self, const struct kith__dict *dict,
-                   struct kith_buf *key_out, struct kith_buf *item_out)
+kith__dict_popitem(struct kith__self *self, const struct kith__dict *dict, struct kith_buf *key_out,
+                   struct kith_buf *item_out)
 {
     struct kith__arena *arena = self->arena;
     struct kith__shard *list[KITH__SHARDS + 1], *shard = NULL;
@@ -225,18 +225,17 @@ kith__dict_popitem(struct kith__self *self, const struct kith__dict *dict,
     }
     if (err == KITH_OK && newest == NULL)
         err = KITH_EEMPTY;
-    if (err == KITH_OK && kith__at(arena, kith__off(arena, newest),
-                                   sizeof *newest + (newest->key_meta >> 8)) == NULL)
+    if (err == KITH_OK &&
+        kith__at(arena, kith__off(arena, newest), sizeof *newest + (newest->key_meta >> 8)) == NULL)
         err = broken(arena);
     if (err == KITH_OK)
         err = copy_pair(arena, newest, key_out, item_out);
     if (err == KITH_OK) {
         struct kith__key key;
 
-        err = kith__key_make(arena->hash_key,
-                             kith__key_item((uint8_t)newest->key_meta, newest->key,
-                                            newest->key_meta >> 8),
-                             &key);
+        err = kith__key_make(
+            arena->hash_key,
+            kith__key_item((uint8_t)newest->key_meta, newest->key, newest->key_meta >> 8), &key);
         if (err == KITH_OK) {
             err = kith__table_find(&op, shard, &key, &place);
             kith__key_free(&key);

@@ -173,8 +173,8 @@ kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
                   const struct kith__key *key, const struct kith__change *change)
 {
     bool deletes = change->what == KITH__CHANGE_DELETE || change->what == KITH__CHANGE_DELETE_IF;
-    bool large = !deletes && change->item.type > KITH_TYPE_FLOAT &&
-                 change->item.size > KITH__SMALL_MAX;
+    bool large =
+        !deletes && change->item.type > KITH_TYPE_FLOAT && change->item.size > KITH__SMALL_MAX;
     struct kith__dict_root *root = kith__dict_root(dict);
     struct kith__stored stored;
     struct kith__shard *shard;
@@ -327,13 +327,12 @@ kith__dict_number(struct kith__self *self, const struct kith__dict *dict,
         if (err == KITH_OK)
             kith__entry_store(place.entry, (uint64_t)now);
     } else if (place.entry == NULL || KITH__META_TYPE(meta) == KITH_TYPE_BOOL) {
-        int64_t old = place.entry == NULL ? number->init
-                                          : (int64_t)kith__load(&place.entry->value);
+        int64_t old = place.entry == NULL ? number->init : (int64_t)kith__load(&place.entry->value);
         err = kith__number_apply(number, place.entry == NULL, old, &now);
         if (err == KITH_OK)
-            err = store_number(self, dict, shard, key,
-                               (struct kith__stored){ KITH__META(KITH_TYPE_INT, 0, 8),
-                                                      (uint64_t)now });
+            err = store_number(
+                self, dict, shard, key,
+                (struct kith__stored){ KITH__META(KITH_TYPE_INT, 0, 8), (uint64_t)now });
     } else {
         err = KITH__META_TYPE(meta) == KITH_TYPE_BIGINT ? KITH_ERANGE : KITH_ETYPE;
     }

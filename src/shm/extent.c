@@ -48,8 +48,9 @@ linked_at(struct kith__op *mini, uint64_t link)
     struct kith__arena *arena = mini->self->arena;
 
     if (link == 0 || link > arena->granules_max) {
-        mini->err = kith__fail(KITH_ECORRUPT, "A list of free memory in %s is broken; run kith "
-                                              "check.",
+        mini->err = kith__fail(KITH_ECORRUPT,
+                               "A list of free memory in %s is broken; run kith "
+                               "check.",
                                arena->path ? arena->path : "the mem:// space");
         return NULL;
     }
@@ -263,8 +264,9 @@ kith__extent_put(struct kith__op *mini, uint64_t index, uint64_t flags)
     uint64_t word;
 
     if (run == 0 || index + run > arena->granules_max) {
-        mini->err = kith__fail(KITH_ECORRUPT, "A block to be freed in %s is no block; run kith "
-                                              "check.",
+        mini->err = kith__fail(KITH_ECORRUPT,
+                               "A block to be freed in %s is no block; run kith "
+                               "check.",
                                arena->path ? arena->path : "the mem:// space");
         return;
     }
@@ -499,9 +501,9 @@ kith__trim(struct kith__self *self, bool all, uint64_t *bytes_out)
         if (err < 0 || run == 0)
             break;
         if (!readers_have_moved_on(self)) {
-            err = kith__extent_free(self, kith__granule_off(arena, index),
-                                    &self->actor->staged.count,
-                                    kith__load(&self->actor->staged.count) - 1);
+            err =
+                kith__extent_free(self, kith__granule_off(arena, index), &self->actor->staged.count,
+                                  kith__load(&self->actor->staged.count) - 1);
             break;
         }
         kith__arena_punch(arena, kith__granule_off(arena, index), run * KITH__GRANULE);

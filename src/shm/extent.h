@@ -6,7 +6,7 @@
 
 #include "shm/journal.h"
 
-#define KITH__GRANULE_KIND(word) ((unsigned)((word) & 0xff))
+#define KITH__GRANULE_KIND(word) ((unsigned)((word)&0xff))
 #define KITH__GRANULE_RUN(word) ((uint32_t)((word) >> 32))
 #define KITH__GRANULE_WORD(kind, run) ((uint64_t)(kind) | ((uint64_t)(run) << 32))
 

@@ -17,10 +17,10 @@ struct kith__futex {
 };
 
 enum kith__woken {
-    KITH__WOKEN_WAKE,     /* by a wake, or for no reason */
-    KITH__WOKEN_CHANGED,  /* a word was not what was expected */
-    KITH__WOKEN_TIME,     /* the deadline passed */
-    KITH__WOKEN_SIGNAL,   /* a signal handler ran */
+    KITH__WOKEN_WAKE,    /* by a wake, or for no reason */
+    KITH__WOKEN_CHANGED, /* a word was not what was expected */
+    KITH__WOKEN_TIME,    /* the deadline passed */
+    KITH__WOKEN_SIGNAL,  /* a signal handler ran */
 };
 
 /* Sleeps until one of `count` words is woken; INT64_MAX is no deadline. */

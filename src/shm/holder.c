@@ -122,8 +122,9 @@ claim_slot(struct kith__arena *arena, int fd, uint32_t *slot_out)
         kith__store(&holder->pin_count, 0);
         for (unsigned i = 0; i < KITH__PINS; i++)
             kith__store(&holder->pin[i], 0);
-        kith__store_release(&holder->state, KITH__SLOT_STATE(KITH__SLOT_LIVE, 0,
-                                                             KITH__SLOT_GENERATION(state))); /* H3 */
+        kith__store_release(
+            &holder->state,
+            KITH__SLOT_STATE(KITH__SLOT_LIVE, 0, KITH__SLOT_GENERATION(state))); /* H3 */
         *slot_out = slot;
         return KITH_OK;
     }
@@ -148,8 +149,9 @@ kith__holder_join(struct kith__arena *arena)
     describe_process(kith__holder_at(arena, arena->holder));
     arena->byte_map = keep_by_mapping(fd);
     if (arena->byte_map == NULL)
-        return kith__fail(KITH_ESYSTEM, "The arena %s cannot be joined: no mapping to keep its "
-                                        "process byte locked.",
+        return kith__fail(KITH_ESYSTEM,
+                          "The arena %s cannot be joined: no mapping to keep its "
+                          "process byte locked.",
                           arena->path ? arena->path : "mem://");
     return KITH_OK;
 }
@@ -167,8 +169,9 @@ kith__holder_join_reader(struct kith__arena *arena)
     }
     arena->byte_map = keep_by_mapping(fd);
     if (arena->byte_map == NULL)
-        return kith__fail(KITH_ESYSTEM, "%s cannot be joined as a reader: no mapping to keep its "
-                                        "lock.",
+        return kith__fail(KITH_ESYSTEM,
+                          "%s cannot be joined as a reader: no mapping to keep its "
+                          "lock.",
                           arena->path);
     return KITH_OK;
 }
@@ -181,8 +184,8 @@ kith__holder_leave(struct kith__arena *arena)
         uint64_t state = kith__load(&holder->state);
 
         /* Free first, unlock second: whoever gets the byte then finds a free slot. */
-        kith__store_release(&holder->state, KITH__SLOT_STATE(KITH__SLOT_FREE, 0,
-                                                             KITH__SLOT_GENERATION(state) + 1));
+        kith__store_release(&holder->state,
+                            KITH__SLOT_STATE(KITH__SLOT_FREE, 0, KITH__SLOT_GENERATION(state) + 1));
     }
     if (arena->byte_map != NULL)
         munmap(arena->byte_map, KITH__PAGE);

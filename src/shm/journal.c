@@ -210,9 +210,8 @@ kith__op_commit(struct kith__op *op)
     kith__store(&journal->count, op->count); /* W1 */
     if (op->index != NULL) {
         kith__store(&journal->area, kith__off(arena, op->entries));
-        kith__store(&journal->shape,
-                    (kith__off(arena, op->index) << 6) |
-                        (uint64_t)__builtin_ctz(op->index_mask + 1));
+        kith__store(&journal->shape, (kith__off(arena, op->index) << 6) |
+                                         (uint64_t)__builtin_ctz(op->index_mask + 1));
     } else {
         kith__store(&journal->area, 0);
     }
@@ -252,8 +251,7 @@ kith__journal_replay(struct kith__arena *arena, struct kith__journal *journal,
                      struct kith__redo *inline_entries, uint32_t inline_room)
 {
     uint32_t count = 0;
-    struct kith__redo *entries =
-        entries_of(arena, journal, inline_entries, inline_room, &count);
+    struct kith__redo *entries = entries_of(arena, journal, inline_entries, inline_room, &count);
 
     return entries != NULL && apply(arena, entries, count);
 }
@@ -263,8 +261,7 @@ kith__journal_uncover(struct kith__arena *arena, struct kith__journal *journal,
                       struct kith__redo *inline_entries, uint32_t inline_room, unsigned actor)
 {
     uint32_t count = 0;
-    struct kith__redo *entries =
-        entries_of(arena, journal, inline_entries, inline_room, &count);
+    struct kith__redo *entries = entries_of(arena, journal, inline_entries, inline_room, &count);
 
 #ifdef KITH_MISTAKE_KEEP_COVERS
     return;

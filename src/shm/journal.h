@@ -17,7 +17,7 @@ struct kith__op {
     struct kith__self *self;
     struct kith__journal *journal;
     struct kith__redo *entries;
-    uint64_t seen; /* a bit for each word written down, so that most searches need no look */
+    uint64_t seen;   /* a bit for each word written down, so that most searches need no look */
     uint32_t *index; /* NULL while the record is short; else entry number + 1 by hash */
     uint32_t count, room;
     uint32_t index_mask;

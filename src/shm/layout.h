@@ -79,7 +79,8 @@ enum {
     KITH__CLASS_SYNC,                     /* struct kith__sync_root */
     KITH__CLASS_COUNT
 };
-#define KITH__SMALL_MAX UINT64_C(24576) /* bigger blocks are extents: they would fill a span badly */
+#define KITH__SMALL_MAX                                                                            \
+    UINT64_C(24576) /* bigger blocks are extents: they would fill a span badly */
 #define KITH__MAGAZINE_SLOTS 456u
 
 struct kith__magazines {
@@ -89,22 +90,22 @@ struct kith__magazines {
 
 struct kith__class {
     struct kith__lock lock;
-    kith__word partial;     /* spans with free blocks, a doubly linked list */
-    kith__word spans;       /* how many granules the class holds */
+    kith__word partial; /* spans with free blocks, a doubly linked list */
+    kith__word spans;   /* how many granules the class holds */
     uint64_t spare[5];
 };
 
 #define KITH__SPAN_WORDS 64u /* bitmap: a span holds at most 4,096 blocks */
 #define KITH__SPAN_MAGIC UINT64_C(0x6b7468007370616e)
 struct kith__span {
-    uint64_t magic;      /* KITH__SPAN_MAGIC ^ offset */
+    uint64_t magic; /* KITH__SPAN_MAGIC ^ offset */
     uint32_t class_index;
     uint32_t block_count;
     kith__word free_count;
     kith__word next, prev;
-    uint64_t first;      /* offset of block 0 from the span's start */
+    uint64_t first; /* offset of block 0 from the span's start */
     uint64_t spare[2];
-    kith__word free[];   /* a set bit is a block that belongs to nobody */
+    kith__word free[]; /* a set bit is a block that belongs to nobody */
 };
 
 /* ---- Granules ----------------------------------------------------------------------- */
@@ -138,7 +139,7 @@ enum {
     KITH__SLOT_SWEEPING /* a husk whose memory actor `by` is returning */
 };
 /* state word: kind in the low 8 bits, `by` in the next 16, generation above */
-#define KITH__SLOT_KIND(state) ((unsigned)((state) & 0xff))
+#define KITH__SLOT_KIND(state) ((unsigned)((state)&0xff))
 #define KITH__SLOT_BY(state) ((unsigned)(((state) >> 8) & 0xffff))
 #define KITH__SLOT_GENERATION(state) ((state) >> 24)
 #define KITH__SLOT_STATE(kind, by, generation)                                                     \
@@ -186,12 +187,12 @@ struct kith__actor {
     uint32_t holder;
     uint32_t id;
     int64_t thread;
-    kith__word reading;      /* odd: inside a read without locks */
-    kith__word pin;          /* an extent being copied out */
-    kith__word waiting_on;   /* the futex word it sleeps on */
-    kith__word pending_wake; /* the lock it owes a wake */
+    kith__word reading;        /* odd: inside a read without locks */
+    kith__word pin;            /* an extent being copied out */
+    kith__word waiting_on;     /* the futex word it sleeps on */
+    kith__word pending_wake;   /* the lock it owes a wake */
     kith__word pending_signal; /* a queue's root, or a signal | 1, whose sleepers it owes a wake */
-    kith__word retired;      /* an extent to be freed: an outgrown vector or record */
+    kith__word retired;        /* an extent to be freed: an outgrown vector or record */
 
     struct kith__journal main;
     struct kith__journal mini;
@@ -223,7 +224,7 @@ enum { KITH__TRASH_BLOCK = 0, KITH__TRASH_DICT = 1, KITH__TRASH_QUEUE = 2 };
 #define KITH__SLOTS 7u
 
 struct kith__bucket {
-    kith__word head; /* actor: 16 bits, overflow count: 8, version: 40 */
+    kith__word head;              /* actor: 16 bits, overflow count: 8, version: 40 */
     kith__word slot[KITH__SLOTS]; /* tag in the high 16 bits, offset / 16 below */
 };
 #define KITH__HEAD_ACTOR UINT64_C(0xffff)
@@ -238,9 +239,9 @@ struct kith__shard {
     uint64_t spare_read[6];
     /* written by every writer */
     struct kith__lock lock;
-    kith__word seq;    /* bumped after each locking, before anything visible is stored */
+    kith__word seq; /* bumped after each locking, before anything visible is stored */
     kith__word count;
-    kith__word first;  /* entries in the order of their tickets */
+    kith__word first; /* entries in the order of their tickets */
     kith__word last;
     uint64_t spare_write[3];
 };
@@ -261,16 +262,16 @@ struct kith__entry {
     uint64_t hash;
     uint64_t ticket;
     kith__word prev, next;
-    uint64_t key_meta;   /* type: 8 bits, size: 56 */
-    kith__word version;  /* odd: a store in place is under way */
-    kith__word meta;     /* type: 8 bits, tag length: 8, size: 48 */
-    kith__word value;    /* up to 8 bytes of it, or the offset of a block */
+    uint64_t key_meta;  /* type: 8 bits, size: 56 */
+    kith__word version; /* odd: a store in place is under way */
+    kith__word meta;    /* type: 8 bits, tag length: 8, size: 48 */
+    kith__word value;   /* up to 8 bytes of it, or the offset of a block */
     uint8_t key[];
 };
 static_assert(sizeof(struct kith__entry) == 64, "LAYOUT is a format");
 #define KITH__META(type, tag_size, size)                                                           \
     ((uint64_t)(type) | ((uint64_t)(tag_size) << 8) | ((uint64_t)(size) << 16))
-#define KITH__META_TYPE(meta) ((unsigned)((meta) & 0xff))
+#define KITH__META_TYPE(meta) ((unsigned)((meta)&0xff))
 #define KITH__META_TAG(meta) ((size_t)(((meta) >> 8) & 0xff))
 #define KITH__META_SIZE(meta) ((size_t)((meta) >> 16))
 /* In the catalog alone: the value is the offset of an object's root; kind and id in the meta. */
@@ -285,7 +286,7 @@ struct kith__node {
     kith__word owner;    /* holder id | its generation << 16 */
     kith__word attempts; /* how often it was leased */
     uint64_t meta;
-    kith__word magic;    /* KITH__NODE_MAGIC ^ queue id */
+    kith__word magic; /* KITH__NODE_MAGIC ^ queue id */
     uint8_t data[];
 };
 static_assert(sizeof(struct kith__node) == 64, "LAYOUT is a format");
@@ -303,26 +304,26 @@ struct kith__queue_root {
     kith__word closed;
     /* the getters' side */
     struct kith__lock head_lock;
-    kith__word out_first, out_last; /* ready, oldest first */
+    kith__word out_first, out_last;   /* ready, oldest first */
     kith__word back_first, back_last; /* handed back, by ticket: looked at before `out` */
     kith__word lent_first, lent_last; /* leased, oldest lease first */
-    kith__word taken;      /* items that left for good, and those handed back counted once */
+    kith__word taken; /* items that left for good, and those handed back counted once */
     kith__word lent_count;
     kith__word back_count;
     kith__word dead_count; /* items given up after attempts_max */
     kith__word chained;
-    kith__word done;       /* joinable: task_done calls and acknowledgements */
-    kith__word got;        /* plain gets, for task_done */
+    kith__word done; /* joinable: task_done calls and acknowledgements */
+    kith__word got;  /* plain gets, for task_done */
     uint64_t spare_head[3];
     /* the putters' side */
     struct kith__lock tail_lock;
     kith__word in_first, in_last; /* put, not yet moved over */
-    kith__word put;        /* items ever put */
+    kith__word put;               /* items ever put */
     kith__word ticket;
     uint64_t spare_tail[3];
     /* where they sleep */
-    _Atomic uint32_t items; /* getters: something may have become ready */
-    _Atomic uint32_t room;  /* putters */
+    _Atomic uint32_t items;   /* getters: something may have become ready */
+    _Atomic uint32_t room;    /* putters */
     _Atomic uint32_t drained; /* joiners */
     uint32_t spare_signal;
     uint64_t spare_signals[6];
@@ -352,7 +353,7 @@ struct kith__identity { /* written before the file gets its name, constant after
     uint32_t format;
     uint32_t flags;
     uint64_t layout_hash;
-    uint64_t size;         /* of the file: everything is below it */
+    uint64_t size; /* of the file: everything is below it */
     uint64_t hash_key[2];
     uint8_t uuid[16];
     int64_t created_ns;
@@ -365,13 +366,13 @@ struct kith__identity { /* written before the file gets its name, constant after
 
 struct kith__header {
     struct kith__identity identity;
-    _Alignas(64) kith__word next_id; /* of objects and leases */
-    kith__word reaped;               /* deaths recovered from */
+    _Alignas(64) kith__word next_id;     /* of objects and leases */
+    kith__word reaped;                   /* deaths recovered from */
     _Alignas(64) kith__word holders_top; /* slots below this have been used */
     kith__word actors_top;
-    kith__word watchman; /* the sleeper that re-checks */
-    kith__word no_trim;  /* somebody can't take part in a grace period */
-    kith__word husks;    /* a hint: dead actors may wait for their sweep */
+    kith__word watchman;      /* the sleeper that re-checks */
+    kith__word no_trim;       /* somebody can't take part in a grace period */
+    kith__word husks;         /* a hint: dead actors may wait for their sweep */
     kith__word suspect_until; /* a thread died: till then its process may be dying; 0: nobody's */
     _Alignas(64) struct kith__lock extent_lock;
     kith__word granules_top; /* granules from here on were never used */

@@ -64,8 +64,9 @@ stopped_owner(struct kith__self *self, uint32_t word)
     unsigned owner = word & KITH__LOCK_ACTOR;
 
     if (owner == 0 || owner > self->arena->actors_max)
-        return kith__fail(KITH_ECORRUPT, "A lock inside %s names an owner that cannot be; run "
-                                         "kith check.",
+        return kith__fail(KITH_ECORRUPT,
+                          "A lock inside %s names an owner that cannot be; run "
+                          "kith check.",
                           self->arena->path ? self->arena->path : "the mem:// space");
     struct kith__actor *actor = kith__actor_at(self->arena, owner);
     unsigned holder = actor->holder;
@@ -94,8 +95,7 @@ kith__lock_wait(struct kith__self *self, struct kith__lock *lock, int64_t deadli
             /* After a sleep others may sleep on: K3. */
             uint32_t mine = self->id | (slept ? KITH__LOCK_WAITERS : 0);
             if (atomic_compare_exchange_weak_explicit(&lock->word, &word, mine,
-                                                      memory_order_acquire,
-                                                      memory_order_relaxed)) {
+                                                      memory_order_acquire, memory_order_relaxed)) {
                 if (slept)
                     kith__awake(self);
                 return (word & KITH__LOCK_DIED) != 0 ? KITH_OWNER_DIED : KITH_OK;

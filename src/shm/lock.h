@@ -13,8 +13,8 @@
 
 /* The words of a vector, `need` of them at least; NULL if it is too short, or was overwritten. */
 static inline kith__word *
-kith__vec_at(const struct kith__arena *arena, const struct kith__vec *vec,
-             kith__word *inline_words, uint64_t inline_room, uint64_t need)
+kith__vec_at(const struct kith__arena *arena, const struct kith__vec *vec, kith__word *inline_words,
+             uint64_t inline_room, uint64_t need)
 {
     uint64_t area = kith__load(&vec->area);
 
@@ -103,9 +103,8 @@ kith__lock_acquire(struct kith__self *self, struct kith__lock *lock)
 
     kith__ledger_write(self, kith__off(self->arena, lock)); /* L1 */
     self->depth++;
-    if (atomic_compare_exchange_strong_explicit(&lock->word, &free_word, self->id,
-                                                memory_order_acquire,
-                                                memory_order_relaxed)) /* L2 */
+    if (atomic_compare_exchange_strong_explicit(
+            &lock->word, &free_word, self->id, memory_order_acquire, memory_order_relaxed)) /* L2 */
         return KITH_OK;
     err = kith__lock_wait(self, lock, INT64_MIN, false);
     if (err < 0) {
@@ -129,7 +128,7 @@ kith__lock_release(struct kith__self *self, struct kith__lock *lock)
     kith__store(&actor->pending_wake, off); /* U1 */
     kith__step();
     if ((atomic_exchange_explicit(&lock->word, 0, memory_order_seq_cst) & KITH__LOCK_WAITERS) !=
-        0) /* U2 */
+        0)                           /* U2 */
         kith__lock_wake(self, lock); /* U3 */
     kith__step();
     kith__store(&actor->pending_wake, 0); /* U4 */

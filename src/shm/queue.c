@@ -244,8 +244,7 @@ put_once(struct kith__self *self, const struct kith__queue *queue, const struct 
     if (kith__load(&root->closed) != 0) {
         err = KITH_ECLOSED;
     } else if (root->capacity != 0 &&
-               kith__load(&root->put) - kith__load_acquire(&root->taken) + count >
-                   root->capacity) {
+               kith__load(&root->put) - kith__load_acquire(&root->taken) + count > root->capacity) {
         err = KITH_EFULL;
     } else {
         uint64_t ticket = kith__load(&root->ticket), in_last = kith__load(&root->in_last);
@@ -500,8 +499,7 @@ has_item(const struct kith__queue *queue, size_t count)
 
     (void)count;
     return kith__load_acquire(&root->back_first) != 0 ||
-           kith__load_acquire(&root->out_first) != 0 ||
-           kith__load_acquire(&root->in_first) != 0 ||
+           kith__load_acquire(&root->out_first) != 0 || kith__load_acquire(&root->in_first) != 0 ||
            (kith__load(&root->closed) != 0 && total(root) == 0) ||
            kith__load(&root->id) != queue->id;
 }
@@ -619,8 +617,9 @@ get_pinned(struct kith__self *self, const struct kith__queue *queue, void *arg)
                 pin = &holder->pin[i];
         }
         if (pin == NULL)
-            err = kith__fail(KITH_EFULL, "This process has %u views of large items open, as many "
-                                         "as it may; release some.",
+            err = kith__fail(KITH_EFULL,
+                             "This process has %u views of large items open, as many "
+                             "as it may; release some.",
                              KITH__PINS);
         else
             atomic_fetch_add(&holder->pin_count, 1);
@@ -853,8 +852,8 @@ link_letter(struct kith__op *op, struct kith__arena *arena, struct kith__queue_r
  * letter queue that was destroyed takes nothing: the item then goes back where it was.
  */
 kith_err
-kith__queue_hand_back(struct kith__op *op, const struct kith__queue *queue,
-                      struct kith__node *node, struct kith__queue_root **letters_out)
+kith__queue_hand_back(struct kith__op *op, const struct kith__queue *queue, struct kith__node *node,
+                      struct kith__queue_root **letters_out)
 {
     struct kith__self *self = op->self;
     struct kith__arena *arena = queue->arena;

@@ -106,8 +106,7 @@ kith__node_at(const struct kith__arena *arena, uint64_t off)
 static inline uint64_t
 kith__owner_of(const struct kith__arena *arena, unsigned holder)
 {
-    return holder | KITH__SLOT_GENERATION(kith__load(&kith__holder_at(arena, holder)->state))
-                        << 16;
+    return holder | KITH__SLOT_GENERATION(kith__load(&kith__holder_at(arena, holder)->state)) << 16;
 }
 
 #endif /* KITH__SHM_QUEUE_H */

@@ -4,8 +4,8 @@
  * What a dead process had on lease is found by way of the chain of queues that ever lent an
  * item.  A root stays in the chain for good, since its memory stays a queue root, so walking
  * the chain needs no lock.  Each lease goes back in a record of its own, oldest first, so that
- * each finds its place at the end of `back` at once, and dead letters keep their order; a reaper that dies on the way is followed by another
- * that finds what is left.
+ * each finds its place at the end of `back` at once, and dead letters keep their order; a reaper
+ * that dies on the way is followed by another that finds what is left.
  */
 #include <string.h>
 
@@ -146,8 +146,7 @@ struct look {
 static void
 look_at(struct look *look, const struct kith__arena *arena, const struct kith__lock *lock)
 {
-    look->owner =
-        atomic_load_explicit(&lock->word, memory_order_acquire) & KITH__LOCK_ACTOR;
+    look->owner = atomic_load_explicit(&lock->word, memory_order_acquire) & KITH__LOCK_ACTOR;
     kith__overlay_begin(&look->overlay, arena, look->owner);
 }
 

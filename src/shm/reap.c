@@ -42,9 +42,8 @@
 /* ---- The urgent part --------------------------------------------------------------------- */
 
 static void
-settle_journal(struct kith__arena *arena, struct kith__actor *victim,
-               struct kith__journal *journal, struct kith__redo *entries, uint32_t room,
-               bool covers)
+settle_journal(struct kith__arena *arena, struct kith__actor *victim, struct kith__journal *journal,
+               struct kith__redo *entries, uint32_t room, bool covers)
 {
     if ((kith__load(&journal->state) & KITH__COMMITTED) != 0) {
 #ifndef KITH_MISTAKE_REAP_FORGETS_RECORD
@@ -65,9 +64,8 @@ wake_off(struct kith__arena *arena, uint64_t off)
 
     /* A 4-byte word may stand in the upper half of 8: kith__at_any() checked the lower. */
     if (word == NULL && (off & 7) == 4)
-        word = kith__at_any(arena, off - 4, 8) == NULL
-                   ? NULL
-                   : (_Atomic uint32_t *)kith__ptr(arena, off);
+        word = kith__at_any(arena, off - 4, 8) == NULL ? NULL
+                                                       : (_Atomic uint32_t *)kith__ptr(arena, off);
     if (word != NULL)
         kith__futex_wake(word, INT_MAX);
 }
@@ -92,8 +90,7 @@ queue_of_lock(struct kith__arena *arena, uint64_t off)
     struct kith__span *span;
 
     if (index >= arena->granules_max ||
-        KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) !=
-            KITH__GRANULE_SPAN)
+        KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) != KITH__GRANULE_SPAN)
         return 0;
     start = kith__granule_off(arena, index);
     span = kith__ptr(arena, start);
@@ -265,8 +262,8 @@ kith__reap_urgent(struct kith__self *self, unsigned id)
     self->husks_seen = true;
     tell_sleepers(self); /* its process may be dying too */
     kith__store(&KITH__HEADER(arena)->husks, 1);
-    atomic_compare_exchange_strong(
-        &victim->state, &mine, KITH__SLOT_STATE(KITH__SLOT_HUSK, 0, generation)); /* D5 */
+    atomic_compare_exchange_strong(&victim->state, &mine,
+                                   KITH__SLOT_STATE(KITH__SLOT_HUSK, 0, generation)); /* D5 */
     atomic_fetch_add(&KITH__HEADER(arena)->reaped, 1);
 }
 
@@ -371,14 +368,13 @@ kith__reap_sweep(struct kith__self *self)
             continue;
         if (return_memory(self, victim) < 0) {
             kith__store_release(&victim->state,
-                                KITH__SLOT_STATE(KITH__SLOT_HUSK, 0,
-                                                 KITH__SLOT_GENERATION(mine)));
+                                KITH__SLOT_STATE(KITH__SLOT_HUSK, 0, KITH__SLOT_GENERATION(mine)));
             kith__store(&h->husks, 1);
             continue;
         }
-        kith__store_release(&victim->state,
-                            KITH__SLOT_STATE(KITH__SLOT_FREE, 0,
-                                             KITH__SLOT_GENERATION(mine) + 1)); /* D8 */
+        kith__store_release(
+            &victim->state,
+            KITH__SLOT_STATE(KITH__SLOT_FREE, 0, KITH__SLOT_GENERATION(mine) + 1)); /* D8 */
     }
     self->husks_seen = false;
 }
@@ -445,9 +441,8 @@ look_after_holders(struct kith__self *self)
 
         if (KITH__SLOT_KIND(state) != KITH__SLOT_LIVE || kith__holder_alive(arena, slot))
             continue;
-        for (unsigned id = 1; id <= kith__load(&KITH__HEADER(arena)->actors_top) &&
-                              id <= arena->actors_max;
-             id++) {
+        for (unsigned id = 1;
+             id <= kith__load(&KITH__HEADER(arena)->actors_top) && id <= arena->actors_max; id++) {
             struct kith__actor *actor = kith__actor_at(arena, id);
 
             if (actor->holder == slot &&
@@ -525,8 +520,7 @@ kith__reap_needed(struct kith__arena *arena)
     uint64_t holders = kith__load_acquire(&h->holders_top);
 
     for (unsigned slot = 1; slot <= holders && slot <= KITH__HOLDERS_MAX; slot++)
-        if (KITH__SLOT_KIND(kith__load(&kith__holder_at(arena, slot)->state)) ==
-                KITH__SLOT_LIVE &&
+        if (KITH__SLOT_KIND(kith__load(&kith__holder_at(arena, slot)->state)) == KITH__SLOT_LIVE &&
             !kith__holder_alive(arena, slot))
             return true;
     for (unsigned id = 1; id <= actors && id <= arena->actors_max; id++) {

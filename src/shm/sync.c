@@ -83,9 +83,8 @@ kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int6
             return err;
     }
     kith__ledger_write(self, entry | KITH__LEDGER_USER); /* L1 */
-    if (atomic_compare_exchange_strong_explicit(&root->lock.word, &word, self->id,
-                                                memory_order_acquire,
-                                                memory_order_relaxed)) /* L2 */
+    if (atomic_compare_exchange_strong_explicit(
+            &root->lock.word, &word, self->id, memory_order_acquire, memory_order_relaxed)) /* L2 */
         err = KITH_OK;
     else
         err = kith__lock_wait(self, &root->lock, deadline_ns, true);
@@ -204,7 +203,7 @@ kith__event_set(struct kith__self *self, const struct kith__sync *sync)
     while (!atomic_compare_exchange_weak(&root->signal, &word, word | KITH__SIGNAL_ON)) /* E2 */
         ;
     if ((word & KITH__SIGNAL_ON) == 0)
-        atomic_fetch_add(&root->sets, 1); /* E3 */
+        atomic_fetch_add(&root->sets, 1);               /* E3 */
     kith__signal_raise(self, &root->signal, INT32_MAX); /* E4 */
     kith__step();
     kith__store(&self->actor->pending_signal, 0); /* E5 */
@@ -266,8 +265,7 @@ kith__event_wait(struct kith__self *self, const struct kith__sync *sync, int64_t
             kith__signal_wake(self, &root->signal, 1);
             return KITH_EINTERRUPTED;
         }
-        if (slept == KITH__SLEPT_TIMEOUT &&
-            (atomic_load(&root->signal) & KITH__SIGNAL_ON) == 0 &&
+        if (slept == KITH__SLEPT_TIMEOUT && (atomic_load(&root->signal) & KITH__SIGNAL_ON) == 0 &&
             kith__load_acquire(&root->sets) == sets)
             return KITH_ETIMEDOUT;
     }

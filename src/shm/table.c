@@ -164,8 +164,8 @@ kith__stored_make(struct kith__op *op, struct kith_item item, struct kith__store
         break;
     }
     if (item.size > KITH__ITEM_MAX) {
-        op->err = kith__fail(KITH_ETOOBIG, "An item of %zu bytes is larger than any arena.",
-                             item.size);
+        op->err =
+            kith__fail(KITH_ETOOBIG, "An item of %zu bytes is larger than any arena.", item.size);
         return op->err;
     }
     stored->meta = KITH__META(item.type, tag, item.size);
@@ -344,7 +344,8 @@ kith__table_find(struct kith__op *op, struct kith__shard *shard, const struct ki
     place->bucket = NULL;
     place->entry = NULL;
     place->entry_off = 0;
-    if (op->count == 0 && buckets != NULL && find_at_home(arena, &buckets[key->hash & mask], key, place))
+    if (op->count == 0 && buckets != NULL &&
+        find_at_home(arena, &buckets[key->hash & mask], key, place))
         return KITH_OK;
     if (buckets == NULL)
         return kith__op_get(op, &shard->table) == 0 ? KITH_OK : broken(arena);
@@ -389,8 +390,8 @@ find_free_slot(struct kith__op *op, struct kith__bucket *buckets, uint64_t mask,
 
         kith__op_cover_get(op, &bucket->head, &covered);
         for (unsigned s = 0; s < KITH__SLOTS; s++)
-            if ((covered ? kith__op_get(op, &bucket->slot[s])
-                         : kith__load(&bucket->slot[s])) == 0) {
+            if ((covered ? kith__op_get(op, &bucket->slot[s]) : kith__load(&bucket->slot[s])) ==
+                0) {
                 *slot_out = s;
                 *distance_out = d;
                 return bucket;
@@ -411,8 +412,8 @@ kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kit
 
     if (op->err < 0)
         return op->err;
-    bucket = buckets == NULL ? NULL
-                             : find_free_slot(op, buckets, mask, key->hash, &slot, &distance);
+    bucket =
+        buckets == NULL ? NULL : find_free_slot(op, buckets, mask, key->hash, &slot, &distance);
     if (bucket == NULL)
         return KITH_EFULL;
     if (kith__op_take(op, sizeof *entry + key->size, &off) < 0)

@@ -31,8 +31,8 @@ enum rank { RANK_SHARD, RANK_HEAD, RANK_TAIL };
 struct needed {
     struct kith__lock *lock;
     enum rank rank;
-    uint32_t step;     /* one that needs it */
-    uint64_t inserts;  /* shards: keys that the steps may add */
+    uint32_t step;    /* one that needs it */
+    uint64_t inserts; /* shards: keys that the steps may add */
 };
 
 struct plan {
@@ -255,9 +255,9 @@ count_exactly(struct plan *plan)
         if (err < 0)
             return err;
         key.lock = &step->shard->lock;
-        needed = place.entry == NULL ? NULL
-                                     : bsearch(&key, plan->locks, plan->lock_count, sizeof key,
-                                               by_rank);
+        needed = place.entry == NULL
+                     ? NULL
+                     : bsearch(&key, plan->locks, plan->lock_count, sizeof key, by_rank);
         if (needed != NULL)
             needed->inserts--;
     }
@@ -318,10 +318,10 @@ decide(struct kith__op *op, struct kith__txn_step *step)
         holds = place.entry != NULL;
         break;
     case KITH__TXN_IF_EQUAL:
-        holds = place.entry != NULL &&
-                kith__stored_equals(op->self->arena, kith__load(&place.entry->meta),
-                                    &place.entry->value, kith__load(&place.entry->value),
-                                    step->item);
+        holds =
+            place.entry != NULL &&
+            kith__stored_equals(op->self->arena, kith__load(&place.entry->meta),
+                                &place.entry->value, kith__load(&place.entry->value), step->item);
         break;
     default:
         holds = place.entry != NULL && kith__load(&place.entry->version) == step->version;
@@ -341,8 +341,8 @@ add_to_number(struct kith__op *op, struct kith__txn_step *step, struct kith__pla
         return KITH_ETYPE;
     if (__builtin_add_overflow((int64_t)kith__op_get(op, &place->entry->value), step->n, &now))
         return KITH_ERANGE;
-    kith__table_replace(op, place, (struct kith__stored){ KITH__META(KITH_TYPE_INT, 0, 8),
-                                                          (uint64_t)now });
+    kith__table_replace(op, place,
+                        (struct kith__stored){ KITH__META(KITH_TYPE_INT, 0, 8), (uint64_t)now });
     return op->err;
 }
 
@@ -439,8 +439,8 @@ kith__txn_run(struct kith__self *self, struct kith__txn_step *steps, size_t coun
     bool again;
     kith_err err;
 
-    plan.locks = count <= sizeof few / sizeof few[0] ? few
-                                                     : kith__malloc(count * sizeof *plan.locks);
+    plan.locks =
+        count <= sizeof few / sizeof few[0] ? few : kith__malloc(count * sizeof *plan.locks);
     if (plan.locks == NULL)
         return kith__fail(KITH_ENOMEM, "This process has no memory for a transaction of %zu steps.",
                           count);

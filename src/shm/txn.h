@@ -10,7 +10,7 @@
 enum kith__txn_what {
     KITH__TXN_SET,
     KITH__TXN_ADD,
-    KITH__TXN_DELETE,        /* absent: no matter */
+    KITH__TXN_DELETE, /* absent: no matter */
     KITH__TXN_PUT,
     KITH__TXN_ACK,
     KITH__TXN_IF_ABSENT, /* the conditions, from here on */
@@ -29,7 +29,7 @@ struct kith__txn_step {
     uint64_t version;
     struct kith__lent lent;
     struct kith__shard *shard; /* of the key; the run fills it in */
-    bool done; /* DELETE, once committed: the key was there */
+    bool done;                 /* DELETE, once committed: the key was there */
 };
 
 /*

@@ -189,8 +189,8 @@ check_shard(struct walk *w, struct kith__shard *shard)
             filled += kith__load(&buckets[b].slot[s]) != 0;
     }
     if (buckets != NULL && filled != kith__load(&shard->count))
-        violation(w, "A table has %llu slots filled for %llu entries.",
-                  (unsigned long long)filled, (unsigned long long)kith__load(&shard->count));
+        violation(w, "A table has %llu slots filled for %llu entries.", (unsigned long long)filled,
+                  (unsigned long long)kith__load(&shard->count));
     kith__free(displaced);
 }
 
@@ -272,8 +272,7 @@ check_queue(struct walk *w, uint64_t off, bool whole)
         const kith__word *lists[] = { &root->in_first, &root->out_first, &root->back_first,
                                       &root->lent_first };
         for (unsigned i = 0; i < 4; i++)
-            for (uint64_t at = kith__load(lists[i]), steps = 0; at != 0 && steps < limit;
-                 steps++) {
+            for (uint64_t at = kith__load(lists[i]), steps = 0; at != 0 && steps < limit; steps++) {
                 struct kith__node *node = kith__node_at(w->arena, at);
 
                 if (node == NULL || !mark(w, at, "An item of a queue taken apart"))
@@ -308,8 +307,8 @@ each_object(struct walk *w, void (*each)(struct walk *w, enum kith_kind kind, ui
 {
     struct kith__dict catalog = kith__catalog_of(w->arena);
     unsigned count;
-    struct kith__shard *shards = kith__dict_shards(
-        &catalog, kith__load(&kith__dict_root(&catalog)->shards), &count);
+    struct kith__shard *shards =
+        kith__dict_shards(&catalog, kith__load(&kith__dict_root(&catalog)->shards), &count);
 
     for (unsigned i = 0; shards != NULL && i < count; i++) {
         uint64_t left = kith__load(&shards[i].count);
@@ -325,8 +324,7 @@ each_object(struct walk *w, void (*each)(struct walk *w, enum kith_kind kind, ui
                 kith__at(w->arena, kith__load(&entry->value), 384) != NULL)
                 each(w, (enum kith_kind)KITH__META_TAG(meta), kith__load(&entry->value));
             else
-                violation(w, "The catalog's entry at %#llx is no object.",
-                          (unsigned long long)off);
+                violation(w, "The catalog's entry at %#llx is no object.", (unsigned long long)off);
             off = kith__load(&entry->next);
         }
     }
@@ -339,8 +337,7 @@ check_object(struct walk *w, enum kith_kind kind, uint64_t off)
     if (!mark(w, off, "An object"))
         return;
     if (kith__object_id(w->arena, off) == 0)
-        violation(w, "The object at %#llx has a name but was destroyed.",
-                  (unsigned long long)off);
+        violation(w, "The object at %#llx has a name but was destroyed.", (unsigned long long)off);
     switch (kind) {
     case KITH_KIND_DICT:
         check_dict(w, off, true);
@@ -451,9 +448,8 @@ check_classes(struct walk *w, const uint64_t *spans)
         for (; off != 0 && n <= w->granules; n++) {
             struct kith__span *span = kith__at(w->arena, off, sizeof *span);
 
-            if (span == NULL || span->magic != (KITH__SPAN_MAGIC ^ off) ||
-                span->class_index != c || kith__load(&span->prev) != before ||
-                kith__load(&span->free_count) == 0) {
+            if (span == NULL || span->magic != (KITH__SPAN_MAGIC ^ off) || span->class_index != c ||
+                kith__load(&span->prev) != before || kith__load(&span->free_count) == 0) {
                 violation(w, "The list of spans of class %u is broken.", c);
                 break;
             }
@@ -462,8 +458,7 @@ check_classes(struct walk *w, const uint64_t *spans)
         }
         if (spans[c] != kith__load(&class->spans))
             violation(w, "Class %u counts %llu spans and has %llu.", c,
-                      (unsigned long long)kith__load(&class->spans),
-                      (unsigned long long)spans[c]);
+                      (unsigned long long)kith__load(&class->spans), (unsigned long long)spans[c]);
     }
 }
 
@@ -537,8 +532,7 @@ check_heap(struct walk *w)
             limbo++;
             break;
         default:
-            violation(w, "The run at granule %llu is of no known kind.",
-                      (unsigned long long)index);
+            violation(w, "The run at granule %llu is of no known kind.", (unsigned long long)index);
             return;
         }
         after_free = is_free;

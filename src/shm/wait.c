@@ -110,8 +110,7 @@ watch_tokens(struct kith__self *self, struct kith__futex *words, uint16_t *ids, 
         struct kith__actor *actor = kith__actor_at(arena, id);
         uint32_t token;
 
-        if (id == self->id ||
-            KITH__SLOT_KIND(kith__load_acquire(&actor->state)) != KITH__SLOT_LIVE)
+        if (id == self->id || KITH__SLOT_KIND(kith__load_acquire(&actor->state)) != KITH__SLOT_LIVE)
             continue;
         token = atomic_load(kith__token_of(actor));
         if ((token & FUTEX_OWNER_DIED) != 0)
@@ -157,8 +156,8 @@ heed_suspicion(struct kith__self *self, int64_t now)
 }
 
 enum kith__slept
-kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected,
-            int64_t deadline_ns, bool interruptible)
+kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns,
+            bool interruptible)
 {
     struct kith__futex words[KITH__WAITV_MAX] = { { word, expected } };
     uint16_t ids[KITH__WAITV_MAX];

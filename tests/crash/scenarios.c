@@ -263,15 +263,19 @@ txn(struct stage *stage, struct kith__self *self)
     key_of(stage, "one", &one);
     key_of(stage, "fresh", &fresh);
     key_of(stage, "other", &other);
-    steps[0] = (struct kith__txn_step){ .what = KITH__TXN_ADD, .dict = stage->a, .key = &one,
-                                        .n = 10 };
-    steps[1] = (struct kith__txn_step){ .what = KITH__TXN_SET, .dict = stage->b, .key = &fresh,
+    steps[0] =
+        (struct kith__txn_step){ .what = KITH__TXN_ADD, .dict = stage->a, .key = &one, .n = 10 };
+    steps[1] = (struct kith__txn_step){ .what = KITH__TXN_SET,
+                                        .dict = stage->b,
+                                        .key = &fresh,
                                         .item = kith_str("a text of more than eight bytes") };
-    steps[2] = (struct kith__txn_step){ .what = KITH__TXN_SET, .dict = stage->a, .key = &other,
-                                        .item = KITH_INT(5) };
-    steps[3] = (struct kith__txn_step){ .what = KITH__TXN_ACK, .queue = stage->q,
-                                        .lent = stage->lent };
-    steps[4] = (struct kith__txn_step){ .what = KITH__TXN_PUT, .queue = stage->letters,
+    steps[2] = (struct kith__txn_step){
+        .what = KITH__TXN_SET, .dict = stage->a, .key = &other, .item = KITH_INT(5)
+    };
+    steps[3] =
+        (struct kith__txn_step){ .what = KITH__TXN_ACK, .queue = stage->q, .lent = stage->lent };
+    steps[4] = (struct kith__txn_step){ .what = KITH__TXN_PUT,
+                                        .queue = stage->letters,
                                         .item = kith_str("result") };
     run_txn(self, steps, 5);
 }
@@ -386,8 +390,7 @@ make_object(struct stage *stage, struct kith__self *self)
 {
     struct kith__object object;
 
-    kith__catalog_open(self, "made", KITH_KIND_DICT, KITH_CREATE_OR_OPEN, init_dict,
-                       NULL, &object);
+    kith__catalog_open(self, "made", KITH_KIND_DICT, KITH_CREATE_OR_OPEN, init_dict, NULL, &object);
     (void)stage;
 }
 
@@ -510,7 +513,8 @@ see_nothing(struct stage *stage, struct kith__self *self, char *text, size_t siz
     snprintf(text, size, "works");
 }
 
-/* ---- What a reader sees while the writer is stopped -------------------------------------------- */
+/* ---- What a reader sees while the writer is stopped --------------------------------------------
+ */
 
 static int64_t
 look(struct stage *stage, struct kith__self *self, const struct kith__dict *dict, const char *name)
@@ -522,9 +526,10 @@ look(struct stage *stage, struct kith__self *self, const struct kith__dict *dict
 
     key_of(stage, name, &key);
     err = kith__dict_get(self, dict, &key, &buf, NULL);
-    seen = err == KITH_ENOENT ? -1 : err < 0 ? -2 : buf.item.type == KITH_TYPE_INT
-                                                        ? buf.item.integer
-                                                        : (int64_t)buf.item.size;
+    seen = err == KITH_ENOENT               ? -1
+           : err < 0                        ? -2
+           : buf.item.type == KITH_TYPE_INT ? buf.item.integer
+                                            : (int64_t)buf.item.size;
     kith_buf_free(&buf);
     return seen;
 }
@@ -618,45 +623,81 @@ peek_keys(struct stage *stage, struct kith__self *self)
 }
 
 const struct scenario scenarios[] = {
-    { "dict set, new", few_keys, warm_up, set_new, see_dicts, peek_one, NULL, false, false, false, false },
-    { "dict set, new text", few_keys, warm_up, set_new_text, see_dicts, peek_one, NULL, false, false, false, false },
-    { "dict set, cold thread", few_keys, NULL, set_new_text, see_dicts, peek_one, NULL, false, false, false, false },
-    { "dict set over a number", few_keys, warm_up, set_over_number, see_dicts, peek_one, NULL, false, false, false, false },
-    { "dict set over a text", few_keys, warm_up, set_over_text, see_dicts, peek_one, NULL, false, false, false, false },
-    { "dict set, table grows", full_table, NULL, set_new, see_dicts, peek_keys, NULL, false, false, false, false },
-    { "dict set, splitting into shards", nearly_spread, NULL, set_new, see_dicts, peek_keys, NULL, false, false, false, true },
-    { "dict set, among shards", wide, warm_up, set_new, see_dicts, peek_keys, NULL, false, false, false, false },
-    { "dict set, big item", few_keys, warm_up, set_big, see_dicts, peek_one, NULL, false, false, false, true },
+    { "dict set, new", few_keys, warm_up, set_new, see_dicts, peek_one, NULL, false, false, false,
+      false },
+    { "dict set, new text", few_keys, warm_up, set_new_text, see_dicts, peek_one, NULL, false,
+      false, false, false },
+    { "dict set, cold thread", few_keys, NULL, set_new_text, see_dicts, peek_one, NULL, false,
+      false, false, false },
+    { "dict set over a number", few_keys, warm_up, set_over_number, see_dicts, peek_one, NULL,
+      false, false, false, false },
+    { "dict set over a text", few_keys, warm_up, set_over_text, see_dicts, peek_one, NULL, false,
+      false, false, false },
+    { "dict set, table grows", full_table, NULL, set_new, see_dicts, peek_keys, NULL, false, false,
+      false, false },
+    { "dict set, splitting into shards", nearly_spread, NULL, set_new, see_dicts, peek_keys, NULL,
+      false, false, false, true },
+    { "dict set, among shards", wide, warm_up, set_new, see_dicts, peek_keys, NULL, false, false,
+      false, false },
+    { "dict set, big item", few_keys, warm_up, set_big, see_dicts, peek_one, NULL, false, false,
+      false, true },
     { "dict add", few_keys, warm_up, add, see_dicts, peek_one, NULL, false, false, false, false },
-    { "dict add, new", few_keys, warm_up, add_new, see_dicts, peek_one, NULL, false, false, false, false },
-    { "dict delete", few_keys, warm_up, delete_text, see_dicts, peek_one, NULL, false, false, false, false },
+    { "dict add, new", few_keys, warm_up, add_new, see_dicts, peek_one, NULL, false, false, false,
+      false },
+    { "dict delete", few_keys, warm_up, delete_text, see_dicts, peek_one, NULL, false, false, false,
+      false },
     { "dict pop", few_keys, warm_up, pop, see_dicts, peek_one, NULL, false, false, false, false },
-    { "dict popitem", few_keys, warm_up, popitem, see_dicts, NULL, NULL, false, false, false, false },
+    { "dict popitem", few_keys, warm_up, popitem, see_dicts, NULL, NULL, false, false, false,
+      false },
     { "dict cas", few_keys, warm_up, cas, see_dicts, peek_one, NULL, false, false, false, false },
     { "dict clear", few_keys, warm_up, clear, see_dicts, NULL, NULL, false, false, false, false },
-    { "dict clear, shards", wide, warm_up, clear, see_dicts, NULL, NULL, false, false, false, true },
-    { "dict add_many", few_keys, warm_up, add_many, see_dicts, peek_many, NULL, false, false, false, false },
-    { "dict add_many, long record", few_keys, warm_up, add_very_many, see_dicts, peek_one, NULL, false, false, false, true },
-    { "queue put", few_keys, warm_up, queue_put, see_queues, NULL, NULL, false, false, false, false },
-    { "queue put_many", few_keys, warm_up, queue_put_many, see_queues, NULL, NULL, false, false, false, true },
-    { "queue put, big item", few_keys, warm_up, queue_put_big, see_queues, NULL, NULL, false, false, false, true },
-    { "queue get", few_keys, warm_up, queue_get, see_queues, NULL, NULL, false, false, false, false },
-    { "queue get, waiting", few_keys, warm_up, queue_get_waiting, see_dicts, NULL, put_letter, true, false, false, false },
-    { "queue lease", few_keys, warm_up, lease_first, see_queues, NULL, NULL, true, false, false, false },
-    { "queue ack", few_keys, lease_first, queue_ack, see_queues, NULL, NULL, false, false, false, false },
-    { "queue nack", few_keys, lease_first, queue_nack, see_queues, NULL, NULL, true, false, false, false },
-    { "queue nack, dead letter", few_keys, lease_twice, queue_nack, see_queues, NULL, NULL, true, false, false, false },
-    { "queue shutdown", few_keys, warm_up, queue_shutdown, see_queues, NULL, NULL, false, false, false, false },
-    { "lock acquire, free", few_keys, warm_up, lock_acquire, see_lock, NULL, NULL, true, false, false, false },
-    { "lock acquire, waited for", few_and_held, warm_up, lock_acquire_waiting, see_lock, NULL, lock_release, true, false, false, false },
-    { "lock release", few_keys, take_lock, lock_release, see_lock, NULL, NULL, true, false, false, false },
-    { "event set", few_keys, warm_up, event_set, see_event, NULL, NULL, false, false, false, false },
-    { "transaction, two dicts and a lease", few_keys, lease_first, txn, see_all, peek_txn, NULL, false, false, false, false },
-    { "allocator refill and flush", few_keys, NULL, refill_and_flush, see_nothing, NULL, NULL, true, false, false, true },
-    { "object made", few_keys, warm_up, make_object, see_objects, NULL, NULL, false, false, false, false },
-    { "dict destroyed", few_keys, warm_up, destroy_dict, see_objects, NULL, NULL, false, false, false, false },
-    { "queue destroyed", few_keys, warm_up, destroy_queue, see_objects, NULL, NULL, false, false, false, false },
-    { "registration", few_keys, do_nothing, register_thread, see_nothing, NULL, NULL, true, false, true, false },
-    { "leaving in order", few_keys, lease_first, leave_in_order, see_queues, NULL, NULL, true, false, false, false },
+    { "dict clear, shards", wide, warm_up, clear, see_dicts, NULL, NULL, false, false, false,
+      true },
+    { "dict add_many", few_keys, warm_up, add_many, see_dicts, peek_many, NULL, false, false, false,
+      false },
+    { "dict add_many, long record", few_keys, warm_up, add_very_many, see_dicts, peek_one, NULL,
+      false, false, false, true },
+    { "queue put", few_keys, warm_up, queue_put, see_queues, NULL, NULL, false, false, false,
+      false },
+    { "queue put_many", few_keys, warm_up, queue_put_many, see_queues, NULL, NULL, false, false,
+      false, true },
+    { "queue put, big item", few_keys, warm_up, queue_put_big, see_queues, NULL, NULL, false, false,
+      false, true },
+    { "queue get", few_keys, warm_up, queue_get, see_queues, NULL, NULL, false, false, false,
+      false },
+    { "queue get, waiting", few_keys, warm_up, queue_get_waiting, see_dicts, NULL, put_letter, true,
+      false, false, false },
+    { "queue lease", few_keys, warm_up, lease_first, see_queues, NULL, NULL, true, false, false,
+      false },
+    { "queue ack", few_keys, lease_first, queue_ack, see_queues, NULL, NULL, false, false, false,
+      false },
+    { "queue nack", few_keys, lease_first, queue_nack, see_queues, NULL, NULL, true, false, false,
+      false },
+    { "queue nack, dead letter", few_keys, lease_twice, queue_nack, see_queues, NULL, NULL, true,
+      false, false, false },
+    { "queue shutdown", few_keys, warm_up, queue_shutdown, see_queues, NULL, NULL, false, false,
+      false, false },
+    { "lock acquire, free", few_keys, warm_up, lock_acquire, see_lock, NULL, NULL, true, false,
+      false, false },
+    { "lock acquire, waited for", few_and_held, warm_up, lock_acquire_waiting, see_lock, NULL,
+      lock_release, true, false, false, false },
+    { "lock release", few_keys, take_lock, lock_release, see_lock, NULL, NULL, true, false, false,
+      false },
+    { "event set", few_keys, warm_up, event_set, see_event, NULL, NULL, false, false, false,
+      false },
+    { "transaction, two dicts and a lease", few_keys, lease_first, txn, see_all, peek_txn, NULL,
+      false, false, false, false },
+    { "allocator refill and flush", few_keys, NULL, refill_and_flush, see_nothing, NULL, NULL, true,
+      false, false, true },
+    { "object made", few_keys, warm_up, make_object, see_objects, NULL, NULL, false, false, false,
+      false },
+    { "dict destroyed", few_keys, warm_up, destroy_dict, see_objects, NULL, NULL, false, false,
+      false, false },
+    { "queue destroyed", few_keys, warm_up, destroy_queue, see_objects, NULL, NULL, false, false,
+      false, false },
+    { "registration", few_keys, do_nothing, register_thread, see_nothing, NULL, NULL, true, false,
+      true, false },
+    { "leaving in order", few_keys, lease_first, leave_in_order, see_queues, NULL, NULL, true,
+      false, false, false },
 };
 const unsigned scenario_count = sizeof scenarios / sizeof scenarios[0];

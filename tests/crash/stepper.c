@@ -114,15 +114,13 @@ used_ranges(const struct kith__arena *arena, struct range *ranges)
     unsigned n = 0;
 
     ranges[n++] = (struct range){ 0, sizeof *h };
-    ranges[n++] = (struct range){ KITH__HOLDERS_OFF,
-                                  kith__load(&h->holders_top) * KITH__HOLDER_SIZE };
+    ranges[n++] =
+        (struct range){ KITH__HOLDERS_OFF, kith__load(&h->holders_top) * KITH__HOLDER_SIZE };
     for (unsigned id = 1; id <= kith__load(&h->actors_top) && n < 40; id++)
-        ranges[n++] = (struct range){ kith__off(arena, kith__actor_at(arena, id)),
-                                      2 * KITH__PAGE };
+        ranges[n++] = (struct range){ kith__off(arena, kith__actor_at(arena, id)), 2 * KITH__PAGE };
     ranges[n++] = (struct range){ arena->granules_off,
                                   kith__load(&h->granules_top) * sizeof(struct kith__granule) };
-    ranges[n++] = (struct range){ arena->heap_off,
-                                  kith__load(&h->granules_top) * KITH__GRANULE };
+    ranges[n++] = (struct range){ arena->heap_off, kith__load(&h->granules_top) * KITH__GRANULE };
     return n;
 }
 
@@ -212,12 +210,12 @@ print_item(struct kith_item item, char **at, char *end)
     case KITH_TYPE_STR:
     case KITH_TYPE_BYTES:
         if (item.size > 24)
-            *at += snprintf(*at, (size_t)(end - *at), "<%zu bytes, hash %llx>", item.size,
-                            (unsigned long long)kith__hash((const uint64_t[2]){ 1, 2 }, item.data,
-                                                           item.size));
+            *at += snprintf(
+                *at, (size_t)(end - *at), "<%zu bytes, hash %llx>", item.size,
+                (unsigned long long)kith__hash((const uint64_t[2]){ 1, 2 }, item.data, item.size));
         else
-            *at += snprintf(*at, (size_t)(end - *at), "%.*s", (int)item.size,
-                            (const char *)item.data);
+            *at +=
+                snprintf(*at, (size_t)(end - *at), "%.*s", (int)item.size, (const char *)item.data);
         break;
     default:
         *at += snprintf(*at, (size_t)(end - *at), "type %d", (int)item.type);

@@ -40,10 +40,10 @@ struct scenario {
     const char *(*peek)(struct stage *stage, struct kith__self *self);
     /* In the survivor, when the victim sleeps: what it waits for. */
     void (*partner)(struct stage *stage, struct kith__self *self);
-    bool same_outcome;   /* the operation changes nothing that can be seen */
-    bool thread_only;    /* the victim's thread dies, its process lives */
-    bool unregistered;   /* the victim takes its slot while it is stepped */
-    bool slow;           /* many instructions: look at fewer of them unless --long */
+    bool same_outcome; /* the operation changes nothing that can be seen */
+    bool thread_only;  /* the victim's thread dies, its process lives */
+    bool unregistered; /* the victim takes its slot while it is stepped */
+    bool slow;         /* many instructions: look at fewer of them unless --long */
 };
 
 struct stage {

@@ -216,8 +216,8 @@ one_death(unsigned kind, uint64_t at, uint64_t *lost)
         clock_gettime(CLOCK_MONOTONIC, &now);
         if ((now.tv_sec - begin.tv_sec) * INT64_C(1000000000) + now.tv_nsec - begin.tv_nsec >
             CEILING_NS) {
-            printf("# %s, waker killed at step %llu: a sleeper was not woken\n",
-                   kinds[kind].name, (unsigned long long)at);
+            printf("# %s, waker killed at step %llu: a sleeper was not woken\n", kinds[kind].name,
+                   (unsigned long long)at);
             ++*lost;
             break;
         }

@@ -491,7 +491,8 @@ fuzz_main(int argc, char **argv, const struct fuzz_kind *kinds, size_t count)
     if (text != NULL)
         seed = strtoull(text, NULL, 0);
     else if (getenv("KITH_LONG") == NULL || strcmp(getenv("KITH_LONG"), "1") != 0)
-        seed = UINT64_C(0x6b697468); /* the short run is the same each time; the long one explores */
+        seed =
+            UINT64_C(0x6b697468); /* the short run is the same each time; the long one explores */
     else if (syscall(SYS_getrandom, &seed, sizeof(seed), 0) != (long)sizeof(seed))
         seed = (uint64_t)fuzz_now_ns();
     (void)backtrace(frames, 2); /* loads what it needs, which a handler may not */
