@@ -232,6 +232,7 @@ kith__self_register(struct kith__arena *arena)
 void *
 kith__self_scratch(struct kith__self *self, size_t size)
 {
+    size += size == 0; /* NULL is for a failure */
     if (size > self->scratch_size || self->scratch_size > SCRATCH_KEPT) {
         kith__free(self->scratch);
         self->scratch = kith__malloc(size);
