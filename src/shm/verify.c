@@ -386,6 +386,7 @@ check_actor(struct walk *w, unsigned id)
 {
     struct kith__actor *actor = kith__actor_at(w->arena, id);
     struct kith__magazines *magazines = kith__magazines_of(actor);
+    uint64_t before = w->report.blocks;
 
     for (unsigned c = 0; c < KITH__CLASS_COUNT; c++) {
         uint64_t count = kith__load(&magazines->count[c]);
@@ -404,8 +405,9 @@ check_actor(struct walk *w, unsigned id)
         mark(w, kith__load(&actor->ledger.area), "The ledger of an actor");
     if (kith__load(&actor->retired) != 0)
         mark(w, kith__load(&actor->retired), "A retired area of an actor");
-    if (KITH__SLOT_KIND(kith__load(&actor->state)) == KITH__SLOT_FREE && w->report.blocks == 0)
-        violation(w, "The free slot %u owns blocks.", id);
+    if (KITH__SLOT_KIND(kith__load(&actor->state)) == KITH__SLOT_FREE && w->report.blocks != before)
+        violation(w, "The free slot %u owns %llu blocks: they leaked.", id,
+                  (unsigned long long)(w->report.blocks - before));
 }
 
 /* ---- The allocator ----------------------------------------------------------------------- */
