@@ -36,8 +36,8 @@
 #define SUSPECT_FIRST_NS INT64_C(100000)
 #define SUSPECT_LAST_NS INT64_C(2000000000)
 #define SPIN_MIN 16u
-#define SPIN_MAX 1024u /* 15 to 50 us: a pause is 40 to 140 cycles */
-#define SPIN_PROBE 256u
+#define SPIN_MAX 4096u /* 1,024 was too short for two hot cores: 93 us a round trip, not 4 */
+#define SPIN_PROBE 64u
 
 int64_t kith__recheck_ns = INT64_C(80000000);
 
@@ -215,7 +215,7 @@ kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected, 
 /*
  * Waking a process on an idle core costs nine times a switch on one core, so a bounded spin
  * pays where two cores work hand in hand, and only there.  Each thread learns which it is: a
- * spin that saw the change lengthens the next, one that did not halves it, and every 256th
+ * spin that saw the change lengthens the next, one that did not halves it, and every 64th
  * try is a long one, since a short spin can't find out that a long one would pay again.
  */
 bool
