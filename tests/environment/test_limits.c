@@ -192,7 +192,7 @@ limit(int what, rlim_t most)
 {
     struct rlimit limit = { most, most };
 
-    EXPECT_EQ(0, setrlimit(what, &limit));
+    EXPECT_EQ(0, setrlimit((__rlimit_resource_t)what, &limit));
 }
 
 static void
