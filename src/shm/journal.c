@@ -173,7 +173,9 @@ apply(struct kith__arena *arena, const struct kith__redo *entries, uint32_t coun
         if ((entries[i].off & KITH__REDO_COVER) != 0)
             covers = true;
         else
-            kith__store(word, entries[i].value);
+            /* Release: the word may be what makes a fresh block known, and then the block's bytes
+             * must be there for whoever follows it without having seen our lock. */
+            kith__store_release(word, entries[i].value);
     }
     if (covers) {
         atomic_thread_fence(memory_order_release);
