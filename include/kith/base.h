@@ -110,7 +110,19 @@ enum kith_kind {
     KITH_KIND_DICT = 1,
     KITH_KIND_QUEUE = 2,
     KITH_KIND_LOCK = 3,
-    KITH_KIND_EVENT = 4
+    KITH_KIND_EVENT = 4,
+    KITH_KIND_VALUE = 5,
+    KITH_KIND_ARRAY = 6,
+    KITH_KIND_LIST = 7,
+    KITH_KIND_SET = 8,
+    KITH_KIND_NAMESPACE = 9,
+    KITH_KIND_RWLOCK = 10,
+    KITH_KIND_SEMAPHORE = 11,
+    KITH_KIND_CONDITION = 12,
+    KITH_KIND_BARRIER = 13,
+    KITH_KIND_ONCE = 14,
+    KITH_KIND_LIMITER = 15,
+    KITH_KIND_SEGMENT = 16
 };
 
 /* "dict", "queue", …; "none" for KITH_KIND_NONE and "unknown" for any other.  A static string. */

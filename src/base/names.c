@@ -12,17 +12,26 @@ kith_version(void)
 const char *
 kith_kind_name(enum kith_kind kind)
 {
-    switch (kind) {
-    case KITH_KIND_NONE:
-        return "none";
-    case KITH_KIND_DICT:
-        return "dict";
-    case KITH_KIND_QUEUE:
-        return "queue";
-    case KITH_KIND_LOCK:
-        return "lock";
-    case KITH_KIND_EVENT:
-        return "event";
-    }
-    return "unknown"; /* the kind came out of an arena, and may be a later version's */
+    static const char *const names[] = {
+        [KITH_KIND_NONE] = "none",
+        [KITH_KIND_DICT] = "dict",
+        [KITH_KIND_QUEUE] = "queue",
+        [KITH_KIND_LOCK] = "lock",
+        [KITH_KIND_EVENT] = "event",
+        [KITH_KIND_VALUE] = "value",
+        [KITH_KIND_ARRAY] = "array",
+        [KITH_KIND_LIST] = "list",
+        [KITH_KIND_SET] = "set",
+        [KITH_KIND_NAMESPACE] = "namespace",
+        [KITH_KIND_RWLOCK] = "rwlock",
+        [KITH_KIND_SEMAPHORE] = "semaphore",
+        [KITH_KIND_CONDITION] = "condition",
+        [KITH_KIND_BARRIER] = "barrier",
+        [KITH_KIND_ONCE] = "once",
+        [KITH_KIND_LIMITER] = "limiter",
+        [KITH_KIND_SEGMENT] = "segment",
+    };
+
+    /* The kind came out of an arena, and may be a later version's. */
+    return (unsigned)kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
 }

@@ -100,6 +100,9 @@ kith__layout_hash(void)
         offsetof(struct kith__queue_root, tail_lock),
         sizeof(struct kith__node),
         sizeof(struct kith__sync_root),
+        sizeof(struct kith__root),
+        KITH__ROOT_SIZE,
+        KITH__CLASS_COUNT,
     };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 

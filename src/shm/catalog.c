@@ -11,8 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "shm/queue.h"
-#include "shm/sync.h"
+#include "shm/kind.h"
 
 #define TRIES_MAX 64u
 
@@ -79,13 +78,6 @@ kith__catalog_find(struct kith__arena *arena, struct kith__self *self, const cha
     }
 }
 
-static const unsigned class_of_kind[] = {
-    [KITH_KIND_DICT] = KITH__CLASS_DICT,
-    [KITH_KIND_QUEUE] = KITH__CLASS_QUEUE,
-    [KITH_KIND_LOCK] = KITH__CLASS_SYNC,
-    [KITH_KIND_EVENT] = KITH__CLASS_SYNC,
-};
-
 static kith_err
 found_one(const char *name, enum kith_kind kind, enum kith_create create,
           const struct kith__object *object)
@@ -142,7 +134,7 @@ kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kin
             err = kith__table_reserve(self, shard, 1, force);
         if (err == KITH_OK) {
             kith__op_begin(&op, self);
-            err = kith__op_take_typed(&op, class_of_kind[kind], &off);
+            err = kith__op_take_typed(&op, kith__kind_of(kind)->class_index, &off);
         }
         if (err == KITH_OK)
             err = init(&op, off, id, arg);
@@ -172,20 +164,16 @@ kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kin
 
 /* ---- Ending ----------------------------------------------------------------------------- */
 
-struct dict_locks {
-    struct kith__shard *list[KITH__SHARDS + 1];
-    unsigned count;
-};
-
 kith_err
 kith__catalog_destroy(struct kith__self *self, const char *name)
 {
     struct kith__arena *arena = self->arena;
-    struct kith__dict catalog = kith__catalog_of(arena), dict;
+    struct kith__dict catalog = kith__catalog_of(arena);
+    const struct kith__kind *kind = NULL;
+    struct kith__object_locks locks;
     struct kith__object object;
     struct kith__shard *shard;
     struct kith__place place;
-    struct dict_locks locks;
     struct kith__key key;
     struct kith__op op;
     kith_err err = kith__ledger_reserve(self, KITH__SHARDS + 3);
@@ -206,44 +194,26 @@ kith__catalog_destroy(struct kith__self *self, const char *name)
                         &object);
     if (err < 0)
         goto unlock;
-    dict = (struct kith__dict){ arena, object.off, object.id };
-    switch (object.kind) {
-    case KITH_KIND_DICT:
-        err = kith__dict_lock_all(self, &dict, locks.list, &locks.count);
-        break;
-    case KITH_KIND_QUEUE:
-        err = kith__queue_lock_both(self, object.off);
-        break;
-    case KITH_KIND_LOCK:
-    case KITH_KIND_EVENT:
-        break;
-    default:
+    kind = kith__kind_of(object.kind);
+    if (kind == NULL)
         err = kith__fail(KITH_ECORRUPT, "The catalog of objects is broken; run kith check.");
-    }
+    else if (kind->lock != NULL)
+        err = kind->lock(self, &object, &locks);
     if (err < 0)
         goto unlock;
     err = kith__table_delete(&op, &place, false);
     if (err == KITH_OK) {
-        if (object.kind == KITH_KIND_DICT)
-            kith__dict_end(&op, &dict);
-        else if (object.kind == KITH_KIND_QUEUE)
-            kith__queue_end(&op, object.off);
-        else
-            kith__sync_end(&op, object.off);
+        kind->end(&op, &object);
         err = kith__op_commit(&op);
     }
-    if (object.kind == KITH_KIND_DICT)
-        kith__shards_unlock(self, locks.list, locks.count);
-    else if (object.kind == KITH_KIND_QUEUE)
-        kith__queue_unlock_both(self, object.off);
+    if (kind->unlock != NULL)
+        kind->unlock(self, &object, &locks);
     if (err < 0)
         kith__op_abort(&op);
 unlock:
     kith__lock_release(self, &shard->lock);
-    if (err == KITH_OK && object.kind == KITH_KIND_QUEUE)
-        kith__queue_wake_all(self, object.off);
-    else if (err == KITH_OK && object.kind != KITH_KIND_DICT)
-        kith__sync_wake_all(self, object.off);
+    if (err == KITH_OK && kind->wake_all != NULL)
+        kind->wake_all(self, object.off);
 out:
     kith__key_free(&key);
     kith__op_end(self);

@@ -70,7 +70,7 @@ kith__dict_end(struct kith__op *op, const struct kith__dict *dict)
 
     cover_all(op, dict);
     kith__op_set(op, &root->id, 0);
-    kith__op_trash(op, dict->off, KITH__TRASH_DICT);
+    kith__op_trash(op, dict->off, KITH_KIND_DICT);
 }
 
 kith_err
@@ -106,7 +106,7 @@ kith__dict_clear(struct kith__self *self, const struct kith__dict *dict)
         kith__op_set(&op, &root->own.first, 0);
         kith__op_set(&op, &root->own.last, 0);
         kith__op_set(&op, &root->own.count, 0);
-        kith__op_trash(&op, off, KITH__TRASH_DICT);
+        kith__op_trash(&op, off, KITH_KIND_DICT);
         err = kith__op_commit(&op);
     }
     kith__shards_unlock(self, list, count);

@@ -77,11 +77,13 @@ enum {
     KITH__CLASS_SHARDS,                   /* struct kith__shard[KITH__SHARDS] */
     KITH__CLASS_QUEUE,                    /* struct kith__queue_root */
     KITH__CLASS_SYNC,                     /* struct kith__sync_root */
+    KITH__CLASS_ROOT,                     /* blocks that begin with a struct kith__root */
+    KITH__CLASS_CELL,                     /* cells that are changed without a lock */
     KITH__CLASS_COUNT
 };
 #define KITH__SMALL_MAX                                                                            \
     UINT64_C(24576) /* bigger blocks are extents: they would fill a span badly */
-#define KITH__MAGAZINE_SLOTS 456u
+#define KITH__MAGAZINE_SLOTS 464u
 
 struct kith__magazines {
     kith__word count[KITH__CLASS_COUNT];
@@ -214,8 +216,12 @@ static_assert(sizeof(struct kith__holder) <= KITH__HOLDER_SIZE, "a holder fits i
 #define KITH__TOKEN_PRIVATE_AT (2 * KITH__PAGE)
 static_assert(sizeof(struct kith__magazines) <= KITH__PAGE - 16, "magazines leave the token room");
 
-/* Kinds of trash, in the low 3 bits of an offset (blocks are 16-byte aligned). */
-enum { KITH__TRASH_BLOCK = 0, KITH__TRASH_DICT = 1, KITH__TRASH_QUEUE = 2 };
+/*
+ * An entry of the trash: an offset, and in its low 4 bits (blocks are 16-byte aligned) the kind of
+ * object that is to be taken apart there, or this.
+ */
+#define KITH__TRASH_BLOCK 0u
+#define KITH__TRASH_KIND UINT64_C(15)
 
 /* ---- Dict --------------------------------------------------------------------------- */
 
@@ -343,6 +349,26 @@ struct kith__sync_root {
     uint64_t spare2[2];
 };
 static_assert(sizeof(struct kith__sync_root) == 64, "LAYOUT is a format");
+
+/* ---- Roots of all other objects ------------------------------------------------------ */
+
+/*
+ * The first 64 of the 256 bytes of a root; the rest is the object's.  All these kinds share one
+ * class of memory, so what a handle that outlived its object may still touch stands at one place
+ * for all of them: it may try the lock, join a signal, and look at the id.  It may touch nothing
+ * else before it holds the lock and has seen its id.
+ */
+struct kith__root {
+    kith__word id; /* 0: destroyed */
+    int64_t created_ns;
+    struct kith__lock lock;
+    _Atomic uint32_t signal[4]; /* where they sleep */
+    kith__word references;      /* items that name this object */
+    kith__word chain;           /* the next root in the header's chain, for good */
+    kith__word chained;
+};
+static_assert(sizeof(struct kith__root) == 64, "LAYOUT is a format");
+#define KITH__ROOT_SIZE UINT64_C(256)
 
 /* ---- Header ------------------------------------------------------------------------- */
 

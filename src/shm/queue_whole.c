@@ -70,7 +70,7 @@ kith__queue_end(struct kith__op *op, uint64_t off)
     struct kith__queue_root *root = kith__ptr(op->self->arena, off);
 
     kith__op_set(op, &root->id, 0);
-    kith__op_trash(op, off, KITH__TRASH_QUEUE);
+    kith__op_trash(op, off, KITH_KIND_QUEUE);
 }
 
 void

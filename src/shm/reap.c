@@ -32,9 +32,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "shm/alloc.h"
-#include "shm/dict.h"
 #include "shm/extent.h"
 #include "shm/futex.h"
+#include "shm/kind.h"
 #include "shm/queue.h"
 
 #define CLASS_OF_QUEUES KITH__CLASS_QUEUE
@@ -272,6 +272,7 @@ empty_trash(struct kith__self *self, struct kith__actor *actor)
     while (kith__load(&actor->trash.count) > 0) {
         uint64_t count = kith__load(&actor->trash.count), entry, off;
         kith__word *trash = kith__trash_at(arena, actor, count);
+        const struct kith__kind *kind;
         kith_err err;
 
         if (trash == NULL || count > kith__load(&actor->trash.room)) {
@@ -279,17 +280,12 @@ empty_trash(struct kith__self *self, struct kith__actor *actor)
             return KITH_ECORRUPT;
         }
         entry = kith__load(&trash[count - 1]);
-        off = entry & ~UINT64_C(7);
-        switch (entry & 7) {
-        case KITH__TRASH_DICT:
-            err = kith__dict_dismantle(self, off, &actor->trash.count, count - 1);
-            break;
-        case KITH__TRASH_QUEUE:
-            err = kith__queue_dismantle(self, off, &actor->trash.count, count - 1);
-            break;
-        default:
+        off = entry & ~KITH__TRASH_KIND;
+        kind = kith__kind_of((enum kith_kind)(entry & KITH__TRASH_KIND));
+        if (kind != NULL && kind->dismantle != NULL)
+            err = kind->dismantle(self, off, &actor->trash.count, count - 1);
+        else
             err = kith__block_free(self, off, &actor->trash.count, count - 1);
-        }
         if (err == KITH_EUNAVAILABLE || err == KITH_ENOMEM)
             return err; /* some other time */
         if (err < 0 && kith__load(&actor->trash.count) == count)

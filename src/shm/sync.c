@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "shm/futex.h"
+#include "shm/kind.h"
 
 kith_err
 kith__sync_init(struct kith__op *op, uint64_t off, uint64_t id, void *unused)
@@ -42,17 +43,17 @@ kith__sync_init(struct kith__op *op, uint64_t off, uint64_t id, void *unused)
     return op->err;
 }
 
-void
-kith__sync_end(struct kith__op *op, uint64_t off)
+static void
+end_sync(struct kith__op *op, const struct kith__object *object)
 {
-    struct kith__sync_root *root = kith__ptr(op->self->arena, off);
+    struct kith__sync_root *root = kith__ptr(op->self->arena, object->off);
 
     kith__op_set(op, &root->id, 0);
-    kith__op_give(op, off);
+    kith__op_give(op, object->off);
 }
 
-void
-kith__sync_wake_all(struct kith__self *self, uint64_t off)
+static void
+wake_all(struct kith__self *self, uint64_t off)
 {
     struct kith__sync_root *root = kith__ptr(self->arena, off);
 
@@ -60,6 +61,25 @@ kith__sync_wake_all(struct kith__self *self, uint64_t off)
     kith__futex_wake(&root->lock.word, INT32_MAX);
     kith__futex_wake(&root->signal, INT32_MAX);
 }
+
+static kith_err
+describe(struct kith__self *self, struct kith__arena *arena, const struct kith__object *object,
+         struct kith_info *info)
+{
+    const struct kith__sync_root *root = kith__ptr(arena, object->off);
+
+    (void)self;
+    info->bytes = sizeof *root;
+    info->created_ns = root->created_ns;
+    return KITH_OK;
+}
+
+const struct kith__kind kith__sync_kind = {
+    .class_index = KITH__CLASS_SYNC,
+    .end = end_sync,
+    .wake_all = wake_all,
+    .describe = describe,
+};
 
 /* ---- Lock ------------------------------------------------------------------------------- */
 

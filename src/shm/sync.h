@@ -24,8 +24,6 @@ kith__sync_root(const struct kith__sync *sync)
 }
 
 kith_err kith__sync_init(struct kith__op *op, uint64_t off, uint64_t id, void *unused);
-void kith__sync_end(struct kith__op *op, uint64_t off);
-void kith__sync_wake_all(struct kith__self *self, uint64_t off);
 
 /* KITH_OWNER_DIED: acquired, and its last owner died with it. */
 kith_err kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync,

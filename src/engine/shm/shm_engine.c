@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/utf8.h"
 #include "shm/extent.h"
+#include "shm/kind.h"
 #include "shm/reap.h"
 #include "shm/sync.h"
 #include "shm/verify.h"
@@ -239,61 +240,19 @@ by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static kith_err
-describe_queue(struct kith__self *self, struct kith__arena *arena,
-               const struct kith__object *object, struct kith_info *info)
-{
-    struct kith__queue queue = { arena, object->off, object->id };
-    struct kith__queue_root *root = kith__queue_root(&queue);
-    uint64_t ready, lent;
-    kith_err err = kith__queue_count(self, &queue, &ready, &lent);
-
-    if (err < 0)
-        return err;
-    info->items = ready + lent;
-    /* Nodes are not walked for an estimate: the head of each, and a short item. */
-    info->bytes = sizeof(*root) + info->items * (sizeof(struct kith__node) + 16);
-    info->created_ns = root->created_ns;
-    return KITH_OK;
-}
-
-static kith_err
-describe_dict(struct kith__self *self, struct kith__arena *arena, const struct kith__object *object,
-              struct kith_info *info)
-{
-    struct kith__dict dict = { arena, object->off, object->id };
-    struct kith_dict_info more;
-    kith_err err = kith__dict_info(self, &dict, &more, &info->bytes);
-
-    if (err < 0)
-        return err;
-    info->items = more.items;
-    info->created_ns = kith__dict_root(&dict)->created_ns;
-    return KITH_OK;
-}
-
 /* KITH_EGONE: it was destroyed since the catalog was copied. */
 static kith_err
 describe(struct kith__self *self, struct kith__arena *arena, const struct kith__object *object,
          struct kith_info *info)
 {
-    const struct kith__sync_root *root = kith__at(arena, object->off, sizeof(*root));
+    const struct kith__kind *kind = kith__kind_of(object->kind);
 
-    if (root == NULL)
+    if (kind == NULL || kith__at(arena, object->off, kith__class_size(kind->class_index)) == NULL)
         return kith__fail(KITH_ECORRUPT, "The catalog of objects is broken; run kith check.");
     if (object->id == 0)
         return KITH_EGONE;
     info->kind = object->kind;
-    switch (object->kind) {
-    case KITH_KIND_DICT:
-        return describe_dict(self, arena, object, info);
-    case KITH_KIND_QUEUE:
-        return describe_queue(self, arena, object, info);
-    default:
-        info->bytes = sizeof(*root);
-        info->created_ns = root->created_ns;
-        return KITH_OK;
-    }
+    return kind->describe(self, arena, object, info);
 }
 
 /* Fills `listed`, which has room for all of the copy. */

@@ -1,0 +1,17 @@
+/*
+ * kinds.c - the table of all kinds of objects.
+ */
+#include "shm/kind.h"
+
+static const struct kith__kind *const kinds[] = {
+    [KITH_KIND_DICT] = &kith__dict_kind,
+    [KITH_KIND_QUEUE] = &kith__queue_kind,
+    [KITH_KIND_LOCK] = &kith__sync_kind,
+    [KITH_KIND_EVENT] = &kith__sync_kind,
+};
+
+const struct kith__kind *
+kith__kind_of(enum kith_kind kind)
+{
+    return (unsigned)kind < sizeof kinds / sizeof kinds[0] ? kinds[kind] : NULL;
+}

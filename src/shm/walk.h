@@ -1,0 +1,41 @@
+/*
+ * walk.h - what the checks of each kind of object share while a whole arena is walked.
+ */
+#ifndef KITH__SHM_WALK_H
+#define KITH__SHM_WALK_H
+
+#include <kith/inspect.h>
+
+#include "shm/alloc.h"
+
+#define KITH__VIOLATIONS_KEPT 64
+#define KITH__SENTENCE_SIZE 192
+
+/* In which of the ranks of README.md a lock stands, of those that objects have. */
+enum kith__rank { KITH__RANK_OBJECT, KITH__RANK_HEAD, KITH__RANK_TAIL, KITH__RANK_COUNT };
+
+struct kith__walk {
+    struct kith__self *self;
+    struct kith__arena *arena;
+    uint8_t **marks; /* for each granule, a bit for each 16 bytes of it; NULL: none yet */
+    uint64_t granules;
+    struct kith_report report;
+    char (*sentences)[KITH__SENTENCE_SIZE];
+    struct kith__lock **locks;
+    size_t lock_count, lock_room, held;
+    size_t guess;         /* how many locks there are */
+    enum kith__rank rank; /* of the locks being taken */
+    bool marks_failed;
+    kith_err err;
+};
+
+/* Notes a broken invariant. */
+__attribute__((format(printf, 2, 3))) void kith__walk_violation(struct kith__walk *w,
+                                                                const char *format, ...);
+/* The block at `off` has an owner: `what`.  False if it is no block, or has one already. */
+bool kith__walk_mark(struct kith__walk *w, uint64_t off, const char *what);
+bool kith__walk_marked(const struct kith__walk *w, uint64_t off);
+/* A lock that has to be held while the arena is walked. */
+void kith__walk_want(struct kith__walk *w, struct kith__lock *lock);
+
+#endif /* KITH__SHM_WALK_H */
