@@ -32,8 +32,9 @@ struct kith__arena {
     bool readonly;
     bool temporary;
     bool memory;
-    bool dead;          /* a forked child could not join: nothing works but closing */
-    int64_t timeout_ns; /* how long to wait for a stopped process */
+    bool dead;              /* a forked child could not join: nothing works but closing */
+    int64_t timeout_ns;     /* how long to wait for a stopped process */
+    int64_t clock_shift_ns; /* see boot.h */
     char *path;
     int fd; /* may be closed behind our back: ask kith__arena_fd() */
     dev_t device;

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/utf8.h"
+#include "shm/boot.h"
 #include "shm/extent.h"
 #include "shm/kind.h"
 #include "shm/reap.h"
@@ -60,6 +61,7 @@ enter(struct kith__shm_space *space)
     open_spaces = space;
     kith__arenas_unlock();
     join_grace_periods(arena);
+    kith__boot_enter(arena);
     if (arena->readonly || !kith__reap_needed(arena))
         return KITH_OK;
     self = kith__shm_self(arena);
