@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stepper.h"
+#include "scenarios.h"
 
 static bool
 wanted(const char *name, int argc, char **argv)
@@ -39,18 +39,20 @@ main(int argc, char **argv)
     if (getenv("STEPPER_FOLDER") == NULL)
         setenv("STEPPER_FOLDER", "/dev/shm", 1);
     printf("# %-34s %8s %8s %8s %6s\n", "operation", "steps", "states", "deaths", "wrong");
-    for (unsigned i = 0; i < scenario_count; i++) {
-        uint64_t before = totals.violations;
+    for (unsigned t = 0; scenario_tables[t] != NULL; t++)
+        for (unsigned i = 0; i < scenario_tables[t]->count; i++) {
+            const struct scenario *scenario = &scenario_tables[t]->scenarios[i];
+            uint64_t before = totals.violations;
 
-        if (!wanted(scenarios[i].name, argc, argv))
-            continue;
-        step_through(&scenarios[i], is_long, &totals);
-        kill_for_real(&scenarios[i], is_long ? 40 : 4, &totals);
-        three_parties(&scenarios[i], is_long ? 40 : 3, &totals);
-        step_through_reaping(&scenarios[i], is_long, &totals);
-        printf("%s %u - %s survives a death at every step\n",
-               totals.violations == before ? "ok" : "not ok", ++test, scenarios[i].name);
-    }
+            if (!wanted(scenario->name, argc, argv))
+                continue;
+            step_through(scenario, is_long, &totals);
+            kill_for_real(scenario, is_long ? 40 : 4, &totals);
+            three_parties(scenario, is_long ? 40 : 3, &totals);
+            step_through_reaping(scenario, is_long, &totals);
+            printf("%s %u - %s survives a death at every step\n",
+                   totals.violations == before ? "ok" : "not ok", ++test, scenario->name);
+        }
     printf("1..%u\n", test);
     printf("# real kills: %llu, steps of reapers: %llu, deaths tried: %llu\n",
            (unsigned long long)totals.kills, (unsigned long long)totals.nested,

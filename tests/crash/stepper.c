@@ -94,6 +94,15 @@ stage_self(struct stage *stage)
     return self;
 }
 
+void
+stage_make(struct stage *stage, unsigned index, const char *name, enum kith_kind kind,
+           kith_err (*init)(struct kith__op *op, uint64_t off, uint64_t id, void *arg), void *arg)
+{
+    if (kith__catalog_open(stage_self(stage), name, kind, KITH_MUST_CREATE, init, arg,
+                           &stage->object[index]) < 0)
+        die(name);
+}
+
 /* ---- Images ------------------------------------------------------------------------------- */
 
 /* A copy of the used parts of an arena, at another address, with an arena struct of its own. */

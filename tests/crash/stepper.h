@@ -57,6 +57,9 @@ struct stage {
     unsigned corpse; /* of the reaping scenarios: an actor dead already */
     bool partner_acted;
     uint8_t *big;
+    /* A scenario's own: objects that its set_up made, and what its parts tell one another. */
+    struct kith__object object[8];
+    uint64_t slot[8];
 };
 
 struct totals {
@@ -72,13 +75,14 @@ void three_parties(const struct scenario *scenario, unsigned samples, struct tot
 /* The reaper dies too, at each of its own steps. */
 void step_through_reaping(const struct scenario *scenario, bool is_long, struct totals *totals);
 
-extern const struct scenario scenarios[];
-extern const unsigned scenario_count;
-
 /* A fresh arena with its objects; the survivor is the calling thread. */
 void stage_open(struct stage *stage, const char *folder);
 void stage_close(struct stage *stage);
 struct kith__self *stage_self(struct stage *stage);
+/* Makes an object of a scenario's own, and puts it into stage->object[index]. */
+void stage_make(struct stage *stage, unsigned index, const char *name, enum kith_kind kind,
+                kith_err (*init)(struct kith__op *op, uint64_t off, uint64_t id, void *arg),
+                void *arg);
 
 /* The making of a dict, as the catalog wants it. */
 static inline kith_err

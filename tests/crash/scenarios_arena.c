@@ -1,0 +1,117 @@
+/*
+ * scenarios_arena.c - the arena itself: allocator, catalog, registration, leaving.
+ */
+#include <stdio.h>
+
+#include "scenarios.h"
+
+static void
+refill_and_flush(struct stage *stage, struct kith__self *self)
+{
+    fill_dict(stage, self, 100, 140);
+    for (unsigned i = 100; i < 140; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "key%u", i);
+        delete_key(stage, self, name);
+    }
+}
+
+static void
+make_object(struct stage *stage, struct kith__self *self)
+{
+    struct kith__object object;
+
+    kith__catalog_open(self, "made", KITH_KIND_DICT, KITH_CREATE_OR_OPEN, init_dict, NULL, &object);
+    (void)stage;
+}
+
+static void
+destroy_dict(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy(self, "a");
+}
+
+static void
+destroy_queue(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy(self, "q");
+}
+
+static void
+register_thread(struct stage *stage, struct kith__self *self)
+{
+    (void)self;
+    kith__self_of(stage->arena);
+}
+
+static void
+do_nothing(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    (void)self;
+}
+
+static void
+leave_in_order(struct stage *stage, struct kith__self *self)
+{
+    stage->arena->on_leave(self, true);
+}
+
+/* ---- Seeing --------------------------------------------------------------------------------- */
+
+static void
+see_objects(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    struct kith__dict catalog = kith__catalog_of(stage->arena);
+    char *at = text, *end = text + size;
+    struct kith__copy copy;
+
+    if (kith__dict_copy(self, &catalog, true, &copy) < 0)
+        return;
+    for (uint64_t i = 0; i < copy.count; i++) {
+        struct kith_item name = kith__copy_key(&copy, i);
+        at += snprintf(at, (size_t)(end - at), "%.*s ", (int)name.size, (const char *)name.data);
+    }
+    kith__copy_free(&copy);
+}
+
+static const struct scenario scenarios[] = {
+    { .name = "allocator refill and flush",
+      .set_up = few_keys,
+      .act = refill_and_flush,
+      .observe = see_it_works,
+      .same_outcome = true,
+      .slow = true },
+    { .name = "object made",
+      .set_up = few_keys,
+      .prepare = warm_up,
+      .act = make_object,
+      .observe = see_objects },
+    { .name = "dict destroyed",
+      .set_up = few_keys,
+      .prepare = warm_up,
+      .act = destroy_dict,
+      .observe = see_objects },
+    { .name = "queue destroyed",
+      .set_up = few_keys,
+      .prepare = warm_up,
+      .act = destroy_queue,
+      .observe = see_objects },
+    { .name = "registration",
+      .set_up = few_keys,
+      .prepare = do_nothing,
+      .act = register_thread,
+      .observe = see_it_works,
+      .same_outcome = true,
+      .unregistered = true },
+    { .name = "leaving in order",
+      .set_up = few_keys,
+      .prepare = lease_first,
+      .act = leave_in_order,
+      .observe = see_queues,
+      .same_outcome = true },
+};
+const struct scenario_table arena_scenarios = SCENARIO_TABLE(scenarios);
