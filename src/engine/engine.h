@@ -73,22 +73,25 @@ struct kith__view_ops {
 
 /* What is done to one key, and when.  `item` is set, in all but the deletions. */
 enum kith__edit_what {
-    KITH__EDIT_INSERT,      /* KITH_EEXIST: the key is there */
-    KITH__EDIT_REPLACE,     /* KITH_ENOENT: it is not */
-    KITH__EDIT_SETDEFAULT,  /* only if it is not there */
-    KITH__EDIT_SWAP,        /* in any case */
-    KITH__EDIT_CAS,         /* KITH_ECONFLICT: its item is not `expected` */
-    KITH__EDIT_CAS_VERSION, /* KITH_ECONFLICT: its version is not `version` */
-    KITH__EDIT_DELETE,      /* KITH_ENOENT: it is not there */
-    KITH__EDIT_DELETE_IF    /* KITH_ECONFLICT: its item is not `expected` */
+    KITH__EDIT_INSERT,        /* KITH_EEXIST: the key is there */
+    KITH__EDIT_REPLACE,       /* KITH_ENOENT: it is not */
+    KITH__EDIT_SETDEFAULT,    /* only if it is not there */
+    KITH__EDIT_SWAP,          /* in any case: a set that tells what was there */
+    KITH__EDIT_CAS,           /* KITH_ECONFLICT: its item is not `expected` */
+    KITH__EDIT_CAS_VERSION,   /* KITH_ECONFLICT: its version is not `version` */
+    KITH__EDIT_DELETE,        /* KITH_ENOENT: it is not there */
+    KITH__EDIT_DELETE_IF,     /* KITH_ECONFLICT: its item is not `expected` */
+    KITH__EDIT_DELETE_VERSION /* KITH_ECONFLICT: its version is not `version` */
 };
 struct kith__edit {
     enum kith__edit_what what;
     const struct kith_item *item;
     const struct kith_item *expected;
     uint64_t version;
+    int64_t ttl_ns;       /* 0: the item does not expire; KITH__EDIT_KEEP_TTL: as it was */
     struct kith_buf *out; /* NULL, or gets the old item; of SETDEFAULT the one now there */
 };
+#define KITH__EDIT_KEEP_TTL INT64_C(-1)
 
 /* What is done to a number; an absent key counts as `init`, for MIN and MAX as n. */
 enum kith__sum_what {
@@ -104,13 +107,17 @@ enum kith__sum_what {
 struct kith__sum {
     enum kith__sum_what what;
     int64_t n, init, limit;
+    int64_t ttl_ns; /* of a key that was absent; 0: it does not expire */
 };
+
+enum kith__life_what { KITH__LIFE_EXPIRE, KITH__LIFE_PERSIST, KITH__LIFE_TOUCH };
 
 enum kith__many_what { KITH__MANY_SET, KITH__MANY_DELETE, KITH__MANY_ADD };
 
 struct kith__dict_ops {
     /* KITH_ENOENT, KITH_EEXIST, KITH_ETYPE: with a sentence. */
-    kith_err (*open)(void *space, const char *name, enum kith_create create, void **dict_out);
+    kith_err (*open)(void *space, const char *name, const struct kith_dict_options *options,
+                     void **dict_out);
     void (*close)(void *dict);
     /* item_out and version_out may be NULL. */
     kith_err (*get)(void *dict, const struct kith_item *key, struct kith_buf *item_out,
@@ -142,6 +149,25 @@ struct kith__dict_ops {
     kith_err (*many)(void *dict, enum kith__many_what what, const struct kith_item *keys,
                      const struct kith_item *items, const int64_t *ns, size_t count,
                      uint64_t *done_out);
+    /* What has expired, too; *expires_in_out: how long it has still to live, 0 or less if it has
+     * expired, INT64_MAX if it does not.  Either result may be NULL. */
+    kith_err (*get_stale)(void *dict, const struct kith_item *key, struct kith_buf *item_out,
+                          int64_t *expires_in_out);
+    kith_err (*life)(void *dict, const struct kith_item *key, enum kith__life_what what,
+                     int64_t ttl_ns);
+    kith_err (*purge)(void *dict, uint64_t *count_out);
+    /* Until the key's version is not `version`, 0 being that of an absent one.  KITH_ENOENT: it is
+     * absent, and was not. */
+    kith_err (*wait)(void *dict, const struct kith_item *key, uint64_t version, int64_t deadline_ns,
+                     struct kith_buf *item_out, uint64_t *version_out);
+    /*
+     * The key was looked for in vain.  *mine_out: the caller computes it, and then ends its flight.
+     * Not: another did, and may be done.  KITH_ETIMEDOUT: another does.  KITH_EDEADLOCK: the caller
+     * does so already.
+     */
+    kith_err (*flight_begin)(void *dict, const struct kith_item *key, int64_t deadline_ns,
+                             bool *mine_out);
+    kith_err (*flight_end)(void *dict, const struct kith_item *key);
 };
 
 /* ---- Queues --------------------------------------------------------------------------- */

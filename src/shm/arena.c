@@ -96,6 +96,8 @@ kith__layout_hash(void)
         KITH__SHARDS,
         sizeof(struct kith__dict_root),
         sizeof(struct kith__entry),
+        sizeof(struct kith__more),
+        sizeof(struct kith__flight),
         sizeof(struct kith__queue_root),
         offsetof(struct kith__queue_root, tail_lock),
         sizeof(struct kith__node),
@@ -354,6 +356,7 @@ write_header(struct kith__arena *arena, const struct shape *s, const struct kith
     kith__lock_init(arena, &h->catalog.own.lock);
     atomic_store(&h->catalog.id, 1);
     h->catalog.created_ns = identity.created_ns;
+    kith__store(&h->catalog.own.root, offsetof(struct kith__header, catalog));
     take_constants(arena, &identity);
     return KITH_OK;
 }

@@ -37,8 +37,6 @@
 #include "shm/kind.h"
 #include "shm/queue.h"
 
-#define CLASS_OF_QUEUES KITH__CLASS_QUEUE
-
 /* ---- The urgent part --------------------------------------------------------------------- */
 
 static void
@@ -82,27 +80,46 @@ wake_queue(struct kith__arena *arena, uint64_t off)
     kith__futex_wake(&root->drained, INT_MAX);
 }
 
-/* If the lock is one of a queue's: the root of that queue.  By the type of its memory. */
-static uint64_t
-queue_of_lock(struct kith__arena *arena, uint64_t off)
+/*
+ * Wakes those who wait for a change of what the lock guards: the dead may have made one, and may
+ * have released the lock since.  What it guards is known by the type of its memory.
+ */
+static void
+wake_object(struct kith__arena *arena, uint64_t off)
 {
-    uint64_t index = kith__granule_of(arena, off), start;
+    uint64_t index = kith__granule_of(arena, off), start, block;
+    struct kith__dict_root *root;
+    struct kith__shard *shard;
     struct kith__span *span;
 
     if (index >= arena->granules_max ||
         KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) != KITH__GRANULE_SPAN)
-        return 0;
+        return;
     start = kith__granule_off(arena, index);
     span = kith__ptr(arena, start);
-    if (span->class_index != CLASS_OF_QUEUES || off < start + span->first)
-        return 0;
-    return off - (off - start - span->first) % kith__class_size(CLASS_OF_QUEUES);
+    if (span->class_index >= KITH__CLASS_COUNT || off < start + span->first)
+        return;
+    block = off - (off - start - span->first) % kith__class_size(span->class_index);
+    switch (span->class_index) {
+    case KITH__CLASS_QUEUE:
+        wake_queue(arena, block);
+        break;
+    case KITH__CLASS_DICT:
+    case KITH__CLASS_SHARDS:
+        shard = kith__at(arena, off - offsetof(struct kith__shard, lock), sizeof *shard);
+        root = shard == NULL ? NULL : kith__at(arena, kith__load(&shard->root), sizeof *root);
+        if (root != NULL)
+            kith__futex_wake(&root->signal, INT_MAX);
+        break;
+    default:
+        break;
+    }
 }
 
 static void
 release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
 {
-    uint64_t off = entry & ~UINT64_C(7), queue;
+    uint64_t off = entry & ~UINT64_C(7);
     struct kith__lock *lock = kith__at_any(arena, off, sizeof *lock);
     uint32_t word;
 
@@ -116,15 +133,14 @@ release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
             continue;
 #ifndef KITH_MISTAKE_REAP_NO_WAKE
         kith__futex_wake(&lock->word, INT_MAX);
-        queue = queue_of_lock(arena, off);
-        if (queue != 0)
-            wake_queue(arena, queue);
-#else
-        (void)queue;
-        (void)queue_of_lock;
 #endif
         break;
     }
+#ifndef KITH_MISTAKE_REAP_NO_WAKE
+    wake_object(arena, off);
+#else
+    (void)wake_object;
+#endif
 }
 
 static void

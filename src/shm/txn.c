@@ -42,6 +42,7 @@ struct plan {
     struct needed *locks;
     size_t lock_count, held;
     size_t failed;
+    bool evicted;
 };
 
 static int
@@ -310,6 +311,8 @@ decide(struct kith__op *op, struct kith__txn_step *step)
 
     if (err < 0)
         return err;
+    if (place.entry != NULL && kith__entry_expired(place.entry, step->now))
+        place.entry = NULL;
     switch (step->what) {
     case KITH__TXN_IF_ABSENT:
         holds = place.entry == NULL;
@@ -341,17 +344,23 @@ add_to_number(struct kith__op *op, struct kith__txn_step *step, struct kith__pla
         return KITH_ETYPE;
     if (__builtin_add_overflow((int64_t)kith__op_get(op, &place->entry->value), step->n, &now))
         return KITH_ERANGE;
-    kith__table_replace(op, place,
-                        (struct kith__stored){ KITH__META(KITH_TYPE_INT, 0, 8), (uint64_t)now });
+    kith__table_replace(
+        op, place,
+        (struct kith__stored){ .meta = KITH__META(KITH_TYPE_INT, 0, 8), .value = (uint64_t)now });
     return op->err;
 }
 
-/* KITH_EFULL of an insertion: no place near the key's home. */
+/*
+ * KITH_EFULL of an insertion: no place near the key's home; in op->err too: the bounds of the dict.
+ */
 static kith_err
-write_step(struct kith__op *op, struct kith__txn_step *step)
+write_step(struct kith__op *op, struct kith__txn_step *step, bool *evicted)
 {
-    struct kith__stored stored = { KITH__META(KITH_TYPE_INT, 0, 8), (uint64_t)step->n };
+    struct kith__stored stored = { .meta = KITH__META(KITH_TYPE_INT, 0, 8),
+                                   .value = (uint64_t)step->n };
+    struct kith__more *more;
     struct kith__place place;
+    uint64_t bytes, less;
     struct kith__shard *shard;
     uint64_t node;
     kith_err err;
@@ -364,6 +373,10 @@ write_step(struct kith__op *op, struct kith__txn_step *step)
         return kith__queue_unlend(op, &step->queue, &step->lent);
     shard = step->shard;
     err = kith__table_find(op, shard, step->key, &place);
+    if (err == KITH_OK && place.entry != NULL && kith__entry_expired(place.entry, step->now)) {
+        err = kith__table_delete(op, &place, false);
+        place.entry = NULL;
+    }
     if (err < 0)
         return err;
     if (step->what == KITH__TXN_DELETE) {
@@ -377,8 +390,19 @@ write_step(struct kith__op *op, struct kith__txn_step *step)
         if (err < 0)
             return err;
     }
+    bytes = kith__entry_bytes(step->key->size, stored.meta);
+    less = place.entry == NULL
+               ? 0
+               : kith__entry_bytes(step->key->size, kith__op_get(op, &place.entry->meta));
+    err = kith__dict_make_room(op, &step->dict, shard, place.entry != NULL ? place.entry_off : 0,
+                               place.entry == NULL, bytes, less, evicted);
+    if (err < 0)
+        return err;
     if (place.entry != NULL) {
         kith__table_replace(op, &place, stored);
+        more = kith__entry_more(place.entry);
+        if (more != NULL && kith__op_get(op, &more->expires) != 0)
+            kith__op_set(op, &more->expires, 0); /* set anew, it does not expire */
         return op->err;
     }
     return kith__table_insert(op, kith__dict_root(&step->dict), shard, step->key, stored);
@@ -387,6 +411,9 @@ write_step(struct kith__op *op, struct kith__txn_step *step)
 static void
 raise_signals(struct plan *plan)
 {
+    uint64_t last = 0;
+
+    atomic_thread_fence(memory_order_seq_cst); /* what was stored is seen, or the sleepers are */
     for (size_t i = 0; i < plan->count; i++) {
         struct kith__txn_step *step = &plan->steps[i];
 
@@ -394,6 +421,10 @@ raise_signals(struct plan *plan)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 1, false);
         else if (step->what == KITH__TXN_ACK)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 0, true);
+        else if (!is_condition(step) && step->dict.off != last) {
+            last = step->dict.off;
+            kith__signal_raise(plan->self, &kith__dict_root(&step->dict)->signal, INT32_MAX);
+        }
     }
 }
 
@@ -401,9 +432,17 @@ static kith_err
 write_and_commit(struct plan *plan)
 {
     struct kith__op op;
+    bool full;
     kith_err err;
 
+    for (size_t i = 0; i < plan->count; i++) /* one reading of the clock for all of a dict */
+        if (!on_queue(&plan->steps[i]))
+            plan->steps[i].now =
+                i > 0 && !on_queue(&plan->steps[i - 1]) && plan->steps[i - 1].now != 0
+                    ? plan->steps[i - 1].now
+                    : kith__dict_time(&plan->steps[i].dict);
 retry:
+    plan->evicted = false;
     err = KITH_OK;
     kith__op_begin(&op, plan->self);
     for (size_t i = 0; i < plan->count && err == KITH_OK; i++)
@@ -414,15 +453,17 @@ retry:
     for (size_t i = 0; i < plan->count && err == KITH_OK; i++)
         if (!is_condition(&plan->steps[i])) {
             plan->failed = i;
-            err = write_step(&op, &plan->steps[i]);
+            err = write_step(&op, &plan->steps[i], &plan->evicted);
         }
     if (err == KITH_OK) {
         plan->failed = plan->count;
         err = kith__op_commit(&op); /* X4 */
     }
+    full = op.err == KITH_EFULL;
     if (err < 0)
         kith__op_abort(&op);
-    if (err == KITH_EFULL && plan->failed < plan->count && !on_queue(&plan->steps[plan->failed])) {
+    if (err == KITH_EFULL && !full && plan->failed < plan->count &&
+        !on_queue(&plan->steps[plan->failed])) {
         err = kith__table_reserve(plan->self, plan->steps[plan->failed].shard, 1, true);
         if (err == KITH_OK)
             goto retry;
@@ -460,5 +501,5 @@ kith__txn_run(struct kith__self *self, struct kith__txn_step *steps, size_t coun
         kith__free(plan.locks);
     *failed_out = plan.failed;
     kith__op_end(self);
-    return err;
+    return err == KITH_OK && plan.evicted ? KITH_EVICTED : err;
 }

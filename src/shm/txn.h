@@ -28,13 +28,15 @@ struct kith__txn_step {
     int64_t n;
     uint64_t version;
     struct kith__lent lent;
+    int64_t now;               /* of the dict's clock; the run fills it in */
     struct kith__shard *shard; /* of the key; the run fills it in */
     bool done;                 /* DELETE, once committed: the key was there */
 };
 
 /*
- * Carries out all steps, in their order, or none.  Conditions are decided before any step, as
- * of one instant.  On an error *failed_out is the step at fault, or `count`.
+ * Carries out all steps, in their order, or none; KITH_EVICTED is a success.  Conditions are
+ * decided before any step, as of one instant.  On an error *failed_out is the step at fault, or
+ * `count`.
  */
 kith_err kith__txn_run(struct kith__self *self, struct kith__txn_step *steps, size_t count,
                        size_t *failed_out);
