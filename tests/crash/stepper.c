@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -404,6 +405,27 @@ start_victim(const struct scenario *scenario, struct stage *stage)
 
 enum stepped { STEPPED, ENDED, ASLEEP };
 
+/*
+ * Whether it sleeps in a futex call: on a busy machine any other, or no call at all, may take as
+ * long, and is waited for.
+ */
+static bool
+in_futex(pid_t pid)
+{
+    char path[64];
+    long number = -1;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/syscall", (int)pid);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    if (fscanf(file, "%ld", &number) != 1)
+        number = -1; /* "running" */
+    fclose(file);
+    return number == SYS_futex || number == 449; /* futex_waitv */
+}
+
 /* One instruction; a system call is one, with all the time it sleeps. */
 static enum stepped
 step(pid_t pid, bool resume)
@@ -413,7 +435,7 @@ step(pid_t pid, bool resume)
     if (!resume && ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0)
         die("singlestep");
     for (unsigned i = 0;; i++) {
-        pid_t got = waitpid(pid, &status, i < 2000 ? WNOHANG : WNOHANG);
+        pid_t got = waitpid(pid, &status, WNOHANG);
 
         if (got == pid)
             break;
@@ -421,7 +443,7 @@ step(pid_t pid, bool resume)
             struct timespec pause = { 0, 1000000 };
             nanosleep(&pause, NULL);
         }
-        if (i > 2050)
+        if (i > 2050 && in_futex(pid))
             return ASLEEP;
     }
     if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP)

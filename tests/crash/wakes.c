@@ -36,7 +36,7 @@ pause_a_little(void)
     nanosleep(&t, NULL);
 }
 
-/* ---- The three kinds ------------------------------------------------------------------------ */
+/* ---- The kinds ------------------------------------------------------------------------ */
 
 static void
 sleep_for_lock(struct stage *stage, struct kith__self *self)
@@ -111,6 +111,40 @@ set_missing(struct stage *stage, struct kith__self *self)
         kith__event_set(self, &stage->event);
 }
 
+static void
+sleep_for_key(struct stage *stage, struct kith__self *self)
+{
+    struct kith_buf buf = KITH_BUF_INIT;
+    struct kith__key key;
+    uint64_t version;
+
+    if (kith__key_make(stage->arena->hash_key, kith_str("awaited"), &key) == KITH_OK)
+        kith__dict_wait(self, &stage->a, &key, 0, INT64_MAX, &buf, &version);
+    kith_buf_free(&buf);
+}
+
+static void
+set_awaited(struct stage *stage, struct kith__self *self)
+{
+    struct kith__change how = { .what = KITH__CHANGE_SET, .item = KITH_INT(1) };
+    struct kith__key key;
+
+    if (kith__key_make(stage->arena->hash_key, kith_str("awaited"), &key) == KITH_OK)
+        kith__dict_change(self, &stage->a, &key, &how);
+}
+
+static void
+set_awaited_if_missing(struct stage *stage, struct kith__self *self)
+{
+    struct kith__found found;
+    struct kith__key key;
+
+    kith__reap_all(self);
+    if (kith__key_make(stage->arena->hash_key, kith_str("awaited"), &key) == KITH_OK &&
+        kith__dict_find(self, &stage->a, &key, &found) == KITH_ENOENT)
+        set_awaited(stage, self);
+}
+
 /* A holder that is killed wakes by its death alone. */
 static void
 do_nothing(struct stage *stage, struct kith__self *self)
@@ -129,6 +163,7 @@ static const struct {
     { "lock release", sleep_for_lock, hold_lock, release_lock, do_nothing },
     { "queue put", sleep_for_item, do_nothing, put_items, put_missing },
     { "event set", sleep_for_event, do_nothing, set_event, set_missing },
+    { "dict set", sleep_for_key, do_nothing, set_awaited, set_awaited_if_missing },
 };
 
 /* ---- One death ------------------------------------------------------------------------------- */
@@ -241,7 +276,7 @@ main(void)
     kith__recheck_ns = INT64_MAX; /* inherited by the children */
     board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (unsigned kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
-        uint64_t lost = 0, deaths = 0, stride = is_long || kind != 1 ? 1 : 9;
+        uint64_t lost = 0, deaths = 0, stride = is_long || kind % 2 == 0 ? 1 : 9;
 
         for (uint64_t at = 0; lost < 3 && one_death(kind, at, &lost); at += stride)
             deaths++;
