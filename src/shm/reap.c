@@ -82,9 +82,19 @@ wake_queue(struct kith__arena *arena, uint64_t off)
     kith__futex_wake(&root->drained, INT_MAX);
 }
 
-/* If the lock is one of a queue's: the root of that queue.  By the type of its memory. */
+/* Whoever sleeps on an object whose root was locked: a transaction may have changed it. */
+static void
+wake_root(struct kith__arena *arena, uint64_t off)
+{
+    struct kith__root *root = kith__ptr(arena, off);
+
+    for (unsigned i = 0; i < sizeof root->signal / sizeof root->signal[0]; i++)
+        kith__futex_wake(&root->signal[i], INT_MAX);
+}
+
+/* If the lock is in memory of this class: the root it is part of. */
 static uint64_t
-queue_of_lock(struct kith__arena *arena, uint64_t off)
+root_of_lock(struct kith__arena *arena, uint64_t off, unsigned class_index)
 {
     uint64_t index = kith__granule_of(arena, off), start;
     struct kith__span *span;
@@ -94,15 +104,15 @@ queue_of_lock(struct kith__arena *arena, uint64_t off)
         return 0;
     start = kith__granule_off(arena, index);
     span = kith__ptr(arena, start);
-    if (span->class_index != CLASS_OF_QUEUES || off < start + span->first)
+    if (span->class_index != class_index || off < start + span->first)
         return 0;
-    return off - (off - start - span->first) % kith__class_size(CLASS_OF_QUEUES);
+    return off - (off - start - span->first) % kith__class_size(class_index);
 }
 
 static void
 release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
 {
-    uint64_t off = entry & ~UINT64_C(7), queue;
+    uint64_t off = entry & ~UINT64_C(7), root;
     struct kith__lock *lock = kith__at_any(arena, off, sizeof *lock);
     uint32_t word;
 
@@ -116,12 +126,16 @@ release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
             continue;
 #ifndef KITH_MISTAKE_REAP_NO_WAKE
         kith__futex_wake(&lock->word, INT_MAX);
-        queue = queue_of_lock(arena, off);
-        if (queue != 0)
-            wake_queue(arena, queue);
+        root = root_of_lock(arena, off, CLASS_OF_QUEUES);
+        if (root != 0)
+            wake_queue(arena, root);
+        root = root_of_lock(arena, off, KITH__CLASS_ROOT);
+        if (root != 0)
+            wake_root(arena, root);
 #else
-        (void)queue;
-        (void)queue_of_lock;
+        (void)root;
+        (void)root_of_lock;
+        (void)wake_root;
 #endif
         break;
     }
