@@ -63,7 +63,7 @@ extend(uint64_t bits, uint32_t size)
 }
 
 uint64_t
-kith__scalar_number(const struct kith__scalar *type, uint64_t bits)
+kith__scalar_number_slow(const struct kith__scalar *type, uint64_t bits)
 {
     if (type->class == KITH__SCALAR_SIGNED)
         return (uint64_t)extend(bits, type->size);

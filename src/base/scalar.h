@@ -44,6 +44,18 @@ enum kith__math {
 /* Whether items of the type can be reckoned with so, by a double or by an int64_t. */
 bool kith__scalar_takes(const struct kith__scalar *type, enum kith__math what, bool real);
 
+/* The same for all operations at once: bit `what` says it of an int64_t, bit what + 8 of a double. */
+static inline unsigned
+kith__scalar_abilities(const struct kith__scalar *type)
+{
+    unsigned bits = 0;
+
+    for (unsigned what = KITH__MATH_SET; what <= KITH__MATH_MAX; what++)
+        bits |= (unsigned)kith__scalar_takes(type, (enum kith__math)what, false) << what |
+                (unsigned)kith__scalar_takes(type, (enum kith__math)what, true) << (what + 8);
+    return bits;
+}
+
 /* old WHAT n.  KITH_ERANGE, without a sentence: the result is none of the type. */
 kith_err kith__scalar_apply_slow(const struct kith__scalar *type, enum kith__math what,
                                  uint64_t old, uint64_t n, uint64_t *now_out);
@@ -65,7 +77,13 @@ kith__scalar_apply(const struct kith__scalar *type, enum kith__math what, uint64
 }
 
 /* The number that bits stand for: an int64_t, or the bits of a double. */
-uint64_t kith__scalar_number(const struct kith__scalar *type, uint64_t bits);
+uint64_t kith__scalar_number_slow(const struct kith__scalar *type, uint64_t bits);
+
+static inline uint64_t
+kith__scalar_number(const struct kith__scalar *type, uint64_t bits)
+{
+    return type->size == 8 ? bits : kith__scalar_number_slow(type, bits);
+}
 
 /* Bits of `type->size` bytes, and back. */
 static inline uint64_t

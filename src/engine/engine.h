@@ -220,6 +220,8 @@ struct kith__value_ops {
     kith_err (*update)(void *value, enum kith__math what, uint64_t n, uint64_t *old_out,
                        uint64_t *now_out);
     kith_err (*cas)(void *value, uint64_t expected, uint64_t bits);
+    /* As update() with ADD, of a signed type of 8 bytes: what counters are, by the shortest way. */
+    kith_err (*add)(void *value, int64_t n, int64_t *now_out);
     /* Structures: bytes.  `expected` NULL: whatever is there. */
     kith_err (*read)(void *value, void *data_out);
     kith_err (*write)(void *value, const void *expected, const void *data, void *old_out);

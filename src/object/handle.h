@@ -50,6 +50,8 @@ struct kith_event {
 struct kith_value {
     const struct kith__value_ops *ops;
     struct kith__value_shape shape;
+    unsigned abilities; /* of its type: kith__scalar_abilities() */
+    bool is_counter;    /* ops->add() will do */
     struct kith__handle handle;
 };
 

@@ -70,6 +70,9 @@ kith_value_open(kith_space *space, const char *name, const struct kith_value_opt
         kith__free(value);
         return err;
     }
+    value->is_counter =
+        value->shape.type.class == KITH__SCALAR_SIGNED && value->shape.type.size == 8;
+    value->abilities = kith__scalar_abilities(&value->shape.type);
     kith__handle_init(&value->handle, space, KITH_KIND_VALUE, name, state);
     *value_out = value;
     return KITH_OK;
@@ -240,7 +243,7 @@ kith_value_wait(kith_value *value, const void *old, size_t size, int64_t timeout
 
 /* ---- Numbers -------------------------------------------------------------------------- */
 
-static kith_err
+static __attribute__((cold)) kith_err
 wrong_type(const char *function, const kith_value *value)
 {
     static const char *const classes[] = { "structures", "ints",  "ints",
@@ -250,7 +253,13 @@ wrong_type(const char *function, const kith_value *value)
                       value->handle.name, classes[value->shape.type.class], function);
 }
 
-static kith_err
+static inline bool
+takes(const kith_value *value, enum kith__math what, bool real)
+{
+    return (value->abilities >> ((unsigned)what + (real ? 8u : 0u)) & 1) != 0;
+}
+
+static inline kith_err
 load(const char *function, kith_value *value, void *n_out, bool real, uint64_t *number_out)
 {
     unsigned told = kith__told();
@@ -259,7 +268,7 @@ load(const char *function, kith_value *value, void *n_out, bool real, uint64_t *
 
     if (value == NULL || n_out == NULL)
         return kith__fail_null(function);
-    if (!kith__scalar_takes(&value->shape.type, KITH__MATH_SET, real))
+    if (!KITH__LIKELY(takes(value, KITH__MATH_SET, real)))
         return wrong_type(function, value);
     err = value->ops->load(value->handle.state, &bits);
     if (!KITH__LIKELY(err == KITH_OK))
@@ -269,7 +278,7 @@ load(const char *function, kith_value *value, void *n_out, bool real, uint64_t *
 }
 
 /* *old_out and *now_out become numbers; either may be NULL. */
-static kith_err
+static inline kith_err
 update(const char *function, kith_value *value, enum kith__math what, bool real, uint64_t n,
        uint64_t *old_out, uint64_t *now_out)
 {
@@ -279,7 +288,7 @@ update(const char *function, kith_value *value, enum kith__math what, bool real,
 
     if (value == NULL)
         return kith__fail_null(function);
-    if (!kith__scalar_takes(&value->shape.type, what, real))
+    if (!KITH__LIKELY(takes(value, what, real)))
         return wrong_type(function, value);
     err = value->ops->update(value->handle.state, what, n, &old, &now);
     if (!KITH__LIKELY(err == KITH_OK))
@@ -320,13 +329,26 @@ kith_value_cas_int(kith_value *value, int64_t expected, int64_t n)
     if (value == NULL)
         return kith__fail_null("kith_value_cas_int");
     type = &value->shape.type;
-    if (!kith__scalar_takes(type, KITH__MATH_SET, false))
+    if (!takes(value, KITH__MATH_SET, false))
         return wrong_type("kith_value_cas_int", value);
     if (kith__scalar_apply(type, KITH__MATH_SET, 0, (uint64_t)n, &to) < 0)
         return outcome(value, KITH_ERANGE, told);
     if (kith__scalar_apply(type, KITH__MATH_SET, 0, (uint64_t)expected, &from) < 0)
         return outcome(value, KITH_ECONFLICT, told); /* what it cannot be it is not */
     return outcome(value, value->ops->cas(value->handle.state, from, to), told);
+}
+
+kith_err
+kith_value_add(kith_value *value, int64_t n, int64_t *now_out)
+{
+    if (KITH__LIKELY(value != NULL && value->is_counter)) {
+        unsigned told = kith__told();
+        kith_err err = value->ops->add(value->handle.state, n, now_out);
+
+        return outcome(value, err, told);
+    }
+    return update("kith_value_add", value, KITH__MATH_ADD, false, (uint64_t)n, NULL,
+                  (uint64_t *)now_out);
 }
 
 #define INT_OPERATION(verb, what)                                                                  \
@@ -336,7 +358,6 @@ kith_value_cas_int(kith_value *value, int64_t expected, int64_t n)
                       (uint64_t *)now_out);                                                        \
     }
 
-INT_OPERATION(add, KITH__MATH_ADD)
 INT_OPERATION(sub, KITH__MATH_SUB)
 INT_OPERATION(and, KITH__MATH_AND)
 INT_OPERATION(or, KITH__MATH_OR)
@@ -349,7 +370,7 @@ INT_OPERATION(max, KITH__MATH_MAX)
 kith_err
 kith_value_get_float(kith_value *value, double *n_out)
 {
-    uint64_t number;
+    uint64_t number = 0;
     kith_err err = load("kith_value_get_float", value, n_out, true, &number);
 
     if (err == KITH_OK)
@@ -361,7 +382,7 @@ static kith_err
 update_float(const char *function, kith_value *value, enum kith__math what, double n,
              double *old_out, double *now_out)
 {
-    uint64_t old, now;
+    uint64_t old = 0, now = 0;
     kith_err err = update(function, value, what, true, kith__real_bits(n), &old, &now);
 
     if (err == KITH_OK && old_out != NULL)

@@ -46,7 +46,6 @@
 #include "shm/kind.h"
 
 #define TRIES_MAX (UINT64_C(1) << 17)
-#define SIGNAL_OFF (offsetof(struct kith__value_root, root) + offsetof(struct kith__root, signal))
 
 static kith_err
 broken(void)
@@ -169,7 +168,7 @@ dismantle(struct kith__self *self, uint64_t off, kith__word *source, uint64_t so
         err = kith__block_free(self, block, &root->block, 0); /* E2 */
 #ifndef KITH_MISTAKE_VALUE_NO_QUIESCE
     if (err == KITH_OK)
-        err = kith__signal_quiesce(self, off + SIGNAL_OFF); /* E3 */
+        err = kith__signal_quiesce(self, off + KITH__VALUE_SIGNAL_OFF); /* E3 */
 #endif
     return err < 0 ? err : kith__block_free(self, off, source, source_value); /* E4 */
 }
@@ -238,7 +237,7 @@ const struct kith__kind kith__value_kind = {
 static inline bool
 enter(struct kith__self *self, const struct kith__value *value)
 {
-    kith__store(&self->actor->pending_signal, (value->off + SIGNAL_OFF) | 1);
+    kith__store(&self->actor->pending_signal, (value->off + KITH__VALUE_SIGNAL_OFF) | 1);
     kith__step();
     if (kith__load_acquire(&kith__value_root(value)->root.id) == value->id)
         return true;
@@ -255,7 +254,7 @@ leave(struct kith__self *self, struct kith__value_root *root)
     kith__store_release(&self->actor->pending_signal, 0);
 }
 
-static kith_err
+static inline kith_err
 update_native(struct kith__self *self, const struct kith__value *value, enum kith__math what,
               uint64_t n, uint64_t *old_out, uint64_t *now_out)
 {
@@ -333,7 +332,7 @@ unlock(struct kith__self *self, const struct kith__value *value)
 static void
 announce(struct kith__self *self, const struct kith__value *value)
 {
-    kith__store(&self->actor->pending_signal, (value->off + SIGNAL_OFF) | 1);
+    kith__store(&self->actor->pending_signal, (value->off + KITH__VALUE_SIGNAL_OFF) | 1);
     kith__step();
 }
 
@@ -409,7 +408,7 @@ store_locked(struct kith__self *self, const struct kith__value *value, uint64_t 
     kith__store_release(&kith__value_root(value)->words[0], bits); /* G3 */
 }
 
-static kith_err
+static __attribute__((noinline)) kith_err
 update_guarded(struct kith__self *self, const struct kith__value *value, enum kith__math what,
                uint64_t n, uint64_t *old_out, uint64_t *now_out)
 {
@@ -453,6 +452,18 @@ kith__value_update(struct kith__self *self, const struct kith__value *value, enu
 {
     return value->guarded ? update_guarded(self, value, what, n, old_out, now_out)
                           : update_native(self, value, what, n, old_out, now_out);
+}
+
+kith_err
+kith__value_add_slow(struct kith__self *self, const struct kith__value *value, int64_t n,
+                     int64_t *now_out)
+{
+    uint64_t now;
+    kith_err err = kith__value_update(self, value, KITH__MATH_ADD, (uint64_t)n, NULL, &now);
+
+    if (err == KITH_OK && now_out != NULL)
+        *now_out = (int64_t)now;
+    return err;
 }
 
 kith_err

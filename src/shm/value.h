@@ -12,6 +12,10 @@
 
 #define KITH__VALUE_SIZE_MAX KITH__SMALL_MAX /* bytes of a structure */
 
+/* Where in a root the signal is that a change names. */
+#define KITH__VALUE_SIGNAL_OFF                                                                     \
+    (offsetof(struct kith__value_root, root) + offsetof(struct kith__root, signal))
+
 struct kith__value {
     struct kith__arena *arena;
     uint64_t off;
@@ -60,6 +64,39 @@ kith__value_load(struct kith__self *self, const struct kith__value *value, uint6
 kith_err kith__value_update(struct kith__self *self, const struct kith__value *value,
                             enum kith__math what, uint64_t n, uint64_t *old_out,
                             uint64_t *now_out);
+kith_err kith__value_add_slow(struct kith__self *self, const struct kith__value *value, int64_t n,
+                              int64_t *now_out);
+
+/* The same of counters: an unguarded signed value of 8 bytes that nobody waits for.  See value.c. */
+static inline kith_err
+kith__value_add(struct kith__self *self, const struct kith__value *value, int64_t n,
+                int64_t *now_out)
+{
+#ifndef KITH_MISTAKE_VALUE_LOAD_AND_STORE
+    struct kith__value_root *root = kith__value_root(value);
+    kith__word *mark = &self->actor->pending_signal;
+    uint64_t old = kith__load(&root->cell);
+    int64_t sum;
+
+    if (value->guarded || __builtin_add_overflow((int64_t)old, n, &sum))
+        return kith__value_add_slow(self, value, n, now_out);
+    kith__store(mark, (value->off + KITH__VALUE_SIGNAL_OFF) | 1); /* C1 */
+    kith__step();
+    if (__builtin_expect(kith__load_acquire(&root->root.id) == value->id && /* C2 */
+                             atomic_compare_exchange_strong(&root->cell, &old, (uint64_t)sum),
+                         1)) { /* C3 */
+        kith__signal_raise(self, &root->root.signal[0], INT32_MAX); /* C4 */
+        kith__step();
+        kith__store_release(mark, 0); /* C5 */
+        if (now_out != NULL)
+            *now_out = sum;
+        return KITH_OK;
+    }
+    kith__store_release(mark, 0);
+#endif
+    return kith__value_add_slow(self, value, n, now_out);
+}
+
 /* KITH_ECONFLICT: its bits are not `expected`; *seen_out has what they are in any case. */
 kith_err kith__value_cas(struct kith__self *self, const struct kith__value *value,
                          uint64_t expected, uint64_t bits, uint64_t *seen_out);

@@ -78,6 +78,15 @@ value_cas(void *state, uint64_t expected, uint64_t bits)
 }
 
 static kith_err
+value_add(void *state, int64_t n, int64_t *now_out)
+{
+    struct kith__value *value = state;
+    struct kith__self *self = kith__shm_self(value->arena);
+
+    return self == NULL ? kith__shm_refusal() : kith__value_add(self, value, n, now_out);
+}
+
+static kith_err
 value_read(void *state, void *data_out)
 {
     struct kith__value *value = state;
@@ -118,6 +127,7 @@ const struct kith__value_ops kith__shm_value_ops = {
     .load = value_load,
     .update = value_update,
     .cas = value_cas,
+    .add = value_add,
     .read = value_read,
     .write = value_write,
     .wait = value_wait,
