@@ -72,9 +72,15 @@ get(struct bench *b, uint64_t ops)
 }
 
 static const struct bench_case cases[] = {
-    { .name = "value-add", .make = make_value, .begin = open_value, .work = add,
+    { .name = "value-add",
+      .make = make_value,
+      .begin = open_value,
+      .work = add,
       .end = check_added },
-    { .name = "value-get", .make = make_value, .begin = open_value, .work = get,
+    { .name = "value-get",
+      .make = make_value,
+      .begin = open_value,
+      .work = get,
       .end = close_value },
 };
 

@@ -1,6 +1,7 @@
 /*
- * glibc.c - what glibc, the kernel and the processor offer by themselves: the robust mutex, the wait
- * and wake of a futex, an atomic addition.  `calibrate` measures the machine, to tell how quiet it was.
+ * glibc.c - what glibc, the kernel and the processor offer by themselves: the robust mutex, the
+ * wait and wake of a futex, an atomic addition.  `calibrate` measures the machine, to tell how
+ * quiet it was.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -49,16 +49,21 @@ struct kith_value_options {
     const void *initial;     /* its bytes at first, `size` of them; borrowed; default: zero */
 };
 #define KITH_VALUE_OPTIONS_INIT                                                                    \
-    { sizeof(struct kith_value_options), KITH_CREATE_OR_OPEN, 0, false, 0, NULL }
+    {                                                                                              \
+        sizeof(struct kith_value_options), KITH_CREATE_OR_OPEN, 0, false, 0, NULL                  \
+    }
 
 /* What a value is; constant from its creation on. */
 struct kith_value_info {
-    size_t struct_size;  /* set by the initialiser: fields may be added */
-    char type;           /* its code; 0 of a structure */
-    bool transactional;  /* it may be in transactions */
-    size_t size;         /* bytes */
+    size_t struct_size; /* set by the initialiser: fields may be added */
+    char type;          /* its code; 0 of a structure */
+    bool transactional; /* it may be in transactions */
+    size_t size;        /* bytes */
 };
-#define KITH_VALUE_INFO_INIT { sizeof(struct kith_value_info), 0, false, 0 }
+#define KITH_VALUE_INFO_INIT                                                                       \
+    {                                                                                              \
+        sizeof(struct kith_value_info), 0, false, 0                                                \
+    }
 
 /*
  * Opens the value `name`, creating it first if there is none; NULL options mean all defaults.
@@ -108,8 +113,8 @@ KITH_API kith_err kith_value_cas(kith_value *value, const void *expected, const 
                                  size_t size);
 
 /*
- * Waits up to `timeout_ns` nanoseconds until its bytes are not those at `old`.  One that changed and
- * changed back in between has not changed.
+ * Waits up to `timeout_ns` nanoseconds until its bytes are not those at `old`.  One that changed
+ * and changed back in between has not changed.
  *
  * KITH_ETIMEDOUT     it did not change in time, or, with `timeout_ns` 0, is the same now
  * KITH_EINTERRUPTED  a signal came, and the function given to kith_on_interrupt() said so

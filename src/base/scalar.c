@@ -11,13 +11,13 @@
 static_assert(sizeof(long) == 8, "l and L are C's long");
 
 static const struct kith__scalar scalars[] = {
-    { 'b', KITH__SCALAR_SIGNED, 1 },   { 'B', KITH__SCALAR_UNSIGNED, 1 },
-    { 'h', KITH__SCALAR_SIGNED, 2 },   { 'H', KITH__SCALAR_UNSIGNED, 2 },
-    { 'i', KITH__SCALAR_SIGNED, 4 },   { 'I', KITH__SCALAR_UNSIGNED, 4 },
-    { 'l', KITH__SCALAR_SIGNED, 8 },   { 'L', KITH__SCALAR_UNSIGNED, 8 },
-    { 'q', KITH__SCALAR_SIGNED, 8 },   { 'Q', KITH__SCALAR_UNSIGNED, 8 },
-    { 'f', KITH__SCALAR_FLOAT, 4 },    { 'd', KITH__SCALAR_FLOAT, 8 },
-    { '?', KITH__SCALAR_BOOL, 1 },     { 'c', KITH__SCALAR_CHAR, 1 },
+    { 'b', KITH__SCALAR_SIGNED, 1 }, { 'B', KITH__SCALAR_UNSIGNED, 1 },
+    { 'h', KITH__SCALAR_SIGNED, 2 }, { 'H', KITH__SCALAR_UNSIGNED, 2 },
+    { 'i', KITH__SCALAR_SIGNED, 4 }, { 'I', KITH__SCALAR_UNSIGNED, 4 },
+    { 'l', KITH__SCALAR_SIGNED, 8 }, { 'L', KITH__SCALAR_UNSIGNED, 8 },
+    { 'q', KITH__SCALAR_SIGNED, 8 }, { 'Q', KITH__SCALAR_UNSIGNED, 8 },
+    { 'f', KITH__SCALAR_FLOAT, 4 },  { 'd', KITH__SCALAR_FLOAT, 8 },
+    { '?', KITH__SCALAR_BOOL, 1 },   { 'c', KITH__SCALAR_CHAR, 1 },
     { 'u', KITH__SCALAR_CHAR, 4 },
 };
 
@@ -35,8 +35,7 @@ kith__scalar_of(char code)
 bool
 kith__scalar_takes(const struct kith__scalar *type, enum kith__math what, bool real)
 {
-    bool bitwise =
-        what == KITH__MATH_AND || what == KITH__MATH_OR || what == KITH__MATH_XOR;
+    bool bitwise = what == KITH__MATH_AND || what == KITH__MATH_OR || what == KITH__MATH_XOR;
 
     switch (type->class) {
     case KITH__SCALAR_SIGNED:

@@ -44,7 +44,8 @@ enum kith__math {
 /* Whether items of the type can be reckoned with so, by a double or by an int64_t. */
 bool kith__scalar_takes(const struct kith__scalar *type, enum kith__math what, bool real);
 
-/* The same for all operations at once: bit `what` says it of an int64_t, bit what + 8 of a double. */
+/* The same for all operations at once: bit `what` says it of an int64_t, bit what + 8 of a double.
+ */
 static inline unsigned
 kith__scalar_abilities(const struct kith__scalar *type)
 {

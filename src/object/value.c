@@ -21,8 +21,9 @@ kith__type_of(const char *function, char code, size_t size, struct kith__scalar 
     if (code == 0) {
         *type_out = (struct kith__scalar){ 0, KITH__SCALAR_PLAIN, (uint32_t)size };
         return size <= UINT32_MAX ? KITH_OK
-                                  : kith__fail(KITH_ETOOBIG, "%s() was given a structure of %zu "
-                                                             "bytes.",
+                                  : kith__fail(KITH_ETOOBIG,
+                                               "%s() was given a structure of %zu "
+                                               "bytes.",
                                                function, size);
     }
     scalar = kith__scalar_of(code);
@@ -236,8 +237,7 @@ kith_value_wait(kith_value *value, const void *old, size_t size, int64_t timeout
         bits = kith__scalar_bits(&value->shape.type, old);
         old = &bits;
     }
-    return outcome(value,
-                   value->ops->wait(value->handle.state, old, kith__deadline_ns(timeout_ns)),
+    return outcome(value, value->ops->wait(value->handle.state, old, kith__deadline_ns(timeout_ns)),
                    told);
 }
 

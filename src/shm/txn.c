@@ -105,8 +105,8 @@ list_run(struct plan *plan, size_t *at)
 
     if (shards == NULL)
         return kith__fail(KITH_ECORRUPT, "A dict breaks an invariant; run kith check.");
-    for (; *at < plan->count && on_dict(&plan->steps[*at]) &&
-           plan->steps[*at].dict.off == dict->off;
+    for (;
+         *at < plan->count && on_dict(&plan->steps[*at]) && plan->steps[*at].dict.off == dict->off;
          ++*at) {
         struct kith__txn_step *step = &plan->steps[*at];
         unsigned i = count == 1 ? 0 : kith__shard_of(step->key->hash);

@@ -108,7 +108,10 @@ kith__value_of(struct kith__arena *arena, uint64_t off, uint64_t id, struct kith
 {
     struct kith__value_root *root = kith__ptr(arena, off);
     const struct kith__scalar *scalar = root->code == 0 ? NULL : kith__scalar_of((char)root->code);
-    struct kith__value value = { arena, off, id, { 0, KITH__SCALAR_PLAIN, (uint32_t)root->size },
+    struct kith__value value = { arena,
+                                 off,
+                                 id,
+                                 { 0, KITH__SCALAR_PLAIN, (uint32_t)root->size },
                                  (root->flags & KITH__VALUE_GUARDED) != 0 };
     bool whole = root->code == 0 ? value.guarded && root->size > 0 : scalar != NULL;
 
@@ -528,8 +531,7 @@ kith__value_op_set(struct kith__op *op, const struct kith__value *value, const v
     }
     head = kith__op_cover_get(op, &root->head, &covered);
     if (!covered)
-        kith__op_cover(op, &root->head,
-                       (head & ~KITH__HEAD_ACTOR) + KITH__COVER_VERSION_ONE);
+        kith__op_cover(op, &root->head, (head & ~KITH__HEAD_ACTOR) + KITH__COVER_VERSION_ONE);
     return op->err;
 }
 
@@ -567,7 +569,7 @@ kith__value_raise(struct kith__self *self, const struct kith__value *value)
     kith__signal_raise(self, &kith__value_root(value)->root.signal[0], INT32_MAX);
 }
 
-/* ---- Waiting ---------------------------------------------------------------------------------- */
+/* ---- Waiting ------------------------------------------------------------------------------- */
 
 /* Whether its bytes differ from `old`; `room` is for one more copy of them. */
 static kith_err
@@ -592,9 +594,9 @@ static const _Atomic uint32_t *
 changing(const struct kith__value *value)
 {
     struct kith__value_root *root = kith__value_root(value);
-    kith__word *word = !value->guarded           ? &root->cell
+    kith__word *word = !value->guarded         ? &root->cell
                        : value->type.code != 0 ? &root->words[0]
-                                                 : &root->head;
+                                               : &root->head;
 
     return (const _Atomic uint32_t *)(const void *)word;
 }

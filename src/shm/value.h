@@ -62,12 +62,12 @@ kith__value_load(struct kith__self *self, const struct kith__value *value, uint6
 
 /* cell = cell WHAT n. */
 kith_err kith__value_update(struct kith__self *self, const struct kith__value *value,
-                            enum kith__math what, uint64_t n, uint64_t *old_out,
-                            uint64_t *now_out);
+                            enum kith__math what, uint64_t n, uint64_t *old_out, uint64_t *now_out);
 kith_err kith__value_add_slow(struct kith__self *self, const struct kith__value *value, int64_t n,
                               int64_t *now_out);
 
-/* The same of counters: an unguarded signed value of 8 bytes that nobody waits for.  See value.c. */
+/* The same of counters: an unguarded signed value of 8 bytes that nobody waits for.  See value.c.
+ */
 static inline kith_err
 kith__value_add(struct kith__self *self, const struct kith__value *value, int64_t n,
                 int64_t *now_out)
@@ -84,7 +84,7 @@ kith__value_add(struct kith__self *self, const struct kith__value *value, int64_
     kith__step();
     if (__builtin_expect(kith__load_acquire(&root->root.id) == value->id && /* C2 */
                              atomic_compare_exchange_strong(&root->cell, &old, (uint64_t)sum),
-                         1)) { /* C3 */
+                         1)) {                                      /* C3 */
         kith__signal_raise(self, &root->root.signal[0], INT32_MAX); /* C4 */
         kith__step();
         kith__store_release(mark, 0); /* C5 */
@@ -109,14 +109,13 @@ kith_err kith__value_write(struct kith__self *self, const struct kith__value *va
                            const void *expected, const void *data, void *old);
 
 /* Waits until its bytes are not `old`. */
-kith_err kith__value_wait(struct kith__self *self, const struct kith__value *value,
-                          const void *old, int64_t deadline_ns);
+kith_err kith__value_wait(struct kith__self *self, const struct kith__value *value, const void *old,
+                          int64_t deadline_ns);
 
 /* ---- In a record: the lock is held by the caller ------------------------------------------ */
 
 /* Adds to `op` that its bytes become `data`. */
-kith_err kith__value_op_set(struct kith__op *op, const struct kith__value *value,
-                            const void *data);
+kith_err kith__value_op_set(struct kith__op *op, const struct kith__value *value, const void *data);
 kith_err kith__value_op_add(struct kith__op *op, const struct kith__value *value, uint64_t n);
 /* Its bytes as of the record so far. */
 kith_err kith__value_op_get(const struct kith__op *op, const struct kith__value *value, void *data);

@@ -73,8 +73,7 @@ value_cas(void *state, uint64_t expected, uint64_t bits)
     struct kith__self *self = kith__shm_self(value->arena);
     uint64_t seen;
 
-    return self == NULL ? kith__shm_refusal()
-                        : kith__value_cas(self, value, expected, bits, &seen);
+    return self == NULL ? kith__shm_refusal() : kith__value_cas(self, value, expected, bits, &seen);
 }
 
 static kith_err

@@ -28,7 +28,7 @@ numbers_come_back_from_bits(void **state)
     static const struct {
         char code;
         int64_t n;
-    } some[] = { { 'b', -128 }, { 'h', -1 },        { 'i', INT32_MIN }, { 'q', INT64_MIN },
+    } some[] = { { 'b', -128 }, { 'h', -1 },         { 'i', INT32_MIN },  { 'q', INT64_MIN },
                  { 'B', 255 },  { 'H', UINT16_MAX }, { 'I', UINT32_MAX }, { 'Q', -1 },
                  { '?', 1 },    { 'c', 255 },        { 'u', 0x10ffff } };
 
@@ -37,8 +37,8 @@ numbers_come_back_from_bits(void **state)
         const struct kith__scalar *type = kith__scalar_of(some[i].code);
         uint64_t bits = 0;
 
-        assert_int_equal(KITH_OK, kith__scalar_apply(type, KITH__MATH_SET, 0, (uint64_t)some[i].n,
-                                                     &bits));
+        assert_int_equal(KITH_OK,
+                         kith__scalar_apply(type, KITH__MATH_SET, 0, (uint64_t)some[i].n, &bits));
         assert_true(type->size == 8 || bits >> (8 * type->size) == 0);
         assert_true((int64_t)kith__scalar_number(type, bits) == some[i].n);
     }
@@ -53,7 +53,7 @@ bytes_are_reckoned_as_c_reckons_them(void **state)
     (void)state;
     for (int old = -128; old < 128; old++) {
         for (int n = -300; n <= 300; n++) {
-            const int want[] = { n,     old + n, old - n,           old & n,
+            const int want[] = { n,       old + n, old - n,           old & n,
                                  old | n, old ^ n, n < old ? n : old, n > old ? n : old };
 
             for (int what = KITH__MATH_SET; what <= KITH__MATH_MAX; what++) {
@@ -83,8 +83,7 @@ unsigned_64_bits_overflow_at_their_ends(void **state)
     assert_int_equal(KITH_OK, kith__scalar_apply(type, KITH__MATH_ADD, UINT64_MAX - 1, 1, &now));
     assert_true(now == UINT64_MAX);
     assert_int_equal(KITH_ERANGE, kith__scalar_apply(type, KITH__MATH_ADD, UINT64_MAX, 1, &now));
-    assert_int_equal(KITH_ERANGE,
-                     kith__scalar_apply(type, KITH__MATH_ADD, 0, (uint64_t)-1, &now));
+    assert_int_equal(KITH_ERANGE, kith__scalar_apply(type, KITH__MATH_ADD, 0, (uint64_t)-1, &now));
     assert_int_equal(KITH_OK, kith__scalar_apply(type, KITH__MATH_ADD, 1, (uint64_t)-1, &now));
     assert_true(now == 0);
     assert_int_equal(KITH_ERANGE, kith__scalar_apply(type, KITH__MATH_SUB, 0, 1, &now));
@@ -101,8 +100,8 @@ floats_are_rounded_to_their_type(void **state)
     uint64_t now;
 
     (void)state;
-    assert_int_equal(KITH_OK, kith__scalar_apply(type, KITH__MATH_ADD, 0, kith__real_bits(0.1),
-                                                 &now));
+    assert_int_equal(KITH_OK,
+                     kith__scalar_apply(type, KITH__MATH_ADD, 0, kith__real_bits(0.1), &now));
     assert_true(kith__bits_real(kith__scalar_number(type, now)) == (double)0.1f);
     assert_int_equal(KITH_OK, kith__scalar_apply(type, KITH__MATH_ADD, now,
                                                  kith__real_bits((double)INFINITY), &now));
