@@ -15,6 +15,7 @@
 #include <kith/queue.h>
 #include <kith/space.h>
 #include <kith/txn.h>
+#include <kith/value.h>
 #include <kith/view.h>
 
 #endif /* KITH_H */

@@ -24,8 +24,10 @@
 #include <kith/inspect.h>
 #include <kith/lock.h>
 #include <kith/queue.h>
+#include <kith/value.h>
 
 #include "base/address.h"
+#include "base/scalar.h"
 
 /* ---- Spaces --------------------------------------------------------------------------- */
 
@@ -225,6 +227,34 @@ struct kith__event_ops {
     kith_err (*wait)(void *event, int64_t deadline_ns);
 };
 
+/* ---- Values --------------------------------------------------------------------------- */
+
+struct kith__value_shape {
+    struct kith__scalar type;
+    bool transactional; /* a structure always is */
+};
+
+/* Scalars are handed about as scalar.h says; that an operation suits the type is checked. */
+struct kith__value_ops {
+    /* *shape_out is that of the value, which may have been there. */
+    kith_err (*open)(void *space, const char *name, enum kith_create create,
+                     const struct kith__value_shape *shape, const void *initial, void **value_out,
+                     struct kith__value_shape *shape_out);
+    void (*close)(void *value);
+    /* Scalars: bits. */
+    kith_err (*load)(void *value, uint64_t *bits_out);
+    kith_err (*update)(void *value, enum kith__math what, uint64_t n, uint64_t *old_out,
+                       uint64_t *now_out);
+    kith_err (*cas)(void *value, uint64_t expected, uint64_t bits);
+    /* As update() with ADD, of a signed type of 8 bytes: what counters are, by the shortest way. */
+    kith_err (*add)(void *value, int64_t n, int64_t *now_out);
+    /* Structures: bytes.  `expected` NULL: whatever is there. */
+    kith_err (*read)(void *value, void *data_out);
+    kith_err (*write)(void *value, const void *expected, const void *data, void *old_out);
+    /* Either: until it is not `old`, its bytes, or bits of 8 bytes. */
+    kith_err (*wait)(void *value, const void *old, int64_t deadline_ns);
+};
+
 /* ---- Transactions --------------------------------------------------------------------- */
 
 enum kith__step_what {
@@ -233,17 +263,20 @@ enum kith__step_what {
     KITH__STEP_DELETE,
     KITH__STEP_PUT,
     KITH__STEP_ACK,
+    KITH__STEP_VALUE_SET,
+    KITH__STEP_VALUE_ADD,
     KITH__STEP_IF_ABSENT,
     KITH__STEP_IF_PRESENT,
     KITH__STEP_IF_EQUAL,
-    KITH__STEP_IF_VERSION
+    KITH__STEP_IF_VERSION,
+    KITH__STEP_IF_VALUE
 };
 struct kith__step {
     enum kith__step_what what;
-    void *object; /* the state of a dict or a queue of the space */
+    void *object; /* the state of a dict, a queue or a transactional value of the space */
     struct kith_item key;
-    struct kith_item item; /* of SET and PUT; what IF_EQUAL expects */
-    int64_t n;
+    struct kith_item item; /* of SET and PUT; what IF_EQUAL expects; of a value its bytes */
+    int64_t n;             /* of VALUE_ADD as scalar.h has numbers */
     uint64_t version;
     const struct kith__lease *lease;
 };
@@ -264,6 +297,7 @@ struct kith__engine {
     const struct kith__queue_ops *queue;
     const struct kith__lock_ops *lock;
     const struct kith__event_ops *event;
+    const struct kith__value_ops *value;
     const struct kith__txn_ops *txn;
 };
 

@@ -47,6 +47,14 @@ struct kith_event {
     struct kith__handle handle;
 };
 
+struct kith_value {
+    const struct kith__value_ops *ops;
+    struct kith__value_shape shape;
+    unsigned abilities; /* of its type: kith__scalar_abilities() */
+    bool is_counter;    /* ops->add() will do */
+    struct kith__handle handle;
+};
+
 struct kith_lease {
     kith_queue *queue; /* held */
     struct kith__lease lease;
@@ -55,6 +63,9 @@ struct kith_lease {
 /* In queue.c: frees a lease, and what follows the queue's name when ending one fails. */
 void kith__lease_free(kith_lease *lease);
 const char *kith__lease_outcome(kith_err err);
+
+/* In value.c: the type of a code and a size, as options of values and arrays give them. */
+kith_err kith__type_of(const char *function, char code, size_t size, struct kith__scalar *type_out);
 
 #define KITH__LIKELY(condition) (__builtin_expect((condition), 1))
 

@@ -104,6 +104,7 @@ kith__layout_hash(void)
         sizeof(struct kith__sync_root),
         sizeof(struct kith__root),
         KITH__ROOT_SIZE,
+        offsetof(struct kith__value_root, words),
         KITH__CLASS_COUNT,
     };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

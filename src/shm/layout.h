@@ -68,6 +68,7 @@ kith__lock_tag(uint64_t off)
 #define KITH__SIGNAL_POLLERS 0x40000000u /* somebody watches through a descriptor */
 #define KITH__SIGNAL_ON 0x00000001u      /* events: the flag itself */
 #define KITH__SIGNAL_STEP 0x00000002u
+#define KITH__SIGNAL_FLAGS (KITH__SIGNAL_WAITERS | KITH__SIGNAL_POLLERS | KITH__SIGNAL_ON)
 
 /* ---- Small allocation --------------------------------------------------------------- */
 
@@ -396,6 +397,24 @@ struct kith__root {
 };
 static_assert(sizeof(struct kith__root) == 64, "LAYOUT is a format");
 #define KITH__ROOT_SIZE UINT64_C(256)
+
+/* ---- Value ---------------------------------------------------------------------------- */
+
+#define KITH__VALUE_INLINE 16u /* words */
+#define KITH__VALUE_GUARDED 1u /* changed under its lock, by records */
+struct kith__value_root {
+    struct kith__root root;
+    kith__word cell; /* not guarded: the bits; a line of its own */
+    kith__word head; /* guarded: a cover; actor: 16 bits, version: 48 */
+    kith__word block; /* guarded, of more than the words here: where the bytes are */
+    uint64_t size;   /* constant from here on */
+    uint32_t code;   /* its type's; 0: a structure */
+    uint32_t flags;
+    uint64_t spare[3];
+    kith__word words[KITH__VALUE_INLINE]; /* guarded: the bytes, in native order */
+};
+static_assert(sizeof(struct kith__value_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+#define KITH__COVER_VERSION_ONE UINT64_C(0x10000)
 
 /* ---- Header ------------------------------------------------------------------------- */
 

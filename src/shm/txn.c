@@ -3,19 +3,19 @@
  *
  * STEPS
  *   X1  the locks of everything the steps name are taken, in one order for all: shards of
- *       dicts, then heads of queues, then tails, each by offset
+ *       dicts and values, then heads of queues, then tails, each by offset
  *   X2  tables grow until every insertion has room, each by a record of its own, locks kept
  *   X3  conditions are decided; then the steps are written down, each seeing what those before
  *       it wrote; blocks are taken and staged on the way.  An error here ends it
  *   X4  the record: committed, carried out, cleared
- *   X5  sleepers are woken, and then the locks released: a reaper that finds a queue's lock in
- *       the ledger wakes its sleepers, so no list of wakes has to survive
+ *   X5  sleepers are woken, and then the locks released: a reaper that finds the lock of a queue
+ *       or a value in the ledger wakes its sleepers, so no list of wakes has to survive
  * DEATH
  *   up to X4   nothing happened: staged blocks are freed, locks released
  *   from X4    everything did
  *
- * ISOLATION  Readers see covers on every bucket the record touches, and go by the record's
- *            state: all of it or none, at every instant, also while its writer is stopped.
+ * ISOLATION  Readers see covers on every bucket and value the record touches, and go by the
+ *            record's state: all of it or none, at every instant, also while its writer is stopped.
  */
 #include "shm/txn.h"
 
@@ -25,7 +25,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-enum rank { RANK_SHARD, RANK_HEAD, RANK_TAIL };
+enum rank { RANK_OBJECT, RANK_HEAD, RANK_TAIL }; /* an object: a shard, or a value */
 
 /* A lock that some steps need. */
 struct needed {
@@ -33,6 +33,7 @@ struct needed {
     enum rank rank;
     uint32_t step;    /* one that needs it */
     uint64_t inserts; /* shards: keys that the steps may add */
+    bool shard;
 };
 
 struct plan {
@@ -59,6 +60,19 @@ static bool
 on_queue(const struct kith__txn_step *step)
 {
     return step->what == KITH__TXN_PUT || step->what == KITH__TXN_ACK;
+}
+
+static bool
+on_value(const struct kith__txn_step *step)
+{
+    return step->what == KITH__TXN_VALUE_SET || step->what == KITH__TXN_VALUE_ADD ||
+           step->what == KITH__TXN_IF_VALUE;
+}
+
+static bool
+on_dict(const struct kith__txn_step *step)
+{
+    return !on_queue(step) && !on_value(step);
 }
 
 static bool
@@ -92,15 +106,15 @@ list_run(struct plan *plan, size_t *at)
 
     if (shards == NULL)
         return kith__fail(KITH_ECORRUPT, "A dict breaks an invariant; run kith check.");
-    for (; *at < plan->count && !on_queue(&plan->steps[*at]) &&
-           plan->steps[*at].dict.off == dict->off;
+    for (;
+         *at < plan->count && on_dict(&plan->steps[*at]) && plan->steps[*at].dict.off == dict->off;
          ++*at) {
         struct kith__txn_step *step = &plan->steps[*at];
         unsigned i = count == 1 ? 0 : kith__shard_of(step->key->hash);
 
         if (index[i] == 0) {
             plan->locks[plan->lock_count++] =
-                (struct needed){ &shards[i].lock, RANK_SHARD, (uint32_t)*at, 0 };
+                (struct needed){ &shards[i].lock, RANK_OBJECT, (uint32_t)*at, 0, true };
             index[i] = (uint8_t)(plan->lock_count - first);
         }
         step->shard = &shards[i];
@@ -125,7 +139,12 @@ list_locks(struct plan *plan)
 
             plan->locks[plan->lock_count++] =
                 (struct needed){ put ? &root->tail_lock : &root->head_lock,
-                                 put ? RANK_TAIL : RANK_HEAD, (uint32_t)at, 0 };
+                                 put ? RANK_TAIL : RANK_HEAD, (uint32_t)at, 0, false };
+            at++;
+        } else if (on_value(step)) {
+            plan->locks[plan->lock_count++] =
+                (struct needed){ &kith__value_root(&step->value)->root.lock, RANK_OBJECT,
+                                 (uint32_t)at, 0, false };
             at++;
         } else {
             err = list_run(plan, &at);
@@ -153,7 +172,7 @@ unlock_all(struct plan *plan)
 static bool
 is_locked(const struct plan *plan, struct kith__lock *lock)
 {
-    struct needed key = { .lock = lock, .rank = RANK_SHARD };
+    struct needed key = { .lock = lock, .rank = RANK_OBJECT };
 
     return bsearch(&key, plan->locks, plan->lock_count, sizeof key, by_rank) != NULL;
 }
@@ -174,6 +193,11 @@ check_objects(struct plan *plan, bool *again_out)
         plan->failed = i;
         if (on_queue(step)) {
             if (kith__load(&kith__queue_root(&step->queue)->id) != step->queue.id)
+                return KITH_EGONE;
+            continue;
+        }
+        if (on_value(step)) {
+            if (kith__load(&kith__value_root(&step->value)->root.id) != step->value.id)
                 return KITH_EGONE;
             continue;
         }
@@ -210,7 +234,7 @@ lock_all(struct plan *plan)
             err = kith__lock_acquire(plan->self, plan->locks[plan->held].lock);
             if (err < 0)
                 break;
-            if (plan->locks[plan->held].rank == RANK_SHARD)
+            if (plan->locks[plan->held].shard)
                 kith__shard_touch(shard_of_lock(plan->locks[plan->held].lock));
         }
         if (err == KITH_OK)
@@ -231,7 +255,7 @@ is_tight(struct plan *plan, const struct needed *needed)
     struct kith__shard *shard = shard_of_lock(needed->lock);
     struct kith__txn_step *step = &plan->steps[needed->step];
 
-    return needed->rank == RANK_SHARD && needed->inserts > 0 &&
+    return needed->shard && needed->inserts > 0 &&
            (kith__table_tight(shard, needed->inserts) ||
             (shard == &kith__dict_root(&step->dict)->own &&
              kith__load(&shard->count) + needed->inserts > KITH__SPREAD_AT));
@@ -247,7 +271,7 @@ count_exactly(struct plan *plan)
     for (size_t i = 0; i < plan->count; i++) {
         struct kith__txn_step *step = &plan->steps[i];
         struct kith__place place;
-        struct needed key = { .rank = RANK_SHARD }, *needed;
+        struct needed key = { .rank = RANK_OBJECT }, *needed;
         kith_err err;
 
         if (!may_insert(step))
@@ -301,6 +325,22 @@ make_room(struct plan *plan, bool *again_out)
 }
 
 /* ---- X3 --------------------------------------------------------------------------------- */
+
+static kith_err
+decide_value(struct kith__op *op, struct kith__txn_step *step)
+{
+    size_t size = step->value.type.size;
+    void *now = kith__malloc(size);
+    kith_err err;
+
+    if (now == NULL)
+        return kith__fail(KITH_ENOMEM, "This process has no memory for a copy of a value.");
+    err = kith__value_op_get(op, &step->value, now);
+    if (err == KITH_OK && memcmp(now, step->item.data, size) != 0)
+        err = KITH_ECONFLICT;
+    kith__free(now);
+    return err;
+}
 
 static kith_err
 decide(struct kith__op *op, struct kith__txn_step *step)
@@ -371,6 +411,10 @@ write_step(struct kith__op *op, struct kith__txn_step *step, bool *evicted)
     }
     if (step->what == KITH__TXN_ACK)
         return kith__queue_unlend(op, &step->queue, &step->lent);
+    if (step->what == KITH__TXN_VALUE_SET)
+        return kith__value_op_set(op, &step->value, step->item.data);
+    if (step->what == KITH__TXN_VALUE_ADD)
+        return kith__value_op_add(op, &step->value, (uint64_t)step->n);
     shard = step->shard;
     err = kith__table_find(op, shard, step->key, &place);
     if (err == KITH_OK && place.entry != NULL && kith__entry_expired(place.entry, step->now)) {
@@ -421,7 +465,9 @@ raise_signals(struct plan *plan)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 1, false);
         else if (step->what == KITH__TXN_ACK)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 0, true);
-        else if (!is_condition(step) && step->dict.off != last) {
+        else if (on_value(step) && !is_condition(step))
+            kith__value_raise(plan->self, &step->value);
+        else if (on_dict(step) && !is_condition(step) && step->dict.off != last) {
             last = step->dict.off;
             kith__signal_raise(plan->self, &kith__dict_root(&step->dict)->signal, INT32_MAX);
         }
@@ -436,9 +482,9 @@ write_and_commit(struct plan *plan)
     kith_err err;
 
     for (size_t i = 0; i < plan->count; i++) /* one reading of the clock for all of a dict */
-        if (!on_queue(&plan->steps[i]))
+        if (on_dict(&plan->steps[i]))
             plan->steps[i].now =
-                i > 0 && !on_queue(&plan->steps[i - 1]) && plan->steps[i - 1].now != 0
+                i > 0 && on_dict(&plan->steps[i - 1]) && plan->steps[i - 1].now != 0
                     ? plan->steps[i - 1].now
                     : kith__dict_time(&plan->steps[i].dict);
 retry:
@@ -448,7 +494,8 @@ retry:
     for (size_t i = 0; i < plan->count && err == KITH_OK; i++)
         if (is_condition(&plan->steps[i])) {
             plan->failed = i;
-            err = decide(&op, &plan->steps[i]);
+            err = on_value(&plan->steps[i]) ? decide_value(&op, &plan->steps[i])
+                                            : decide(&op, &plan->steps[i]);
         }
     for (size_t i = 0; i < plan->count && err == KITH_OK; i++)
         if (!is_condition(&plan->steps[i])) {
@@ -463,7 +510,7 @@ retry:
     if (err < 0)
         kith__op_abort(&op);
     if (err == KITH_EFULL && !full && plan->failed < plan->count &&
-        !on_queue(&plan->steps[plan->failed])) {
+        on_dict(&plan->steps[plan->failed])) {
         err = kith__table_reserve(plan->self, plan->steps[plan->failed].shard, 1, true);
         if (err == KITH_OK)
             goto retry;

@@ -5,6 +5,7 @@
 
 extern const struct scenario_table arena_scenarios;
 extern const struct scenario_table cache_scenarios;
+extern const struct scenario_table cell_scenarios;
 extern const struct scenario_table dict_scenarios;
 extern const struct scenario_table queue_scenarios;
 extern const struct scenario_table sync_scenarios;
@@ -16,6 +17,7 @@ const struct scenario_table *const scenario_tables[] = {
     &queue_scenarios,
     &sync_scenarios,
     &txn_scenarios,
+    &cell_scenarios,
     &arena_scenarios,
     NULL,
 };

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/value.h"
 #include "stepper.h"
 
 #define SLEEPERS 2
@@ -145,6 +146,87 @@ set_awaited_if_missing(struct stage *stage, struct kith__self *self)
         set_awaited(stage, self);
 }
 
+static struct kith__value
+number(struct stage *stage, struct kith__self *self, const char *name, bool guarded)
+{
+    struct kith__value_making making = { *kith__scalar_of('q'), guarded, NULL };
+    struct kith__object object;
+    struct kith__value value;
+
+    if (kith__catalog_open(self, name, KITH_KIND_VALUE, KITH_CREATE_OR_OPEN, kith__value_init,
+                           &making, &object) < 0 ||
+        kith__value_of(stage->arena, object.off, object.id, &value) < 0)
+        abort();
+    return value;
+}
+
+static void
+sleep_for_change(struct stage *stage, struct kith__self *self)
+{
+    struct kith__value value = number(stage, self, "native", false);
+    uint64_t old = 0;
+
+    self->spin = 16;
+    kith__value_wait(self, &value, &old, INT64_MAX);
+}
+
+/* What the waker changes, found before it is stepped. */
+static struct kith__value native, guarded;
+
+static void
+make_numbers(struct stage *stage, struct kith__self *self)
+{
+    native = number(stage, self, "native", false);
+    guarded = number(stage, self, "guarded", true);
+}
+
+static void
+change(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__value_update(self, &native, KITH__MATH_ADD, 1, NULL, NULL);
+}
+
+static void
+change_missing(struct stage *stage, struct kith__self *self)
+{
+    struct kith__value value = number(stage, self, "native", false);
+    uint64_t seen;
+
+    kith__value_cas(self, &value, 0, 1, &seen);
+}
+
+static void
+sleep_for_commit(struct stage *stage, struct kith__self *self)
+{
+    struct kith__value value = number(stage, self, "guarded", true);
+    uint64_t old = 0;
+
+    self->spin = 16;
+    kith__value_wait(self, &value, &old, INT64_MAX);
+}
+
+static void
+commit(struct stage *stage, struct kith__self *self)
+{
+    struct kith__txn_step step = { .what = KITH__TXN_VALUE_ADD, .n = 1 };
+    size_t failed;
+
+    (void)stage;
+    step.value = guarded;
+    kith__txn_run(self, &step, 1, &failed);
+}
+
+static void
+commit_missing(struct stage *stage, struct kith__self *self)
+{
+    struct kith__value value = number(stage, self, "guarded", true);
+    uint64_t seen;
+
+    kith__reap_all(self);
+    kith__value_cas(self, &value, 0, 1, &seen);
+}
+
 /* A holder that is killed wakes by its death alone. */
 static void
 do_nothing(struct stage *stage, struct kith__self *self)
@@ -164,6 +246,8 @@ static const struct {
     { "queue put", sleep_for_item, do_nothing, put_items, put_missing },
     { "event set", sleep_for_event, do_nothing, set_event, set_missing },
     { "dict set", sleep_for_key, do_nothing, set_awaited, set_awaited_if_missing },
+    { "value add", sleep_for_change, make_numbers, change, change_missing },
+    { "value commit", sleep_for_commit, make_numbers, commit, commit_missing },
 };
 
 /* ---- One death ------------------------------------------------------------------------------- */

@@ -147,6 +147,7 @@ space_open(const struct kith__address *address, void **space_out)
 
     if (space == NULL)
         return KITH_ENOMEM;
+    space->transactional = address->options.transactional;
     err = path_of(address, &path);
     if (err == KITH_OK)
         err = kith__arena_open(where_of(address), path, &address->options, &space->arena);
@@ -447,5 +448,6 @@ const struct kith__engine kith__shm_engine = {
     .queue = &kith__shm_queue_ops,
     .lock = &kith__shm_lock_ops,
     .event = &kith__shm_event_ops,
+    .value = &kith__shm_value_ops,
     .txn = &kith__shm_txn_ops,
 };
