@@ -23,6 +23,7 @@ struct kith__shm_space {
     struct kith__arena *arena;
     struct kith__shm_space *next; /* of those not left; under kith__arenas_lock() */
     _Atomic bool left;
+    int excluding; /* of one that rebuild() made: keeps others out of the old one */
 };
 
 /* ---- Who acts ------------------------------------------------------------------------- */
