@@ -83,6 +83,10 @@ move(struct kith__op *op, struct renaming *r)
     stored.meta = kith__load(&from.entry->meta);
     stored.value = kith__load(&from.entry->value);
     err = kith__table_delete(op, &from, true);
+#ifdef KITH_MISTAKE_RENAME_IN_TWO_RECORDS
+    kith__op_commit(op);
+    kith__op_begin(op, op->self);
+#endif
     if (err == KITH_OK)
         err = kith__table_insert(op, kith__dict_root(&r->catalog), r->to_shard, &r->to, stored);
     return err == KITH_OK ? kith__op_commit(op) : err;

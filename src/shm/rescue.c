@@ -116,7 +116,10 @@ by_ticket(const void *a, const void *b)
 static kith_err
 find_all(const struct kith__dict *dict, struct findings *findings)
 {
-    struct kith__dict_root *root = kith__at(dict->arena, dict->off, sizeof *root);
+    /* The catalog's root is in the header, any other in the heap. */
+    struct kith__dict_root *root = dict->off == offsetof(struct kith__header, catalog)
+                                       ? kith__dict_root(dict)
+                                       : kith__at(dict->arena, dict->off, sizeof *root);
     struct kith__shard *shards = NULL;
     unsigned count = 0;
     kith_err err = KITH_OK;

@@ -1,9 +1,9 @@
 /*
  * dump_1.h - a dump of version 1, kept for good: every later version has to read it.
  *
- * It is of a whole space: a dict "d" of three keys, a set event "e", an empty queue "l", a lock "o",
- * and a queue "q" of capacity 9 and 4 attempts, joinable, with "l" for its dead letters, that has an
- * item lent once and another.  dump_99 is the header of a version that is yet to come.
+ * It is of a whole space: a dict "d" of three keys, a set event "e", an empty queue "l", a lock
+ * "o", and a queue "q" of capacity 9 and 4 attempts, joinable, with "l" for its dead letters, that
+ * has an item lent once and another.  dump_99 is the header of a version that is yet to come.
  */
 #ifndef KITH_TEST_DUMP_1_H
 #define KITH_TEST_DUMP_1_H
