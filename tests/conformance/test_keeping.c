@@ -432,7 +432,7 @@ make_space(struct test *t, char *address, size_t size)
     kith_close(space);
 }
 
-enum harm { HARM_LINK, HARM_KEY, HARM_NODE };
+enum harm { HARM_LINK, HARM_KEY, HARM_NODE, HARM_LAST_NODE };
 
 static void
 harm(const char *address, enum harm what)
@@ -451,6 +451,9 @@ harm(const char *address, enum harm what)
         break;
     case HARM_NODE: /* the link of a node */
         memset(find_text(&damage, "item number 10 of") - 64, 0x55, 8);
+        break;
+    case HARM_LAST_NODE: /* nothing is lost behind it, and still it leads nowhere */
+        memset(find_text(&damage, "item number 19 of") - 64, 0x55, 8);
         break;
     }
     munmap(damage.bytes, damage.size);
@@ -585,6 +588,19 @@ TEST_ON(TEST_NAMED, repair_keeps_the_items_of_a_queue_up_to_the_broken_link)
     EXPECT_EQ(1, sentences.count);
     EXPECT_STR("The queue \"q\" has lost 9 of its items.", sentences.last);
     expect_repaired(address, 1000, 11);
+}
+
+TEST_ON(TEST_NAMED, repair_cures_a_last_item_whose_link_leads_nowhere)
+{
+    struct sentences sentences = { 0 };
+    struct kith_report report;
+    char address[600];
+
+    make_space(t, address, sizeof(address));
+    harm(address, HARM_LAST_NODE);
+    repair(address, &report, &sentences);
+    EXPECT_EQ(0, sentences.count);
+    expect_repaired(address, 1000, 20);
 }
 
 static void
