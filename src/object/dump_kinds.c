@@ -146,7 +146,7 @@ dump_queued(const struct kith__dump_item *item, void *arg)
         begin_queue(dumping);
     kith__dump_entry(dump);
     kith__dump_u32(dump, item->attempts);
-    kith__dump_u32(dump, 0); /* of usual priority */
+    kith__dump_u64(dump, 0); /* of usual priority */
     kith__dump_u64(dump, 0); /* not delayed */
     kith__dump_item(dump, &item->item);
     return dump->err < 0;
@@ -197,7 +197,7 @@ static struct kith__dump_item
 read_queued(struct kith__cursor *entries)
 {
     struct kith__dump_item queued = { .attempts = kith__read_u32(entries) };
-    uint32_t priority = kith__read_u32(entries);
+    uint64_t priority = kith__read_u64(entries);
     uint64_t delay_ns = kith__read_u64(entries);
 
     if (priority != 0 || delay_ns != 0)
