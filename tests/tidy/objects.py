@@ -51,7 +51,8 @@ CONTRACT = {
         slice-delete=kith_list_delete_slice clear
         iterate=kith_list_each""",
     "namespace": """
-        get set delete list-of-names=kith_namespace_names|kith_namespace_list|kith_namespace_each""",
+        get set delete
+        list-of-names=kith_namespace_names|kith_namespace_list|kith_namespace_each""",
     "queue": """
         put get put_many get_many peek len capacity empty=kith_queue_len full=kith_queue_info
         lease ack=kith_lease_ack nack=kith_lease_nack extend=kith_lease_extend task_done join
