@@ -161,24 +161,30 @@ def listed(lines):
     return items
 
 
+def argument(word):
+    """One word of a usage line, as a macro without its dot."""
+    word = escape(word)
+    if word == "--":
+        return "Fl Fl"
+    if word.startswith("--"):
+        return "Fl Fl " + word[2:].replace("-", "\\-")
+    if word.startswith("-") and len(word) > 1:
+        return "Fl " + word[1:].replace("-", "\\-")
+    if word == "|" or re.match(r"^[A-Z.]+$", word):
+        return "Ar " + word.lower() if word != "|" else "|"
+    return "Cm " + word.replace("-", "\\-")
+
+
 def arguments(text):
-    """The words of a usage line, as mdoc lines."""
-    for word in text.split():
-        word = escape(word)
-        if word.startswith("[") and word.endswith("]"):
-            yield ".Op Ar " + word[1:-1].lower()
-        elif re.match(r"^[A-Z.|]+$", word):
-            yield ".Ar " + word.lower()
-        elif word.startswith("--") and len(word) > 2:
-            yield ".Fl Fl " + word[2:]
-        elif word.startswith("-") and len(word) > 1:
-            yield ".Fl " + word[1:].replace("-", "\\-")
-        elif word == "--":
-            yield ".Fl Fl"
-        elif re.match(r"^[\[\]|.A-Z]+$", word):
-            yield ".Ar " + word.lower()
+    """The words of a usage line, as mdoc lines; what is in brackets is one of them."""
+    for word in re.findall(r"\[[^\]]*\]\S*|\S+", text):
+        if word.startswith("["):
+            inner, _, behind = word[1:].rpartition("]")
+            words = (inner + behind).replace("|", " | ").split()
+            yield ".Op " + " ".join(argument(one) for one in words)
         else:
-            yield ".Cm " + word.replace("-", "\\-")
+            words = word.split("|")
+            yield "." + " | ".join(argument(one) for one in words)
 
 
 def prose_or_list(lines):
