@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "dump_1.h"
@@ -700,4 +702,61 @@ TEST(dump_has_each_object_as_it_was_at_one_instant)
     }
     atomic_store(w->stop, true);
     CHILD_JOIN(pid);
+}
+
+/* ---- a death ---- */
+
+struct loading {
+    kith_space *space;
+    struct bytes bytes;
+    sem_t *ready;
+};
+
+static void
+load_it(void *arg)
+{
+    struct loading *l = arg;
+
+    test_gate_open(l->ready);
+    (void)load(l->space, &l->bytes, NULL);
+}
+
+static int
+destroy_one(const struct kith_info *info, void *arg)
+{
+    EXPECT_OK(kith_destroy(arg, info->name));
+    return 0;
+}
+
+TEST_LONG(120, load_killed_at_any_instant_leaves_a_whole_space)
+{
+    struct loading *l = test_shared(sizeof(*l));
+    kith_queue *queue = test_queue(t, "q", NULL);
+    kith_dict *dict = test_dict(t, "d");
+    int killed = 0;
+
+    for (int64_t i = 0; i < 500; i++) {
+        EXPECT_OK(kith_dict_set(dict, KITH_INT(i), KITH_STR("an item of more than eight bytes")));
+        EXPECT_OK(kith_queue_put(queue, KITH_STR("an item of more than eight bytes"), 0));
+    }
+    l->bytes = dump(test_space(t), NULL);
+    l->space = other_space(t, "other");
+    l->ready = test_gate();
+    for (int i = 0; i < 50; i++) {
+        pid_t pid = test_child(load_it, l);
+        int status;
+
+        GATE_WAIT(l->ready);
+        for (int64_t until_ns = test_now_ns() + i * 30 * TEST_US; test_now_ns() < until_ns;)
+            ;
+        kill(pid, SIGKILL);
+        status = CHILD_END(pid);
+        killed += WIFSIGNALED(status);
+        EXPECT_WHOLE(l->space);
+        EXPECT_OK(kith_list(l->space, destroy_one, l->space));
+    }
+    EXPECT_GE(killed, 1);
+    EXPECT_OK(load(l->space, &l->bytes, NULL));
+    EXPECT_WHOLE(l->space);
+    free(l->bytes.data);
 }
