@@ -70,7 +70,7 @@ KITH_API kith_err kith_check_each(kith_space *space, int (*each)(const char *sen
 
 /*
  * Cleans up after dead threads, gives free memory back to the system, and removes this user's
- * temporary spaces that nobody has open.  Nothing else goes.
+ * temporary spaces that nobody has open, and what killed repairs left.  Nothing else goes.
  */
 KITH_API kith_err kith_gc(kith_space *space, struct kith_report *report_out);
 
