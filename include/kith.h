@@ -8,6 +8,7 @@
 
 #include <kith/base.h>
 #include <kith/dict.h>
+#include <kith/dump.h>
 #include <kith/event.h>
 #include <kith/inspect.h>
 #include <kith/item.h>

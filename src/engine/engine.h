@@ -50,6 +50,23 @@ struct kith__space_ops {
     kith_err (*check)(void *space, int (*each)(const char *sentence, void *arg), void *arg,
                       struct kith_report *report_out);
     kith_err (*gc)(void *space, struct kith_report *report_out);
+    /* KITH_ENOENT: no `from`; KITH_EEXIST: there is a `to`. */
+    kith_err (*rename)(void *space, const char *from, const char *to);
+    /* A descriptor by which another process opens the same space; the caller closes it. */
+    kith_err (*share)(void *space, int *fd_out);
+    /* Of no open space: opens what share() gave, here or elsewhere; `fd` stays the caller's. */
+    kith_err (*open_fd)(int fd, const struct kith_options *options, void **space_out);
+    /*
+     * Keeps all others out, and makes an empty space beside this one, to be filled and then to
+     * take its place; KITH_EUNAVAILABLE: others are in it.  rebuilt() ends that: with `keep` the
+     * new one stands under the old address from then on, and this one is memory without a name;
+     * else all is as before.  Closing both follows.
+     */
+    kith_err (*rebuild)(void *space, void **fresh_out);
+    kith_err (*rebuilt)(void *space, void *fresh, bool keep);
+    /* Between the two: what can be had of the names.  *lost_out: how many could not. */
+    kith_err (*rescue)(void *space, int (*each)(const char *name, enum kith_kind kind, void *arg),
+                       void *arg, uint64_t *lost_out);
     /* Of no open space. */
     kith_err (*remove)(const struct kith__address *address);
     kith_err (*spaces)(int (*each)(const struct kith_space_info *info, void *arg), void *arg);
@@ -139,6 +156,10 @@ struct kith__dict_ops {
     kith_err (*each)(void *dict, bool items,
                      int (*each)(struct kith_item key, struct kith_item item, void *arg),
                      void *arg);
+    /* Between rebuild() and rebuilt(): as each(), for what can be had of a broken dict. */
+    kith_err (*rescue)(void *dict,
+                       int (*each)(struct kith_item key, struct kith_item item, void *arg),
+                       void *arg, uint64_t *lost_out);
     /* Sets every field but struct_size. */
     kith_err (*info)(void *dict, struct kith_dict_info *info_out);
     kith_err (*edit)(void *dict, const struct kith_item *key, const struct kith__edit *edit);
@@ -179,6 +200,21 @@ struct kith__lease {
     uint32_t attempts;           /* before this one */
 };
 
+/* An item as it waits in a queue, for dumps. */
+struct kith__dump_item {
+    struct kith_item item;
+    uint32_t attempts; /* how often it was lent */
+};
+/* What a queue is besides its items, for dumps. */
+struct kith__dump_queue {
+    uint64_t capacity;
+    uint32_t attempts_max;
+    bool joinable, closed;
+    char dead_letter[256]; /* "": none, or one that was destroyed */
+    uint64_t lost;         /* of a rescue: items that could not be had */
+};
+#define KITH__DUMP_BATCH 64u
+
 struct kith__queue_ops {
     /* The options are whole; their dead_letter is NULL or a name, and not this one. */
     kith_err (*open)(void *space, const char *name, const struct kith_queue_options *options,
@@ -201,6 +237,15 @@ struct kith__queue_ops {
     kith_err (*end_lease)(void *queue, const struct kith__lease *lease, bool done);
     /* Sets every field but struct_size. */
     kith_err (*info)(void *queue, struct kith_queue_info *info_out);
+    /*
+     * Calls `each` for every item, ready or leased, in the order in which they would be got, as of
+     * one instant, on a copy with nothing locked.  *queue_out is set before.  `rescue`: between
+     * rebuild() and rebuilt(), what can be had of a broken queue.
+     */
+    kith_err (*copy)(void *queue, bool rescue, struct kith__dump_queue *queue_out,
+                     int (*each)(const struct kith__dump_item *item, void *arg), void *arg);
+    /* Puts up to KITH__DUMP_BATCH such items in, all or none, without waiting. */
+    kith_err (*restore)(void *queue, const struct kith__dump_item *items, size_t count);
     /* KITH_EINVAL, without a sentence: more were reported than got. */
     kith_err (*task_done)(void *queue);
     kith_err (*join)(void *queue, int64_t deadline_ns);

@@ -117,7 +117,13 @@ check_entries(struct kith__walk *w, struct kith__shard *shard, struct kith__buck
         struct kith__entry *entry = kith__at(w->arena, off, sizeof *entry);
         uint64_t meta;
 
-        if (entry == NULL || !kith__walk_mark(w, off, "An entry of a dict"))
+        if (entry == NULL) {
+            kith__walk_violation(w,
+                                 "An entry of a dict is said to be at %#llx, outside of the heap.",
+                                 (unsigned long long)off);
+            return;
+        }
+        if (!kith__walk_mark(w, off, "An entry of a dict"))
             return;
         if (++n > count)
             break;

@@ -59,6 +59,38 @@ kith_err kith__queue_ack(struct kith__self *self, const struct kith__queue *queu
 kith_err kith__queue_nack(struct kith__self *self, const struct kith__queue *queue,
                           const struct kith__lent *lent);
 
+/* ---- Copies (queue_copy.c) -------------------------------------------------------------- */
+
+/* One item as it waits in a queue. */
+struct kith__queued {
+    struct kith_item item;
+    uint32_t attempts; /* how often it was lent */
+};
+
+/* What a queue is besides its items. */
+struct kith__queue_state {
+    uint64_t capacity;
+    uint32_t attempts_max;
+    bool joinable, closed;
+    uint64_t dead_letter, dead_letter_id;
+    uint64_t expected; /* items it says that it has */
+    uint64_t count;    /* items copied */
+};
+
+/*
+ * Calls `each` for every item, ready or leased, in the order in which they would be got, as of one
+ * instant; on a copy, with nothing locked.  *state_out is set before the first call.  A non-zero
+ * return stops.  `rescue`: of a queue that breaks invariants, what can be had of it.
+ */
+kith_err kith__queue_copy(struct kith__self *self, const struct kith__queue *queue, bool rescue,
+                          struct kith__queue_state *state_out,
+                          int (*each)(const struct kith__queued *queued, void *arg), void *arg);
+
+#define KITH__RESTORE_MAX 64u
+/* Puts up to KITH__RESTORE_MAX items in that were lent before; all or none, without waiting. */
+kith_err kith__queue_restore(struct kith__self *self, const struct kith__queue *queue,
+                             const struct kith__queued *queued, size_t count);
+
 /* ---- For transactions (queue.c): the locks are held by the caller ------------------------ */
 
 /* A node with a copy of the item, not yet linked. */

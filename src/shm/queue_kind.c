@@ -39,7 +39,13 @@ check_list(struct kith__walk *w, const struct kith__queue_root *root, uint64_t o
     for (; off != 0; n++) {
         struct kith__node *node = kith__node_at(w->arena, off);
 
-        if (node == NULL || n > limit || !kith__walk_mark(w, off, "An item of a queue"))
+        if (node == NULL) {
+            kith__walk_violation(w,
+                                 "An item of a queue is said to be at %#llx, outside of the heap.",
+                                 (unsigned long long)off);
+            return n;
+        }
+        if (n > limit || !kith__walk_mark(w, off, "An item of a queue"))
             return n;
         if (kith__load(&node->magic) != (KITH__NODE_MAGIC ^ kith__load(&root->id)))
             kith__walk_violation(w, "The item at %#llx is not of its queue.",

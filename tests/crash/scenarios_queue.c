@@ -85,6 +85,15 @@ queue_shutdown(struct stage *stage, struct kith__self *self)
     kith__queue_shutdown(self, &stage->q);
 }
 
+static void
+queue_restore(struct stage *stage, struct kith__self *self)
+{
+    const struct kith__queued queued[] = { { KITH_INT(1), 3 },
+                                           { kith_str("an item of more than eight bytes"), 0 } };
+
+    kith__queue_restore(self, &stage->q, queued, 2);
+}
+
 static const struct scenario scenarios[] = {
     { .name = "queue put",
       .set_up = few_keys,
@@ -142,6 +151,11 @@ static const struct scenario scenarios[] = {
       .set_up = few_keys,
       .prepare = warm_up,
       .act = queue_shutdown,
+      .observe = see_queues },
+    { .name = "queue restore",
+      .set_up = few_keys,
+      .prepare = warm_up,
+      .act = queue_restore,
       .observe = see_queues },
 };
 const struct scenario_table queue_scenarios = SCENARIO_TABLE(scenarios);

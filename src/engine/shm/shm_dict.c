@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "engine/shm/shm_view.h"
 #include "shm/flight.h"
+#include "shm/rescue.h"
 #include "shm/txn.h"
 
 /* Bytes that a dict keeps at hand for copies that do not stay. */
@@ -305,6 +306,13 @@ dict_each(void *state, bool items,
     }
     kith__copy_free(&copy);
     return KITH_OK;
+}
+
+static kith_err
+dict_rescue(void *state, int (*each)(struct kith_item key, struct kith_item item, void *arg),
+            void *arg, uint64_t *lost_out)
+{
+    return kith__dict_rescue(kith__shm_dict_of(state), each, arg, lost_out);
 }
 
 static kith_err
@@ -619,6 +627,7 @@ const struct kith__dict_ops kith__shm_dict_ops = {
     .view = dict_view,
     .len = dict_len,
     .each = dict_each,
+    .rescue = dict_rescue,
     .info = dict_info,
     .edit = dict_edit,
     .popitem = dict_popitem,

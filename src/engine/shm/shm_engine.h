@@ -26,6 +26,7 @@ struct kith__shm_space {
     struct kith__shm_space *next; /* of those not left; under kith__arenas_lock() */
     _Atomic bool left;
     bool transactional; /* as it was opened: cells made by it are guarded */
+    int excluding;      /* of one that rebuild() made: keeps others out of the old one */
 };
 
 /* ---- Who acts ------------------------------------------------------------------------- */
