@@ -68,7 +68,7 @@ static kith_err
 move(struct kith__op *op, struct renaming *r)
 {
     struct kith__place from, to;
-    struct kith__stored stored;
+    struct kith__stored stored = { 0 };
     kith_err err = kith__table_find(op, r->from_shard, &r->from, &from);
 
     if (err < 0)
