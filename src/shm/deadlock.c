@@ -146,7 +146,11 @@ path_holds(struct kith__arena *arena, const struct seen *path, unsigned length)
 static unsigned
 search_circle(struct search *search, unsigned self)
 {
-    memset(search->from, 0, sizeof search->from);
+    uint64_t top = kith__load_acquire(&KITH__HEADER(search->arena)->actors_top);
+
+    if (top > search->arena->actors_max)
+        top = search->arena->actors_max;
+    memset(search->from, 0, (size_t)(top + 1) * sizeof search->from[0]);
     search->count = 0;
     search->queue[search->count++] = self;
     for (unsigned i = 0; i < search->count; i++) {
@@ -156,8 +160,8 @@ search_circle(struct search *search, unsigned self)
         while (wanted != 0 && (owner = next_owner(search->arena, id, wanted, owner)) != 0) {
             if (owner == self)
                 return id;
-            if (search->from[owner] != 0)
-                continue;
+            if (owner > top || search->from[owner] != 0)
+                continue; /* one who joined the arena since then waits for nobody of these */
             search->from[owner] = id;
             search->queue[search->count++] = owner;
         }
@@ -184,10 +188,8 @@ kith__circle_find(struct kith__self *self, struct kith__circle *circle_out)
             return false;
         length = take_path(search, self->id, last, path);
         look_at_path(self->arena, path, length);
-#ifndef KITH_MISTAKE_CIRCLE_SEEN_ONCE
         if (!path_holds(self->arena, path, length))
             continue; /* somebody went on: whoever joins last will see what is left of it */
-#endif
         circle_out->count = length;
         for (unsigned i = 0; i < length && i < KITH__CIRCLE_MAX; i++) {
             circle_out->link[i].actor = path[i].actor;

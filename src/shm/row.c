@@ -82,9 +82,6 @@ kith__row_my_turn(const struct kith__sync_root *root, const struct kith__row *ro
 {
     bool fair = (root->options & KITH__SYNC_FAIR) != 0;
 
-#ifdef KITH_MISTAKE_ROW_WITHOUT_ORDER
-    return true;
-#endif
     if (shared) /* a writer that waits goes first: any, or with `fair` one that came before */
         return row->first_alone == 0 || (fair && ticket < row->alone_ticket);
     if (fair)

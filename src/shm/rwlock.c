@@ -124,9 +124,11 @@ give_back(struct kith__self *self, const struct kith__sync *sync, uint64_t share
     kith__ledger_drop(self, share);            /* G2 */
     atomic_thread_fence(memory_order_seq_cst); /* G3 */
     word = atomic_load_explicit(&root->lock.word, memory_order_relaxed);
+#ifndef KITH_MISTAKE_SHARE_NO_WAKE
     if (__builtin_expect((word & KITH__LOCK_CLAIM) != 0, 0) &&
         (word & KITH__LOCK_ACTOR) <= self->arena->actors_max && (word & KITH__LOCK_ACTOR) != 0)
         kith__row_call(self->arena, word & KITH__LOCK_ACTOR); /* G4 */
+#endif
     kith__step();
     kith__store(&actor->pending_wake, 0); /* G5 */
 }
@@ -288,10 +290,8 @@ kith__rwlock_acquire_shared(struct kith__self *self, const struct kith__sync *sy
     err = room_in_ledger(self);
     if (err < 0)
         return err;
-    kith__ledger_write(self, share); /* S1 */
-#ifndef KITH_MISTAKE_SHARE_WITHOUT_BARRIER
+    kith__ledger_write(self, share);           /* S1 */
     atomic_thread_fence(memory_order_seq_cst); /* S2 */
-#endif
     word = atomic_load_explicit(&root->lock.word, memory_order_acquire);
     if (__builtin_expect(word == 0 && kith__load(&root->id) == sync->id, 1))
         return KITH_OK; /* S3 */

@@ -5,10 +5,17 @@
 
 extern const struct scenario_table arena_scenarios;
 extern const struct scenario_table dict_scenarios;
+extern const struct scenario_table lock_scenarios;
 extern const struct scenario_table queue_scenarios;
 extern const struct scenario_table sync_scenarios;
 extern const struct scenario_table txn_scenarios;
 
 const struct scenario_table *const scenario_tables[] = {
-    &dict_scenarios, &queue_scenarios, &sync_scenarios, &txn_scenarios, &arena_scenarios, NULL,
+    &dict_scenarios,
+    &queue_scenarios,
+    &sync_scenarios,
+    &lock_scenarios,
+    &txn_scenarios,
+    &arena_scenarios,
+    NULL,
 };
