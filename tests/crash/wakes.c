@@ -332,7 +332,7 @@ main(void)
     kith__recheck_ns = INT64_MAX; /* inherited by the children */
     board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (unsigned kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
-        uint64_t lost = 0, deaths = 0, stride = is_long || kind != 1 ? 1 : 9;
+        uint64_t lost = 0, deaths = 0, stride = is_long ? 1 : kind == 1 ? 9 : kind > 2 ? 3 : 1;
 
         for (uint64_t at = 0; lost < 3 && one_death(kind, at, &lost); at += stride)
             deaths++;
