@@ -40,7 +40,7 @@ struct cli_verb {
 };
 
 extern const struct cli_verb cli_add, cli_check, cli_del, cli_demo, cli_gc, cli_get, cli_keys,
-    cli_ls, cli_pop, cli_push, cli_rm, cli_set, cli_stat, cli_torture;
+    cli_lock, cli_locks, cli_ls, cli_pop, cli_push, cli_rm, cli_set, cli_stat, cli_torture;
 
 /* ---- options.c ---- */
 

@@ -15,6 +15,8 @@ static const struct {
     { "objects",
       { &cli_ls, &cli_stat, &cli_get, &cli_set, &cli_add, &cli_del, &cli_keys, &cli_push,
         &cli_pop } },
+    { "for scripts", { &cli_lock } },
+    { "seeing", { &cli_locks } },
     { "keeping", { &cli_check, &cli_gc, &cli_rm } },
     { "trying", { &cli_demo, &cli_torture } },
 };
