@@ -249,7 +249,8 @@ kith__fail_outcome(const struct kith__handle *handle, kith_err err, unsigned tol
     const char *what = after != NULL ? after : kith__outcome(handle->kind, err);
 
     /* A code that may also be a trouble comes with its own sentence then. */
-    if (kith__told() != told && (what == NULL || err == KITH_EFULL || err == KITH_EPERM || err == KITH_EDEADLOCK))
+    if (kith__told() != told &&
+        (what == NULL || err == KITH_EFULL || err == KITH_EPERM || err == KITH_EDEADLOCK))
         return err;
     if (what != NULL)
         return kith__fail_object(err, kith__the_kind(handle->kind), handle->name, what);

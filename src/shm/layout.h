@@ -52,9 +52,9 @@ struct kith__lock {
     uint32_t tag;
 };
 #define KITH__LOCK_ACTOR 0x0000ffffu
-#define KITH__LOCK_HOLDER 0x00008000u  /* unowned locks: below it stands a holder, 0: one that left */
-#define KITH__LOCK_CLAIM 0x10000000u   /* rwlocks: the owner still waits for readers to go */
-#define KITH__LOCK_DIED 0x20000000u    /* user locks: the last owner died holding it */
+#define KITH__LOCK_HOLDER 0x00008000u  /* unowned locks: below it a holder, or 0: one that left */
+#define KITH__LOCK_CLAIM 0x10000000u /* rwlocks: the owner still waits for readers to go */
+#define KITH__LOCK_DIED 0x20000000u  /* user locks: the last owner died holding it */
 #define KITH__LOCK_WAITERS 0x80000000u /* somebody may be asleep on the word, or in its row */
 #define KITH__LOCK_MAGIC 0x6b4c6f63u
 

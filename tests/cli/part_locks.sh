@@ -88,7 +88,8 @@ run "$kith" -s locked lock -n report -- true
 gives "it is held" 1 ""
 run "$kith" -s locked locks --json
 ok "locks --json is JSON" is_json name type owner since waiters
-ok "and names the owner" eval '[[ $out == *"\"name\": \"report\""*"\"pid\": $keeper,"*"\"alive\": true"* ]]'
+ok "and names the owner" \
+    eval '[[ $out == *"\"name\": \"report\""*"\"pid\": $keeper,"*"\"alive\": true"* ]]'
 run "$kith" -s locked locks
 ok "locks shows who holds it" eval '[[ $out == *report*held*"pid $keeper,"* ]]'
 ok "and what is free" eval '[[ $out == *other*free* ]]'
