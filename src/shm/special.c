@@ -1,12 +1,12 @@
 /*
- * special.c - a user's lock that was made with options: recursive, fair, unowned, detecting.
+ * special.c - a user's lock that was made with options: fair, unowned, detecting; and the depth of
+ * a recursive one.
  *
  * LAYOUT   sync root, `options`.  The word is that of lock.c, but of an unowned lock it names the
  *   process that took it: HOLDER, with the number of its slot, or with 0 once that process has left
  *   in good order.
  *
- * Waiting  A lock that is fair or unowned, or looks for deadlocks, is waited for in a row (row.c);
- *   one that is only recursive, as a plain one (lock.c).
+ * Waiting  in a row (row.c).
  *
  * Depth    Of a recursive lock the owner counts what it has more than once.  Nobody else looks at
  *   it but to show it; a dead owner's is forgotten by the next.
@@ -27,6 +27,35 @@
 #include "base/error.h"
 #include "shm/row.h"
 #include "shm/rwlock.h"
+
+/* ---- Depth ----------------------------------------------------------------------------- */
+
+/* The caller has it already. */
+kith_err
+kith__acquire_again(struct kith__sync_root *root, const struct kith__sync *sync)
+{
+    uint64_t depth = kith__load(&root->depth);
+
+    if ((root->options & KITH__SYNC_RECURSIVE) == 0)
+        return KITH_EDEADLOCK;
+    if (kith__load(&root->id) != sync->id)
+        return KITH_EGONE;
+    if (depth + 1 >= KITH_LOCK_DEPTH_MAX)
+        return KITH_ERANGE;
+    kith__store(&root->depth, depth + 1);
+    return KITH_OK;
+}
+
+bool
+kith__release_once(struct kith__sync_root *root)
+{
+    uint64_t depth = kith__load(&root->depth);
+
+    if (depth == 0)
+        return false;
+    kith__store(&root->depth, depth - 1);
+    return true;
+}
 
 /* ---- Unowned locks --------------------------------------------------------------------- */
 
@@ -103,19 +132,14 @@ free_word(struct kith__self *self, const struct kith__sync *sync, uint32_t word)
 {
     struct kith__sync_root *root = kith__sync_root(sync);
     bool owned = (root->options & KITH__SYNC_UNOWNED) == 0;
-    bool in_row = (root->options & KITH__SYNC_ROW) != 0;
 
     do {
         if (owned ? (word & KITH__LOCK_ACTOR) != self->id : (word & KITH__LOCK_HOLDER) == 0)
             return false;
-    } while (!atomic_compare_exchange_weak(&root->lock.word, &word,
-                                           in_row ? word & KITH__LOCK_WAITERS : 0)); /* U2 */
-    if ((word & KITH__LOCK_WAITERS) == 0)
-        return true;
-    if (in_row)
+    } while (
+        !atomic_compare_exchange_weak(&root->lock.word, &word, word & KITH__LOCK_WAITERS)); /* U2 */
+    if ((word & KITH__LOCK_WAITERS) != 0)
         kith__row_pass_on(self, sync); /* U3 */
-    else
-        kith__lock_wake(self, &root->lock);
     return true;
 }
 
@@ -145,7 +169,6 @@ kith__special_release(struct kith__self *self, const struct kith__sync *sync)
 {
     struct kith__sync_root *root = kith__sync_root(sync);
     uint32_t word = atomic_load_explicit(&root->lock.word, memory_order_relaxed);
-    uint64_t depth;
 
     if ((root->options & KITH__SYNC_SHARED) != 0)
         return kith__rwlock_release(self, sync);
@@ -153,11 +176,7 @@ kith__special_release(struct kith__self *self, const struct kith__sync *sync)
         return (word & KITH__LOCK_HOLDER) == 0 ? KITH_EPERM : release(self, sync, word);
     if ((word & KITH__LOCK_ACTOR) != self->id)
         return KITH_EPERM;
-    depth = kith__load(&root->depth);
-    if (depth == 0)
-        return release(self, sync, word);
-    kith__store(&root->depth, depth - 1);
-    return KITH_OK;
+    return kith__release_once(root) ? KITH_OK : release(self, sync, word);
 }
 
 /* ---- Acquiring ------------------------------------------------------------------------- */
@@ -168,14 +187,10 @@ acquire_slowly(struct kith__self *self, const struct kith__sync *sync, uint32_t 
 {
     struct kith__sync_root *root = kith__sync_root(sync);
     struct kith__wait wait = { .deadline_ns = deadline_ns };
-    bool in_row = (root->options & KITH__SYNC_ROW) != 0;
     kith_err err;
 
     kith__row_join(self, sync, false);
-    if (in_row)
-        err = kith__row_take(self, sync, &wait, mine, KITH__LOCK_WAITERS);
-    else
-        err = kith__lock_wait(self, &root->lock, deadline_ns, true);
+    err = kith__row_take(self, sync, &wait, mine, KITH__LOCK_WAITERS);
     if (err == KITH_ETIMEDOUT && taker_is_dead(self, atomic_load(&root->lock.word)))
         err = kith__row_take(self, sync, &wait, mine, KITH__LOCK_WAITERS);
     if (err >= 0)
@@ -187,22 +202,6 @@ acquire_slowly(struct kith__self *self, const struct kith__sync *sync, uint32_t 
     if (err == KITH_EDEADLOCK)
         return kith__circle_tell(self, &wait.circle);
     return err;
-}
-
-/* The caller has it already. */
-static kith_err
-acquire_again(struct kith__sync_root *root, const struct kith__sync *sync)
-{
-    uint64_t depth = kith__load(&root->depth);
-
-    if ((root->options & KITH__SYNC_RECURSIVE) == 0)
-        return KITH_EDEADLOCK;
-    if (kith__load(&root->id) != sync->id)
-        return KITH_EGONE;
-    if (depth + 1 >= KITH_LOCK_DEPTH_MAX)
-        return KITH_ERANGE;
-    kith__store(&root->depth, depth + 1);
-    return KITH_OK;
 }
 
 kith_err
@@ -218,7 +217,7 @@ kith__special_acquire(struct kith__self *self, const struct kith__sync *sync, in
         return kith__rwlock_acquire(self, sync, deadline_ns);
     if (owned && (atomic_load_explicit(&root->lock.word, memory_order_relaxed) &
                   KITH__LOCK_ACTOR) == self->id)
-        return acquire_again(root, sync);
+        return kith__acquire_again(root, sync);
     if (!owned)
         err = enter_chain(self, sync); /* C1 */
     else if (kith__load(&self->actor->ledger.count) + 1 + KITH__LEDGER_SPARE >

@@ -8,10 +8,15 @@
 
 #include "shm/sync.h"
 
-/* As kith__mutex_acquire() and kith__mutex_release(), which lead here when there are options. */
+/* As kith__mutex_acquire() and kith__mutex_release(), which lead here if it is waited for in a row.
+ */
 kith_err kith__special_acquire(struct kith__self *self, const struct kith__sync *sync,
                                int64_t deadline_ns);
 kith_err kith__special_release(struct kith__self *self, const struct kith__sync *sync);
+
+/* The caller has the lock: once more, if it is recursive.  True: it still has it after that. */
+kith_err kith__acquire_again(struct kith__sync_root *root, const struct kith__sync *sync);
+bool kith__release_once(struct kith__sync_root *root);
 
 /*
  * The process in slot `holder` ended.  `killed`: the unowned locks that it took are free, and the

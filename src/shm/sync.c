@@ -2,7 +2,8 @@
  * sync.c - the lock that users hold, and the event they wait for.
  *
  * LAYOUT   sync root: id, a lock word, a signal; see layout.h.  What is here of locks is for those
- *   made without options; special.c has the others, rwlock.c those that can be shared.
+ *   made without options, or only recursive; special.c has the others, rwlock.c those that can be
+ *   shared.
  *
  * A user's lock is the word and the ledger of lock.c, with two differences.  Its owner may be
  * slow, so waiting is by the caller's deadline; and when its owner dies the reaper leaves DIED
@@ -155,11 +156,11 @@ kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int6
 
     if (kith__load_acquire(&root->id) != sync->id)
         return KITH_EGONE;
-    if (root->options != 0)
+    if ((root->options & KITH__SYNC_ROW) != 0)
         return kith__special_acquire(self, sync, deadline_ns);
     if ((atomic_load_explicit(&root->lock.word, memory_order_relaxed) & KITH__LOCK_ACTOR) ==
         self->id)
-        return KITH_EDEADLOCK;
+        return kith__acquire_again(root, sync);
     if (kith__load(&self->actor->ledger.count) + 1 + KITH__LEDGER_SPARE >
         kith__load(&self->actor->ledger.room)) {
         err = kith__ledger_reserve(self, 8);
@@ -172,6 +173,8 @@ kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int6
         err = KITH_OK;
     else
         err = wait_for_lock(self, sync, deadline_ns);
+    if (err == KITH_OWNER_DIED && kith__load(&root->depth) != 0)
+        kith__store(&root->depth, 0); /* the dead owner's */
     if (err >= 0 && kith__load(&root->id) != sync->id) {
         release(self, sync);
         err = KITH_EGONE;
@@ -197,10 +200,12 @@ kith__mutex_release(struct kith__self *self, const struct kith__sync *sync)
         kith__ledger_forget(self, kith__share_of(sync->off, sync->id) | KITH__LEDGER_TOLD);
         return KITH_EGONE;
     }
-    if (root->options != 0)
+    if ((root->options & KITH__SYNC_ROW) != 0)
         return kith__special_release(self, sync);
     if ((word & KITH__LOCK_ACTOR) != self->id)
         return KITH_EPERM;
+    if (root->options != 0 && kith__release_once(root))
+        return KITH_OK;
     release(self, sync);
     return KITH_OK;
 }
