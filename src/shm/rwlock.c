@@ -172,12 +172,16 @@ kith_err
 kith__rwlock_release(struct kith__self *self, const struct kith__sync *sync)
 {
     struct kith__sync_root *root = kith__sync_root(sync);
-    uint64_t entry;
+    uint64_t share = kith__share_of(sync->off, sync->id), entry;
+    uint64_t count = kith__load(&self->actor->ledger.count);
+    kith__word *ledger = kith__ledger_at(self->arena, self->actor, count);
 
-    if ((atomic_load_explicit(&root->lock.word, memory_order_relaxed) & KITH__LOCK_ACTOR) ==
-        self->id)
+    if (count > 0 && ledger != NULL && kith__load(&ledger[count - 1]) == share)
+        give_back(self, sync, share); /* as a rule it is the last */
+    else if ((atomic_load_explicit(&root->lock.word, memory_order_relaxed) & KITH__LOCK_ACTOR) ==
+             self->id)
         release_alone(self, sync);
-    else if (own_shares(self, kith__share_of(sync->off, sync->id), &entry) != 0)
+    else if (own_shares(self, share, &entry) != 0)
         give_back(self, sync, entry);
     else
         return KITH_EPERM;
