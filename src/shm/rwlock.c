@@ -112,6 +112,24 @@ own_shares(struct kith__self *self, uint64_t share, uint64_t *entry_out)
     return shares;
 }
 
+/*
+ * A release, not a mere store: what the reader read while it was in, it has read by then.  The one
+ * that looks reads the count by an acquire.
+ */
+static void
+drop_share(struct kith__self *self, uint64_t share)
+{
+    struct kith__vec *vec = &self->actor->ledger;
+    uint64_t count = kith__load(&vec->count);
+    kith__word *ledger = kith__ledger_at(self->arena, self->actor, count);
+
+    atomic_thread_fence(memory_order_release);
+    if (count > 0 && ledger != NULL && kith__load(&ledger[count - 1]) == share)
+        kith__store_release(&vec->count, count - 1);
+    else
+        kith__ledger_forget(self, share);
+}
+
 static void
 give_back(struct kith__self *self, const struct kith__sync *sync, uint64_t share)
 {
@@ -120,9 +138,8 @@ give_back(struct kith__self *self, const struct kith__sync *sync, uint64_t share
     uint32_t word;
 
     kith__store(&actor->pending_wake, kith__sync_entry(sync)); /* G1 */
-    kith__step();
-    kith__ledger_drop(self, share);            /* G2 */
-    atomic_thread_fence(memory_order_seq_cst); /* G3 */
+    drop_share(self, share);                                   /* G2 */
+    atomic_thread_fence(memory_order_seq_cst);                 /* G3 */
     word = atomic_load_explicit(&root->lock.word, memory_order_relaxed);
 #ifndef KITH_MISTAKE_SHARE_NO_WAKE
     if (__builtin_expect((word & KITH__LOCK_CLAIM) != 0, 0) &&
