@@ -213,6 +213,12 @@ settle(struct kith__arena *arena, struct kith__actor *victim, unsigned id)
     uint64_t count, signal;
 
     victim->id = id;
+#ifdef KITH_MISTAKE_RELEASE_BEFORE_REPLAY
+    count = kith__load(&victim->ledger.count);
+    ledger = kith__ledger_at(arena, victim, count);
+    for (uint64_t i = 0; ledger != NULL && i < count; i++)
+        release_lock(arena, id, kith__load(&ledger[i]));
+#endif
     settle_journal(arena, victim, &victim->mini, victim->mini_inline, KITH__MINI_INLINE, false);
     settle_journal(arena, victim, &victim->main, victim->main_inline, KITH__MAIN_INLINE, true);
     count = kith__load(&victim->ledger.count); /* a replayed record may have moved it */
