@@ -276,16 +276,21 @@ is_new(struct run *run)
     return hashes_add(&run->seen, run->print.whole, 0, NULL);
 }
 
-/* How often the reaper is looked at, too: always, or a few times in an operation. */
+/*
+ * At which of the victim's deaths the reaper is looked at, too.  With --long at each; of an
+ * operation of thousands of different states, which differ by one entry of a record, at the first
+ * 600 and at each 64th.  By default at the first few, and at a sample.
+ */
 static bool
 nested_wanted(const struct run *run)
 {
-    const struct scenario *scenario = run->scenario;
+    bool slow = run->scenario->slow;
 
-    if (scenario->unregistered)
+    if (run->scenario->unregistered)
         return false;
-    return run->is_long || run->looks % (scenario->slow ? 256 : 16) == 5 ||
-           (!scenario->slow && run->looks < 5);
+    if (run->is_long)
+        return !slow || run->looks < 600 || run->looks % 64 == 5;
+    return run->looks % (slow ? 256 : 16) == 5 || (!slow && run->looks < 5);
 }
 
 static void
