@@ -12,6 +12,7 @@
 #include <kith/inspect.h>
 #include <kith/item.h>
 #include <kith/lock.h>
+#include <kith/poll.h>
 #include <kith/queue.h>
 #include <kith/space.h>
 #include <kith/txn.h>

@@ -205,6 +205,8 @@ struct kith__queue_ops {
     kith_err (*task_done)(void *queue);
     kith_err (*join)(void *queue, int64_t deadline_ns);
     kith_err (*shutdown)(void *queue);
+    /* Arms the descriptor; it is the state's own. */
+    kith_err (*poll_fd)(void *queue, int *fd_out);
 };
 
 /* ---- Locks and events ----------------------------------------------------------------- */
@@ -216,6 +218,7 @@ struct kith__lock_ops {
     kith_err (*acquire)(void *lock, int64_t deadline_ns);
     kith_err (*release)(void *lock);
     kith_err (*owner)(void *lock, struct kith_owner *owner_out);
+    kith_err (*poll_fd)(void *lock, int *fd_out);
 };
 
 struct kith__event_ops {
@@ -225,6 +228,7 @@ struct kith__event_ops {
     kith_err (*clear)(void *event);
     kith_err (*is_set)(void *event, bool *set_out);
     kith_err (*wait)(void *event, int64_t deadline_ns);
+    kith_err (*poll_fd)(void *event, int *fd_out);
 };
 
 /* ---- Values --------------------------------------------------------------------------- */

@@ -53,6 +53,7 @@ struct kith__lock {
 };
 #define KITH__LOCK_ACTOR 0x0000ffffu
 #define KITH__LOCK_DIED 0x20000000u    /* user locks: the last owner died holding it */
+#define KITH__LOCK_POLLERS 0x40000000u /* user locks, held: somebody polls for its release */
 #define KITH__LOCK_WAITERS 0x80000000u /* somebody may be asleep on the word */
 #define KITH__LOCK_MAGIC 0x6b4c6f63u
 
@@ -458,6 +459,7 @@ struct kith__header {
     _Alignas(64) struct kith__lock chain_lock;
     kith__word chain; /* queues that ever lent an item */
     _Alignas(64) struct kith__dict_root catalog;
+    _Alignas(64) kith__word poked; /* written through the file alone, for those who watch it */
 };
 static_assert(sizeof(struct kith__header) <= KITH__HOLDERS_OFF, "the header fits its granule");
 

@@ -35,6 +35,7 @@
 #include "shm/extent.h"
 #include "shm/futex.h"
 #include "shm/kind.h"
+#include "shm/poll.h"
 #include "shm/queue.h"
 
 /* ---- The urgent part --------------------------------------------------------------------- */
@@ -234,6 +235,9 @@ settle(struct kith__arena *arena, struct kith__actor *victim, unsigned id)
         wake_off(arena, signal & ~UINT64_C(1));
     else if (signal != 0)
         wake_queue(arena, signal);
+#ifndef KITH_MISTAKE_REAP_NO_WAKE_OF_POLLERS
+    kith__poke(arena); /* its bit may be gone with the dead, so whoever polls looks */
+#endif
 #else
     (void)signal;
 #endif

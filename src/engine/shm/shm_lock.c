@@ -6,6 +6,12 @@
 #include "engine/shm/shm_engine.h"
 #include "shm/sync.h"
 
+/* What a handle's state is: first of all a kith__sync, as which most functions take it. */
+struct shm_lock {
+    struct kith__sync sync;
+    kith__poller_slot poller;
+};
+
 static kith_err
 init_lock(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
 {
@@ -19,7 +25,7 @@ static kith_err
 lock_open(void *state, const char *name, enum kith_create create, void **lock_out)
 {
     struct kith__shm_space *space = state;
-    struct kith__sync *lock = kith__shm_state(sizeof(*lock));
+    struct shm_lock *lock = kith__shm_state(sizeof(*lock));
     struct kith__object object;
     kith_err err;
 
@@ -30,7 +36,7 @@ lock_open(void *state, const char *name, enum kith_create create, void **lock_ou
         kith__free(lock);
         return err;
     }
-    *lock = (struct kith__sync){ space->arena, object.off, object.id };
+    lock->sync = (struct kith__sync){ space->arena, object.off, object.id };
     *lock_out = lock;
     return KITH_OK;
 }
@@ -38,6 +44,9 @@ lock_open(void *state, const char *name, enum kith_create create, void **lock_ou
 static void
 lock_close(void *state)
 {
+    struct shm_lock *lock = state;
+
+    kith__poller_close(&lock->poller);
     kith__free(state);
 }
 
@@ -74,10 +83,21 @@ lock_owner(void *state, struct kith_owner *owner_out)
     return err;
 }
 
+static kith_err
+lock_poll_fd(void *state, int *fd_out)
+{
+    struct shm_lock *lock = state;
+    struct kith__self *self = kith__shm_self(lock->sync.arena);
+
+    return self == NULL ? kith__shm_refusal()
+                        : kith__mutex_arm(self, &lock->sync, &lock->poller, fd_out);
+}
+
 const struct kith__lock_ops kith__shm_lock_ops = {
     .open = lock_open,
     .close = lock_close,
     .acquire = lock_acquire,
     .release = lock_release,
     .owner = lock_owner,
+    .poll_fd = lock_poll_fd,
 };
