@@ -70,8 +70,11 @@ work(bool stopped)
     struct kith__key key;
     kith_err err;
 
-    if (scenario->partner == NULL && !scenario->unregistered && !scenario->alone)
+    if (scenario->partner == NULL && !scenario->unregistered && !scenario->alone) {
+        if (scenario->finds)
+            scenario->prepare(&stage, self);
         scenario->act(&stage, self);
+    }
     key_of(&stage, "of the third", &key);
     err = kith__dict_number(self, &stage.a, &key, &one, NULL);
     running->added += err == KITH_OK;

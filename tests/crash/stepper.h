@@ -50,6 +50,7 @@ struct scenario {
     bool same_outcome; /* the operation changes nothing that can be seen */
     bool thread_only;  /* the victim's thread dies, its process lives */
     bool unregistered; /* the victim takes its slot while it is stepped */
+    bool finds;        /* prepare() only finds handles: a third party does so, too */
     bool alone;        /* the operation is the thread's own: no third party can do it, too */
     bool slow;         /* many instructions: look at fewer of them unless --long */
 };
