@@ -13,6 +13,7 @@
 #include <kith/inspect.h>
 #include <kith/item.h>
 #include <kith/lock.h>
+#include <kith/poll.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
 #include <kith/space.h>

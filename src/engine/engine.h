@@ -24,8 +24,8 @@
 #include <kith/inspect.h>
 #include <kith/lock.h>
 #include <kith/queue.h>
-#include <kith/value.h>
 #include <kith/rwlock.h>
+#include <kith/value.h>
 
 #include "base/address.h"
 #include "base/scalar.h"
@@ -251,6 +251,8 @@ struct kith__queue_ops {
     kith_err (*task_done)(void *queue);
     kith_err (*join)(void *queue, int64_t deadline_ns);
     kith_err (*shutdown)(void *queue);
+    /* Arms the descriptor; it is the state's own. */
+    kith_err (*poll_fd)(void *queue, int *fd_out);
 };
 
 /* ---- Locks, rwlocks and events -----------------------------------------------------------------
@@ -268,6 +270,7 @@ struct kith__lock_ops {
     kith_err (*locked)(void *lock, bool *locked_out);
     kith_err (*parties)(void *lock, int (*each)(const struct kith_party *party, void *arg),
                         void *arg);
+    kith_err (*poll_fd)(void *lock, int *fd_out);
 };
 
 struct kith__rwlock_ops {
@@ -290,6 +293,7 @@ struct kith__event_ops {
     kith_err (*clear)(void *event);
     kith_err (*is_set)(void *event, bool *set_out);
     kith_err (*wait)(void *event, int64_t deadline_ns);
+    kith_err (*poll_fd)(void *event, int *fd_out);
 };
 
 /* ---- Values --------------------------------------------------------------------------- */

@@ -482,6 +482,28 @@ remember_file(struct kith__arena *arena, int fd)
     }
 }
 
+/* A memfd cannot be watched; without a file to watch nothing is lost but polling. */
+static void
+make_wake_file(struct kith__arena *arena)
+{
+    static const char *const folders[] = { "/dev/shm", "/tmp" };
+    struct stat st;
+
+    for (unsigned i = 0; i < 2 && arena->wake_fd < 0; i++) {
+        int fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+        if (fd < 0)
+            continue;
+        if (pwrite(fd, "", 1, 0) != 1 || fstat(fd, &st) != 0) {
+            close(fd);
+            continue;
+        }
+        arena->wake_device = st.st_dev;
+        arena->wake_inode = st.st_ino;
+        arena->wake_fd = fd;
+    }
+}
+
 /* KITH_EEXIST: somebody else gave his file the name first. */
 static kith_err
 create(struct kith__arena *arena, const struct kith_options *options)
@@ -506,8 +528,10 @@ create(struct kith__arena *arena, const struct kith_options *options)
     err = size_and_map(arena, fd, options, &shape);
     if (err == KITH_OK)
         err = write_header(arena, &shape, options);
-    if (err == KITH_OK && arena->memory)
+    if (err == KITH_OK && arena->memory) {
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
+        make_wake_file(arena);
+    }
     /*
      * Join before the file has its name: whoever opens it then finds a holder whose byte is
      * locked, and a temporary arena is never taken for a left-over of the dead.
@@ -635,11 +659,17 @@ attach(struct kith__arena *arena, const struct kith_options *options, bool named
 static void
 unmap(struct kith__arena *arena)
 {
+    struct stat st;
+
     kith__holder_leave(arena);
     if (arena->base != NULL)
         munmap(arena->base, arena->size);
     if (fd_is_ours(arena, arena->fd))
         close(arena->fd);
+    if (arena->wake_fd >= 0 && fstat(arena->wake_fd, &st) == 0 && st.st_dev == arena->wake_device &&
+        st.st_ino == arena->wake_inode)
+        close(arena->wake_fd);
+    arena->wake_fd = -1;
     arena->base = NULL;
     arena->fd = -1;
 }
@@ -736,7 +766,7 @@ kith__arena_open(enum kith__where where, const char *path, const struct kith_opt
         kith__free(arena);
         return kith__fail(KITH_ENOMEM, "This process has no memory left for one more space.");
     }
-    arena->fd = -1;
+    arena->fd = arena->wake_fd = -1;
     arena->child_fd = -1;
     arena->refs = 1;
     arena->memory = where == KITH__WHERE_MEMORY;

@@ -36,6 +36,9 @@ struct kith__arena {
     int64_t timeout_ns;     /* how long to wait for a stopped process */
     int64_t clock_shift_ns; /* see boot.h */
     char *path;
+    int wake_fd; /* mem: the file that tells pollers: see poll.c */
+    dev_t wake_device;
+    ino_t wake_inode;
     int fd; /* may be closed behind our back: ask kith__arena_fd() */
     dev_t device;
     ino_t inode;

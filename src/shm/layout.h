@@ -53,8 +53,9 @@ struct kith__lock {
 };
 #define KITH__LOCK_ACTOR 0x0000ffffu
 #define KITH__LOCK_HOLDER 0x00008000u  /* unowned locks: below it a holder, or 0: one that left */
-#define KITH__LOCK_CLAIM 0x10000000u /* rwlocks: the owner still waits for readers to go */
-#define KITH__LOCK_DIED 0x20000000u  /* user locks: the last owner died holding it */
+#define KITH__LOCK_CLAIM 0x10000000u   /* rwlocks: the owner still waits for readers to go */
+#define KITH__LOCK_DIED 0x20000000u    /* user locks: the last owner died holding it */
+#define KITH__LOCK_POLLERS 0x40000000u /* user locks, held: somebody polls for its release */
 #define KITH__LOCK_WAITERS 0x80000000u /* somebody may be asleep on the word, or in its row */
 #define KITH__LOCK_MAGIC 0x6b4c6f63u
 
@@ -424,11 +425,11 @@ static_assert(sizeof(struct kith__root) == 64, "LAYOUT is a format");
 #define KITH__VALUE_GUARDED 1u /* changed under its lock, by records */
 struct kith__value_root {
     struct kith__root root;
-    kith__word cell; /* not guarded: the bits; a line of its own */
-    kith__word head; /* guarded: a cover; actor: 16 bits, version: 48 */
+    kith__word cell;  /* not guarded: the bits; a line of its own */
+    kith__word head;  /* guarded: a cover; actor: 16 bits, version: 48 */
     kith__word block; /* guarded, of more than the words here: where the bytes are */
-    uint64_t size;   /* constant from here on */
-    uint32_t code;   /* its type's; 0: a structure */
+    uint64_t size;    /* constant from here on */
+    uint32_t code;    /* its type's; 0: a structure */
     uint32_t flags;
     uint64_t spare[3];
     kith__word words[KITH__VALUE_INLINE]; /* guarded: the bytes, in native order */
@@ -479,6 +480,7 @@ struct kith__header {
     kith__word chain;   /* queues that ever lent an item */
     kith__word unowned; /* unowned locks that were ever taken */
     _Alignas(64) struct kith__dict_root catalog;
+    _Alignas(64) kith__word poked; /* written through the file alone, for those who watch it */
 };
 static_assert(sizeof(struct kith__header) <= KITH__HOLDERS_OFF, "the header fits its granule");
 

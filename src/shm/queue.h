@@ -10,6 +10,7 @@
 #include <kith/queue.h>
 
 #include "shm/alloc.h"
+#include "shm/poll.h"
 
 struct kith__queue {
     struct kith__arena *arena;
@@ -120,6 +121,9 @@ kith_err kith__queue_count(struct kith__self *self, const struct kith__queue *qu
 kith_err kith__queue_task_done(struct kith__self *self, const struct kith__queue *queue);
 kith_err kith__queue_join(struct kith__self *self, const struct kith__queue *queue,
                           int64_t deadline_ns);
+/* A descriptor that becomes readable when there is an item, or the end: poll.c. */
+kith_err kith__queue_arm(struct kith__self *self, const struct kith__queue *queue,
+                         kith__poller_slot *slot, int *fd_out);
 /* Enters the queue into the chain of those that lend, once. */
 kith_err kith__queue_chain(struct kith__self *self, const struct kith__queue *queue);
 /* Hands back what dead holder `owner` (slot | generation << 16) had on lease anywhere. */

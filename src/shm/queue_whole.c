@@ -263,6 +263,29 @@ kith__queue_join(struct kith__self *self, const struct kith__queue *queue, int64
     }
 }
 
+kith_err
+kith__queue_arm(struct kith__self *self, const struct kith__queue *queue, kith__poller_slot *slot,
+                int *fd_out)
+{
+    struct kith__queue_root *root = kith__queue_root(queue);
+    struct kith__poller *poller;
+    uint64_t ready = 0, lent = 0;
+    kith_err err = kith__poller_arm(self, slot, &poller);
+
+    if (err < 0)
+        return err;
+    if (kith__load_acquire(&root->id) != queue->id)
+        return KITH_EGONE;
+    atomic_fetch_or(&root->items, KITH__SIGNAL_POLLERS);
+    err = kith__queue_count(self, queue, &ready, &lent);
+    if (err < 0 && err != KITH_EGONE)
+        return err;
+    if (ready > 0 || err == KITH_EGONE || kith__load_acquire(&root->closed) != 0)
+        kith__poller_ready(poller);
+    *fd_out = kith__poller_fd(poller);
+    return KITH_OK;
+}
+
 /* ---- Leases of the dead ------------------------------------------------------------------ */
 
 kith_err

@@ -29,6 +29,7 @@
 #include "base/interrupt.h"
 #include "shm/futex.h"
 #include "shm/lock.h"
+#include "shm/poll.h"
 
 #define GROUP (KITH__WAITV_MAX - 1)
 #define SLOW_RECHECK_NS INT64_C(1000000000)
@@ -272,12 +273,15 @@ kith__signal_wake(struct kith__self *self, _Atomic uint32_t *signal, int count)
     uint32_t word = atomic_load(signal);
     int woken;
 
-    (void)self;
-    if ((word & KITH__SIGNAL_WAITERS) == 0)
-        return;
 #ifdef KITH_MISTAKE_SIGNAL_NO_WAKE
     return;
 #endif
+    if ((word & KITH__SIGNAL_POLLERS) != 0) {
+        word = atomic_fetch_and(signal, ~KITH__SIGNAL_POLLERS) & ~KITH__SIGNAL_POLLERS;
+        kith__poke(self->arena);
+    }
+    if ((word & KITH__SIGNAL_WAITERS) == 0)
+        return;
     woken = kith__futex_wake(signal, count);
     if (woken < count)
         atomic_compare_exchange_strong(signal, &word, word & ~KITH__SIGNAL_WAITERS);

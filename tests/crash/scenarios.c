@@ -13,13 +13,7 @@ extern const struct scenario_table sync_scenarios;
 extern const struct scenario_table txn_scenarios;
 
 const struct scenario_table *const scenario_tables[] = {
-    &dict_scenarios,
-    &cache_scenarios,
-    &queue_scenarios,
-    &sync_scenarios,
-    &txn_scenarios,
-    &cell_scenarios,
-    &lock_scenarios,
-    &arena_scenarios,
-    NULL,
+    &dict_scenarios, &cache_scenarios, &queue_scenarios,
+    &sync_scenarios, &txn_scenarios,   &cell_scenarios,
+    &lock_scenarios, &arena_scenarios, NULL,
 };

@@ -11,6 +11,12 @@
 #include "shm/special.h"
 #include "shm/sync.h"
 
+/* What a handle's state is: first of all a kith__sync, as which most functions take it. */
+struct shm_lock {
+    struct kith__sync sync;
+    kith__poller_slot poller;
+};
+
 static kith_err
 init_lock(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
 {
@@ -43,7 +49,7 @@ static kith_err
 open_either(struct kith__shm_space *space, const char *name, enum kith_kind kind,
             enum kith_create create, uint32_t made_with, void **state_out)
 {
-    struct kith__sync *state = kith__shm_state(sizeof(*state));
+    struct shm_lock *state = kith__shm_state(sizeof(*state));
     struct kith__object object;
     kith_err err;
 
@@ -56,7 +62,7 @@ open_either(struct kith__shm_space *space, const char *name, enum kith_kind kind
         kith__free(state);
         return err;
     }
-    *state = (struct kith__sync){ space->arena, object.off, object.id };
+    state->sync = (struct kith__sync){ space->arena, object.off, object.id };
     *state_out = state;
     return KITH_OK;
 }
@@ -86,6 +92,9 @@ rwlock_open(void *state, const char *name, const struct kith_rwlock_options *opt
 static void
 close_either(void *state)
 {
+    struct shm_lock *lock = state;
+
+    kith__poller_close(&lock->poller);
     kith__free(state);
 }
 
@@ -169,6 +178,16 @@ parties(void *state, int (*each)(const struct kith_party *party, void *arg), voi
     return err;
 }
 
+static kith_err
+lock_poll_fd(void *state, int *fd_out)
+{
+    struct shm_lock *lock = state;
+    struct kith__self *self = kith__shm_self(lock->sync.arena);
+
+    return self == NULL ? kith__shm_refusal()
+                        : kith__mutex_arm(self, &lock->sync, &lock->poller, fd_out);
+}
+
 const struct kith__lock_ops kith__shm_lock_ops = {
     .open = lock_open,
     .close = close_either,
@@ -177,6 +196,7 @@ const struct kith__lock_ops kith__shm_lock_ops = {
     .owner = owner_of,
     .locked = locked,
     .parties = parties,
+    .poll_fd = lock_poll_fd,
 };
 
 const struct kith__rwlock_ops kith__shm_rwlock_ops = {

@@ -9,6 +9,7 @@
 
 struct shm_queue {
     struct kith__queue queue;
+    kith__poller_slot poller;
 };
 
 const struct kith__queue *
@@ -89,6 +90,9 @@ queue_open(void *state, const char *name, const struct kith_queue_options *optio
 static void
 queue_close(void *state)
 {
+    struct shm_queue *queue = state;
+
+    kith__poller_close(&queue->poller);
     kith__free(state);
 }
 
@@ -420,6 +424,16 @@ queue_restore(void *state, const struct kith__dump_item *items, size_t count)
     return kith__queue_restore(self, &queue->queue, queued, count);
 }
 
+static kith_err
+queue_poll_fd(void *state, int *fd_out)
+{
+    struct shm_queue *queue = state;
+    struct kith__self *self = kith__shm_self(queue->queue.arena);
+
+    return self == NULL ? kith__shm_refusal()
+                        : kith__queue_arm(self, &queue->queue, &queue->poller, fd_out);
+}
+
 const struct kith__queue_ops kith__shm_queue_ops = {
     .open = queue_open,
     .close = queue_close,
@@ -437,4 +451,5 @@ const struct kith__queue_ops kith__shm_queue_ops = {
     .task_done = queue_task_done,
     .join = queue_join,
     .shutdown = queue_shutdown,
+    .poll_fd = queue_poll_fd,
 };
