@@ -274,6 +274,8 @@ struct kith__lock_ops {
     kith_err (*release)(void *lock);
     kith_err (*owner)(void *lock, struct kith_owner *owner_out);
     kith_err (*locked)(void *lock, bool *locked_out);
+    /* What it was made with, for dumps; sets every field but struct_size and create. */
+    kith_err (*made_with)(void *lock, struct kith_lock_options *options_out);
     kith_err (*parties)(void *lock, int (*each)(const struct kith_party *party, void *arg),
                         void *arg);
 };

@@ -451,6 +451,41 @@ TEST(dump_keeps_values)
     free(bytes.data);
 }
 
+TEST(dump_keeps_the_options_of_locks)
+{
+    struct kith_lock_options recursive = KITH_LOCK_OPTIONS_INIT;
+    kith_space *space = test_space(t), *other = other_space(t, "other");
+    kith_rwlock *rwlock;
+    kith_lock *lock;
+    struct bytes bytes;
+
+    recursive.recursive = true;
+    EXPECT_OK(kith_lock_open(space, "recursive", &recursive, &lock));
+    kith_lock_close(lock);
+    EXPECT_OK(kith_rwlock_open(space, "rw", NULL, &rwlock));
+    kith_rwlock_close(rwlock);
+    test_lock(t, "plain");
+    bytes = dump(space, NULL);
+    EXPECT_OK(load(other, &bytes, NULL));
+    EXPECT_EQ(3, count_objects(other));
+    EXPECT_OK(kith_lock_open(other, "recursive", NULL, &lock));
+    EXPECT_OK(kith_lock_acquire(lock, 0));
+    EXPECT_OK(kith_lock_acquire(lock, 0));
+    EXPECT_OK(kith_lock_release(lock));
+    EXPECT_OK(kith_lock_release(lock));
+    kith_lock_close(lock);
+    EXPECT_OK(kith_lock_open(other, "plain", NULL, &lock));
+    EXPECT_OK(kith_lock_acquire(lock, 0));
+    EXPECT_RC(KITH_EDEADLOCK, kith_lock_acquire(lock, 0));
+    EXPECT_OK(kith_lock_release(lock));
+    kith_lock_close(lock);
+    EXPECT_OK(kith_rwlock_open(other, "rw", NULL, &rwlock));
+    EXPECT_OK(kith_rwlock_acquire_shared(rwlock, 0));
+    EXPECT_OK(kith_rwlock_release(rwlock));
+    kith_rwlock_close(rwlock);
+    free(bytes.data);
+}
+
 TEST(dump_of_an_empty_space_loads)
 {
     kith_space *other = other_space(t, "other");
