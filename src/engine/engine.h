@@ -134,6 +134,12 @@ enum kith__life_what { KITH__LIFE_EXPIRE, KITH__LIFE_PERSIST, KITH__LIFE_TOUCH }
 
 enum kith__many_what { KITH__MANY_SET, KITH__MANY_DELETE, KITH__MANY_ADD };
 
+/* An entry of a dict, for dumps. */
+struct kith__pair {
+    struct kith_item key, item;
+    int64_t left_ns; /* it has still to live; 0: it does not expire */
+};
+
 struct kith__dict_ops {
     /* KITH_ENOENT, KITH_EEXIST, KITH_ETYPE: with a sentence. */
     kith_err (*open)(void *space, const char *name, const struct kith_dict_options *options,
@@ -157,10 +163,12 @@ struct kith__dict_ops {
     kith_err (*each)(void *dict, bool items,
                      int (*each)(struct kith_item key, struct kith_item item, void *arg),
                      void *arg);
-    /* Between rebuild() and rebuilt(): as each(), for what can be had of a broken dict. */
-    kith_err (*rescue)(void *dict,
-                       int (*each)(struct kith_item key, struct kith_item item, void *arg),
-                       void *arg, uint64_t *lost_out);
+    /*
+     * As each(), for dumps.  `rescue`: between rebuild() and rebuilt(), what can be had of a broken
+     * dict; *lost_out, how many entries could not, is set then alone.
+     */
+    kith_err (*copy)(void *dict, bool rescue, int (*each)(const struct kith__pair *pair, void *arg),
+                     void *arg, uint64_t *lost_out);
     /* Sets every field but struct_size. */
     kith_err (*info)(void *dict, struct kith_dict_info *info_out);
     kith_err (*edit)(void *dict, const struct kith_item *key, const struct kith__edit *edit);
@@ -268,6 +276,8 @@ struct kith__lock_ops {
     kith_err (*release)(void *lock);
     kith_err (*owner)(void *lock, struct kith_owner *owner_out);
     kith_err (*locked)(void *lock, bool *locked_out);
+    /* What it was made with, for dumps; sets every field but struct_size and create. */
+    kith_err (*made_with)(void *lock, struct kith_lock_options *options_out);
     kith_err (*parties)(void *lock, int (*each)(const struct kith_party *party, void *arg),
                         void *arg);
     kith_err (*poll_fd)(void *lock, int *fd_out);

@@ -561,6 +561,38 @@ TEST_ON(TEST_NAMED, repair_finds_every_key_whatever_became_of_the_links)
     expect_repaired(address, 1000, 20);
 }
 
+TEST_ON(TEST_NAMED, repair_keeps_the_time_that_entries_have_left)
+{
+    struct kith_set_options set = KITH_SET_OPTIONS_INIT;
+    struct sentences sentences = { 0 };
+    struct kith_report report;
+    char address[600];
+    kith_space *space;
+    kith_dict *dict;
+    int64_t left = 0;
+
+    make_space(t, address, sizeof(address));
+    EXPECT_OK(kith_open(address, NULL, &space));
+    EXPECT_OK(kith_dict_open(space, "timed", NULL, &dict));
+    set.ttl_ns = 3600 * TEST_S;
+    EXPECT_OK(kith_dict_set_with(dict, KITH_STR("goes"), KITH_INT(1), &set));
+    EXPECT_OK(kith_dict_set(dict, KITH_STR("stays"), KITH_INT(2)));
+    kith_dict_close(dict);
+    kith_close(space);
+    harm(address, HARM_LINK);
+    repair(address, &report, &sentences);
+    EXPECT_EQ(0, sentences.count);
+    EXPECT_OK(kith_open(address, NULL, &space));
+    EXPECT_OK(must_exist(space, "timed", &dict));
+    EXPECT_LEN(dict, 2);
+    EXPECT_OK(kith_dict_ttl(dict, KITH_STR("goes"), &left));
+    EXPECT_GE(left, 1);
+    EXPECT_OK(kith_dict_ttl(dict, KITH_STR("stays"), &left));
+    EXPECT_EQ(KITH_FOREVER, left);
+    kith_dict_close(dict);
+    kith_close(space);
+}
+
 TEST_ON(TEST_NAMED, repair_says_what_was_lost)
 {
     struct sentences sentences = { 0 };

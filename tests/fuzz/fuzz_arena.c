@@ -1185,6 +1185,8 @@ repaired_round(void)
     kith_close(space);
     if (err < 0)
         return;
+    if (report.violations > 0)
+        fuzz_tally(FUZZ_CORRUPT);
     space = open_space(false);
     if (space == NULL)
         fuzz_failed("a repaired space is refused: %s", kith_last_error());

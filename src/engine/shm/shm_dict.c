@@ -308,11 +308,51 @@ dict_each(void *state, bool items,
     return KITH_OK;
 }
 
-static kith_err
-dict_rescue(void *state, int (*each)(struct kith_item key, struct kith_item item, void *arg),
-            void *arg, uint64_t *lost_out)
+struct copying {
+    const struct kith__dict *dict;
+    int (*each)(const struct kith__pair *pair, void *arg);
+    void *arg;
+    int64_t now;
+};
+
+/* What has expired is there no more, whether it was deleted or not. */
+static int
+copy_pair(struct kith_item key, struct kith_item item, int64_t expires, void *arg)
 {
-    return kith__dict_rescue(kith__shm_dict_of(state), each, arg, lost_out);
+    const struct copying *copying = arg;
+    struct kith__pair pair = { .key = key, .item = item };
+
+    if (expires != 0 && expires <= copying->now)
+        return 0;
+    if (expires != 0)
+        pair.left_ns = expires - copying->now;
+    return copying->each(&pair, copying->arg);
+}
+
+static kith_err
+dict_copy(void *state, bool rescue, int (*each)(const struct kith__pair *pair, void *arg),
+          void *arg, uint64_t *lost_out)
+{
+    struct shm_dict *dict = state;
+    struct kith__arena *arena = dict->dict.arena;
+    struct copying copying = { &dict->dict, each, arg, kith__arena_now_ns(arena) };
+    char tag[KITH_TAG_SIZE_MAX + 1];
+    struct kith__self *self;
+    struct kith__copy copy;
+    kith_err err = kith__shm_reader(arena, &self);
+
+    if (err == KITH_OK && rescue)
+        return kith__dict_rescue(&dict->dict, copy_pair, &copying, lost_out);
+    if (err == KITH_OK)
+        err = kith__dict_copy(self, &dict->dict, true, &copy);
+    if (err < 0)
+        return err;
+    for (uint64_t i = 0; i < copy.count; i++)
+        if (copy_pair(kith__copy_key(&copy, i), kith__copy_item(arena, &copy, i, tag),
+                      copy.entries[i].expires, &copying) != 0)
+            break;
+    kith__copy_free(&copy);
+    return KITH_OK;
 }
 
 static kith_err
@@ -627,7 +667,7 @@ const struct kith__dict_ops kith__shm_dict_ops = {
     .view = dict_view,
     .len = dict_len,
     .each = dict_each,
-    .rescue = dict_rescue,
+    .copy = dict_copy,
     .info = dict_info,
     .edit = dict_edit,
     .popitem = dict_popitem,

@@ -89,6 +89,23 @@ rwlock_open(void *state, const char *name, const struct kith_rwlock_options *opt
     return open_either(state, name, KITH_KIND_RWLOCK, options->create, made_with, rwlock_out);
 }
 
+static kith_err
+made_with(void *state, struct kith_lock_options *options_out)
+{
+    const struct kith__sync *lock = state;
+    const struct kith__sync_root *root = kith__sync_root(lock);
+    uint32_t options = root->options;
+
+    if (kith__load_acquire(&root->id) != lock->id)
+        return KITH_EGONE;
+    options_out->recursive = (options & KITH__SYNC_RECURSIVE) != 0;
+    options_out->fair = (options & KITH__SYNC_FAIR) != 0;
+    options_out->unowned = (options & KITH__SYNC_UNOWNED) != 0;
+    options_out->detect_deadlock = (options & KITH__SYNC_DETECT) != 0;
+    options_out->shareable = (options & KITH__SYNC_SHARED) != 0;
+    return KITH_OK;
+}
+
 static void
 close_either(void *state)
 {
@@ -191,6 +208,7 @@ lock_poll_fd(void *state, int *fd_out)
 const struct kith__lock_ops kith__shm_lock_ops = {
     .open = lock_open,
     .close = close_either,
+    .made_with = made_with,
     .acquire = acquire,
     .release = release,
     .owner = owner_of,
