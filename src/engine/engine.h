@@ -268,6 +268,8 @@ struct kith__lock_ops {
     kith_err (*locked)(void *lock, bool *locked_out);
     kith_err (*parties)(void *lock, int (*each)(const struct kith_party *party, void *arg),
                         void *arg);
+    /* With what it was made, for a dump: sets all but struct_size and create. */
+    kith_err (*made)(void *lock, struct kith_lock_options *options_out);
 };
 
 struct kith__rwlock_ops {

@@ -30,7 +30,8 @@ enum kith__dump_setting {
     KITH__DUMP_QUEUE_JOINABLE = 3,
     KITH__DUMP_QUEUE_CLOSED = 4,
     KITH__DUMP_QUEUE_DEAD_LETTER = 5,
-    KITH__DUMP_EVENT_SET = 1
+    KITH__DUMP_EVENT_SET = 1,
+    KITH__DUMP_LOCK_OPTIONS = 1
 };
 
 /* An object by its name, and what it is. */

@@ -288,12 +288,16 @@ close_queue(void *handle)
     kith_queue_close(handle);
 }
 
-/* ---- Locks ------------------------------------------------------------------------------ */
+/* ---- Locks and rwlocks ------------------------------------------------------------------ */
+
+/* The bits of KITH__DUMP_LOCK_OPTIONS. */
+enum { RECURSIVE = 1, FAIR = 2, UNOWNED = 4, DETECTING = 8, SHAREABLE = 16, ALL_OPTIONS = 31 };
 
 static kith_err
-dump_lock(struct kith__dump *dump, kith_space *space, const char *name)
+dump_either(struct kith__dump *dump, kith_space *space, const char *name, enum kith_kind kind)
 {
     struct kith_lock_options options = KITH_LOCK_OPTIONS_INIT;
+    uint64_t bits = 0;
     kith_lock *lock;
     kith_err err;
 
@@ -301,24 +305,90 @@ dump_lock(struct kith__dump *dump, kith_space *space, const char *name)
     err = kith_lock_open(space, name, &options, &lock);
     if (err < 0)
         return err;
-    kith__dump_object(dump, KITH_KIND_LOCK, name);
+    err = lock->ops->made(lock->handle.state, &options);
     kith_lock_close(lock);
+    if (err < 0)
+        return err;
+    bits |= options.recursive ? RECURSIVE : 0;
+    bits |= options.fair ? FAIR : 0;
+    bits |= options.unowned ? UNOWNED : 0;
+    bits |= options.detect_deadlock ? DETECTING : 0;
+    bits |= options.shareable && kind == KITH_KIND_LOCK ? SHAREABLE : 0;
+    kith__dump_object(dump, kind, name);
+    if (bits != 0)
+        kith__dump_number(dump, KITH__DUMP_LOCK_OPTIONS, bits);
     return KITH_OK;
+}
+
+static kith_err
+dump_lock(struct kith__dump *dump, kith_space *space, const char *name)
+{
+    return dump_either(dump, space, name, KITH_KIND_LOCK);
+}
+
+static kith_err
+dump_rwlock(struct kith__dump *dump, kith_space *space, const char *name)
+{
+    return dump_either(dump, space, name, KITH_KIND_RWLOCK);
+}
+
+/* Whether the bits are known; which exclude each other is for the opener to say. */
+static bool
+check_lock(const struct kith__dumped *object)
+{
+    return (kith__dumped_number(object, KITH__DUMP_LOCK_OPTIONS) & ~(uint64_t)ALL_OPTIONS) == 0;
+}
+
+static bool
+check_rwlock(const struct kith__dumped *object)
+{
+    return (kith__dumped_number(object, KITH__DUMP_LOCK_OPTIONS) & ~(uint64_t)(FAIR | DETECTING)) ==
+           0;
 }
 
 static kith_err
 make_lock(kith_space *space, struct kith__dumped *object, bool alone)
 {
     struct kith_lock_options options = KITH_LOCK_OPTIONS_INIT;
+    uint64_t bits = kith__dumped_number(object, KITH__DUMP_LOCK_OPTIONS);
     kith_lock *lock;
     kith_err err;
 
     (void)alone;
     options.create = KITH_MUST_CREATE;
+    options.recursive = (bits & RECURSIVE) != 0;
+    options.fair = (bits & FAIR) != 0;
+    options.unowned = (bits & UNOWNED) != 0;
+    options.detect_deadlock = (bits & DETECTING) != 0;
+    options.shareable = (bits & SHAREABLE) != 0;
     err = kith_lock_open(space, object->as, &options, &lock);
     if (err == KITH_OK)
         object->handle = lock;
     return err;
+}
+
+static kith_err
+make_rwlock(kith_space *space, struct kith__dumped *object, bool alone)
+{
+    struct kith_rwlock_options options = KITH_RWLOCK_OPTIONS_INIT;
+    uint64_t bits = kith__dumped_number(object, KITH__DUMP_LOCK_OPTIONS);
+    kith_rwlock *rwlock;
+    kith_err err;
+
+    (void)alone;
+    options.create = KITH_MUST_CREATE;
+    options.fair = (bits & FAIR) != 0;
+    options.detect_deadlock = (bits & DETECTING) != 0;
+    err = kith_rwlock_open(space, object->as, &options, &rwlock);
+    if (err == KITH_OK)
+        object->handle = rwlock;
+    return err;
+}
+
+static void
+close_rwlock(void *handle)
+{
+    kith_rwlock_close(handle);
 }
 
 static void
@@ -400,9 +470,14 @@ static const struct kith__dump_kind kinds[] = {
       .close = close_queue },
     { .kind = KITH_KIND_LOCK,
       .dump = dump_lock,
-      .settings = nothing_to_check,
+      .settings = check_lock,
       .make = make_lock,
       .close = close_lock },
+    { .kind = KITH_KIND_RWLOCK,
+      .dump = dump_rwlock,
+      .settings = check_rwlock,
+      .make = make_rwlock,
+      .close = close_rwlock },
     { .kind = KITH_KIND_EVENT,
       .dump = dump_event,
       .settings = nothing_to_check,

@@ -363,6 +363,49 @@ TEST(dump_keeps_events_and_frees_locks)
     free(bytes.data);
 }
 
+TEST(dump_keeps_what_locks_were_made_with)
+{
+    kith_space *space = test_space(t), *other = other_space(t, "other");
+    struct kith_lock_options options = KITH_LOCK_OPTIONS_INIT;
+    struct kith_rwlock_options shared = KITH_RWLOCK_OPTIONS_INIT;
+    kith_lock *recursive, *unowned, *shareable;
+    kith_rwlock *rwlock;
+    struct bytes bytes;
+
+    options.recursive = true;
+    EXPECT_OK(kith_lock_open(space, "recursive", &options, &recursive));
+    options.recursive = false;
+    options.unowned = true;
+    EXPECT_OK(kith_lock_open(space, "unowned", &options, &unowned));
+    options.unowned = false;
+    options.shareable = true;
+    EXPECT_OK(kith_lock_open(space, "shareable", &options, &shareable));
+    shared.fair = true;
+    EXPECT_OK(kith_rwlock_open(space, "rwlock", &shared, &rwlock));
+    bytes = dump(space, NULL);
+    kith_lock_close(recursive);
+    kith_lock_close(unowned);
+    kith_lock_close(shareable);
+    kith_rwlock_close(rwlock);
+    EXPECT_OK(load(other, &bytes, NULL));
+    options.create = shared.create = KITH_MUST_EXIST;
+    EXPECT_OK(kith_lock_open(other, "recursive", &options, &recursive));
+    EXPECT_OK(kith_lock_acquire(recursive, 0));
+    EXPECT_OK(kith_lock_acquire(recursive, 0));
+    EXPECT_OK(kith_lock_open(other, "unowned", &options, &unowned));
+    EXPECT_OK(kith_lock_acquire(unowned, 0));
+    EXPECT_RC(KITH_ETIMEDOUT, kith_lock_acquire(unowned, 0));
+    EXPECT_OK(kith_rwlock_open(other, "rwlock", &shared, &rwlock));
+    EXPECT_OK(kith_rwlock_acquire_shared(rwlock, 0));
+    kith_rwlock_close(rwlock);
+    EXPECT_OK(kith_rwlock_open(other, "shareable", &shared, &rwlock));
+    EXPECT_OK(kith_rwlock_acquire_shared(rwlock, 0));
+    kith_rwlock_close(rwlock);
+    kith_lock_close(recursive);
+    kith_lock_close(unowned);
+    free(bytes.data);
+}
+
 TEST(dump_of_an_empty_space_loads)
 {
     kith_space *other = other_space(t, "other");

@@ -169,6 +169,23 @@ parties(void *state, int (*each)(const struct kith_party *party, void *arg), voi
     return err;
 }
 
+static kith_err
+made(void *state, struct kith_lock_options *options_out)
+{
+    struct kith__sync *lock = state;
+    const struct kith__sync_root *root = kith__sync_root(lock);
+    uint32_t options = root->options;
+
+    if (kith__load_acquire(&root->id) != lock->id)
+        return KITH_EGONE;
+    options_out->recursive = (options & KITH__SYNC_RECURSIVE) != 0;
+    options_out->fair = (options & KITH__SYNC_FAIR) != 0;
+    options_out->unowned = (options & KITH__SYNC_UNOWNED) != 0;
+    options_out->detect_deadlock = (options & KITH__SYNC_DETECT) != 0;
+    options_out->shareable = (options & KITH__SYNC_SHARED) != 0;
+    return KITH_OK;
+}
+
 const struct kith__lock_ops kith__shm_lock_ops = {
     .open = lock_open,
     .close = close_either,
@@ -177,6 +194,7 @@ const struct kith__lock_ops kith__shm_lock_ops = {
     .owner = owner_of,
     .locked = locked,
     .parties = parties,
+    .made = made,
 };
 
 const struct kith__rwlock_ops kith__shm_rwlock_ops = {
