@@ -353,13 +353,10 @@ write_step(struct kith__op *op, struct kith__txn_step *step)
     struct kith__stored stored = { KITH__META(KITH_TYPE_INT, 0, 8), (uint64_t)step->n };
     struct kith__place place;
     struct kith__shard *shard;
-    uint64_t node;
     kith_err err;
 
-    if (step->what == KITH__TXN_PUT) {
-        err = kith__queue_node(op, step->item, &node);
-        return err < 0 ? err : kith__queue_link(op, &step->queue, node);
-    }
+    if (step->what == KITH__TXN_PUT)
+        return kith__queue_link(op, &step->queue, &step->item, &step->how);
     if (step->what == KITH__TXN_ACK)
         return kith__queue_unlend(op, &step->queue, &step->lent);
     shard = step->shard;

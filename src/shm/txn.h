@@ -28,6 +28,7 @@ struct kith__txn_step {
     int64_t n;
     uint64_t version;
     struct kith__lent lent;
+    struct kith__put_how how; /* PUT */
     struct kith__shard *shard; /* of the key; the run fills it in */
     bool done;                 /* DELETE, once committed: the key was there */
 };

@@ -850,11 +850,12 @@ some_dict_part(void)
 static uint64_t
 some_queue_part(void)
 {
-    static const size_t firsts[] = { offsetof(struct kith__queue_root, out_first),
-                                     offsetof(struct kith__queue_root, back_first),
-                                     offsetof(struct kith__queue_root, lent_first),
-                                     offsetof(struct kith__queue_root, in_first),
-                                     offsetof(struct kith__queue_root, in_last) };
+    static const size_t firsts[] = {
+        offsetof(struct kith__queue_root, head_segment), offsetof(struct kith__queue_root, first),
+        offsetof(struct kith__queue_root, tail_segment), offsetof(struct kith__queue_root, spare),
+        offsetof(struct kith__queue_root, ready),        offsetof(struct kith__queue_root, delayed),
+        offsetof(struct kith__queue_root, lent_first),   offsetof(struct kith__queue_root, timed_last)
+    };
     uint64_t root = some_block(KITH__CLASS_QUEUE), off;
 
     if (fuzz_percent(40))
@@ -862,7 +863,7 @@ some_queue_part(void)
     off = word_at(root + firsts[fuzz_below(COUNTOF(firsts))]);
     while (fuzz_percent(40) && off != 0)
         off = word_at(off);
-    return off + fuzz_below(9) * 8;
+    return off + fuzz_below(24) * 8;
 }
 
 /* Where damage is worth most: an offset, a multiple of 8, in the file. */

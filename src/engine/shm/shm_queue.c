@@ -198,19 +198,9 @@ static kith_err
 queue_peek(void *state, struct kith_buf *item_out)
 {
     struct shm_queue *queue = state;
-    struct kith__queue_root *root = kith__queue_root(&queue->queue);
     struct kith__self *self = kith__shm_self(queue->queue.arena);
-    uint64_t ready, lent;
-    kith_err err;
 
-    if (self == NULL)
-        return kith__shm_refusal();
-    err = kith__queue_peek(self, &queue->queue, item_out);
-    /* Closed first: nothing is put after that, so what is then not there never will be. */
-    if (err == KITH_EEMPTY && kith__load_acquire(&root->closed) != 0 &&
-        kith__queue_count(self, &queue->queue, &ready, &lent) == KITH_OK && ready + lent == 0)
-        return KITH_ECLOSED;
-    return err;
+    return self == NULL ? kith__shm_refusal() : kith__queue_peek(self, &queue->queue, item_out);
 }
 
 /* ---- Leases --------------------------------------------------------------------------- */
@@ -227,7 +217,7 @@ queue_lease(void *state, int64_t deadline_ns, struct kith_buf *item_out,
 
     if (self == NULL)
         return kith__shm_refusal();
-    err = kith__queue_lease(self, &queue->queue, deadline_ns, item_out, &lent);
+    err = kith__queue_lease(self, &queue->queue, KITH_FOREVER, deadline_ns, item_out, &lent);
     if (err == KITH_OK)
         *lease_out = (struct kith__lease){ .node = lent.node,
                                            .fence = lent.fence,

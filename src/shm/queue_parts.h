@@ -1,0 +1,259 @@
+/*
+ * queue_parts.h - what the files of the queue know of each other.
+ */
+#ifndef KITH__SHM_QUEUE_PARTS_H
+#define KITH__SHM_QUEUE_PARTS_H
+
+#include "base/clock.h"
+#include "shm/queue.h"
+
+kith_err kith__queue_broken(const struct kith__arena *arena);
+
+/* Locks one of the queue's locks; KITH_EGONE: it is another's by now. */
+static inline kith_err
+kith__queue_lock(struct kith__self *self, const struct kith__queue *queue, struct kith__lock *lock)
+{
+    kith_err err = kith__lock_acquire(self, lock);
+
+    if (err == KITH_OK && kith__load(&kith__queue_root(queue)->id) != queue->id) {
+        kith__lock_release(self, lock);
+        return KITH_EGONE;
+    }
+    return err;
+}
+
+/* Named before a lock is released, so that a reaper wakes whom we did not get to wake. */
+static inline void
+kith__queue_owe(struct kith__self *self, const struct kith__queue *queue)
+{
+    kith__store(&self->actor->pending_signal, queue->off);
+    kith__step();
+}
+
+static inline void
+kith__queue_owe_nothing(struct kith__self *self)
+{
+    kith__step();
+    kith__store(&self->actor->pending_signal, 0);
+}
+
+/* After the commit: if something becomes due earlier than before, whoever waits looks again. */
+void kith__queue_raise_due(struct kith__self *self, struct kith__queue_root *root,
+                           uint64_t due_before);
+
+/* ---- Time: of CLOCK_BOOTTIME, since a machine that sleeps keeps nobody's item ------------- */
+
+static inline uint64_t
+kith__time_now(void)
+{
+    return (uint64_t)kith__boot_ns();
+}
+
+static inline uint64_t
+kith__time_after(int64_t ns)
+{
+    uint64_t now = kith__time_now();
+
+    return now + (uint64_t)ns > INT64_MAX ? INT64_MAX : now + (uint64_t)ns;
+}
+
+static inline int64_t
+kith__time_left(uint64_t due)
+{
+    uint64_t now = kith__time_now();
+
+    return due > now ? (int64_t)((due - now) & INT64_MAX) : 0;
+}
+
+/*
+ * Every item of the queue.  What moves from the stream to a node is for a moment counted twice,
+ * never not at all: see queue.c, Q4.
+ */
+static inline uint64_t
+kith__queue_total(const struct kith__queue_root *root)
+{
+    uint64_t left = KITH__PLACE_COUNT(kith__load_acquire(&root->head));
+    uint64_t nodes = kith__load_acquire(&root->nodes);
+
+    return KITH__PLACE_COUNT(kith__load_acquire(&root->tail)) - left + nodes;
+}
+
+static inline struct kith__node *
+kith__node_at(const struct kith__arena *arena, uint64_t off)
+{
+    return kith__at(arena, off, sizeof(struct kith__node));
+}
+
+/* ---- Nodes, and heaps of them (queue_order.c) --------------------------------------------- */
+
+/* How large an item is with its tag; SIZE_MAX: larger than any arena. */
+static inline size_t
+kith__payload(const struct kith_item *item, size_t *tag_out)
+{
+    *tag_out = item->type == KITH_TYPE_FOREIGN ? __builtin_strlen(item->tag) : 0;
+    if (item->type <= KITH_TYPE_FLOAT)
+        return 8;
+    return item->size > KITH__ITEM_MAX ? SIZE_MAX : item->size + *tag_out;
+}
+
+/* Writes an item's bytes; returns the meta of it. */
+uint64_t kith__item_write(const struct kith_item *item, size_t tag, uint8_t *data);
+/* Reads one that has `room` bytes; false if it is none.  `tag` has KITH_TAG_SIZE_MAX + 1 bytes. */
+bool kith__item_read(uint64_t meta, const uint8_t *data, uint64_t room, struct kith_item *item_out,
+                     char *tag);
+
+/* A node with a copy of the item, not linked yet. */
+kith_err kith__queue_node(struct kith__op *op, uint64_t queue_id, const struct kith_item *item,
+                          uint64_t *node_out);
+kith_err kith__node_read(const struct kith__queue *queue, struct kith__node *node,
+                         struct kith_item *item_out, char *tag);
+
+/* Which heap: of what is ready, by priority and place; or of what is delayed, by time. */
+enum kith__heap { KITH__HEAP_READY, KITH__HEAP_DELAYED };
+
+kith_err kith__heap_push(struct kith__op *op, kith__word *heap, enum kith__heap which,
+                         struct kith__node *node);
+/* The heap must not be empty. */
+kith_err kith__heap_pop(struct kith__op *op, kith__word *heap, enum kith__heap which,
+                        struct kith__node **node_out);
+
+/* Puts a node with a place of its own where it belongs, and counts it; head lock held. */
+kith_err kith__queue_place(struct kith__op *op, struct kith__queue_root *root,
+                           struct kith__node *node);
+/* Writes the earliest end of a delay or a lease down. */
+kith_err kith__queue_note_due(struct kith__op *op, struct kith__queue_root *root);
+/*
+ * Head lock held, no record begun, no tail lock held: what is due becomes ready, or comes back.
+ * Each item is a record of its own.
+ */
+kith_err kith__queue_settle(struct kith__self *self, const struct kith__queue *queue);
+
+/* ---- The stream (queue_stream.c) ---------------------------------------------------------- */
+
+/* Where a putter is: private, while it holds the tail lock. */
+struct kith__writer {
+    struct kith__arena *arena;
+    struct kith__queue_root *root;
+    uint64_t id;
+    struct kith__segment *segment; /* NULL: there is none yet */
+    uint64_t tail;
+    bool moved; /* to another segment: that takes a record */
+};
+
+kith_err kith__writer_begin(struct kith__writer *w, const struct kith__op *op,
+                            struct kith__arena *arena, struct kith__queue_root *root, uint64_t id);
+/* Goes on in another segment, with room for `units`. */
+kith_err kith__writer_move(struct kith__writer *w, struct kith__op *op, uint64_t units);
+/* Writes down where the tail is now. */
+void kith__writer_end(struct kith__writer *w, struct kith__op *op);
+/* Appends a record that names a node. */
+kith_err kith__writer_node(struct kith__writer *w, struct kith__op *op, uint64_t node_off);
+
+static inline uint64_t
+kith__units_of(size_t payload)
+{
+    return (sizeof(struct kith__record) + payload + KITH__UNIT - 1) / KITH__UNIT;
+}
+
+/* How long a record is; of one that was overwritten, some number that stays a place. */
+static inline uint64_t
+kith__record_units(const struct kith__record *record)
+{
+    uint64_t meta = kith__load(&record->meta);
+    uint64_t units = KITH__META_TYPE(meta) == KITH__RECORD_NODE
+                         ? kith__units_of(sizeof(uint64_t))
+                         : kith__units_of(KITH__META_TAG(meta) + KITH__META_SIZE(meta));
+
+    return KITH__PLACE_AT(units);
+}
+
+/* Room for the next record; NULL: it is for kith__writer_move(). */
+static inline struct kith__record *
+kith__writer_room(const struct kith__writer *w, uint64_t units)
+{
+    uint64_t at = KITH__PLACE_AT(w->tail);
+
+    /* One unit stays for the mark of the end. */
+    if (w->segment == NULL || at + units + 1 > w->segment->units)
+        return NULL;
+    return (struct kith__record *)(void *)((uint8_t *)w->segment + at * KITH__UNIT);
+}
+
+static inline void
+kith__writer_step(struct kith__writer *w, uint64_t units)
+{
+    w->tail += KITH__PLACE(1, units);
+}
+
+/* Where a getter is: private, while it holds the head lock. */
+struct kith__reader {
+    const struct kith__queue *queue;
+    struct kith__op *op;
+    struct kith__segment *segment; /* NULL: not looked at yet */
+    uint64_t head;
+    uint64_t limit; /* the tail's count */
+    uint64_t room;  /* bytes of the record looked at */
+    bool recording; /* a record is begun; else a store of head is all */
+    bool moved;     /* the segment is another one */
+    bool both;      /* the tail lock is held too */
+};
+
+void kith__reader_begin(struct kith__reader *r, struct kith__op *op, struct kith__self *self,
+                        const struct kith__queue *queue);
+/* The oldest item of the stream; KITH_EEMPTY. */
+kith_err kith__reader_look(struct kith__reader *r, struct kith__record **record_out);
+/* Goes past it. */
+void kith__reader_step(struct kith__reader *r, const struct kith__record *record);
+/* Writes down where the head is now, by a store or in the record. */
+void kith__reader_end(struct kith__reader *r);
+/* From here on what is taken is a record. */
+static inline void
+kith__reader_record(struct kith__reader *r)
+{
+    if (!r->recording)
+        kith__op_begin(r->op, r->op->self);
+    r->recording = true;
+}
+
+struct kith__segment *kith__segment_at(const struct kith__arena *arena, uint64_t off, uint64_t id);
+
+/* What a getter found: a record of the stream, or a node. */
+struct kith__pick {
+    struct kith__record *record; /* NULL: not of the stream */
+    struct kith__node *node;     /* NULL: in the record itself */
+};
+
+/* ---- Getting (queue.c) -------------------------------------------------------------------- */
+
+/* Head lock held: what comes next; KITH_EEMPTY. */
+kith_err kith__queue_next(struct kith__reader *r, struct kith__pick *found_out);
+kith_err kith__pick_read(const struct kith__reader *r, const struct kith__pick *found,
+                         struct kith_item *item_out, char *tag);
+/* Writes down that it leaves the stream or its heap; *node_out is the caller's then. */
+kith_err kith__queue_take(struct kith__reader *r, const struct kith__pick *found);
+
+/* Locks the head, hands back what is due, begins. */
+kith_err kith__queue_begin_get(struct kith__reader *r, struct kith__op *op, struct kith__self *self,
+                               const struct kith__queue *queue);
+kith_err kith__queue_commit_get(struct kith__reader *r);
+void kith__queue_end_get(struct kith__reader *r, struct kith__self *self);
+
+/* Repeats `once` until it has something, the queue ends, or the time does. */
+kith_err kith__queue_get_with(struct kith__self *self, const struct kith__queue *queue,
+                              int64_t deadline_ns,
+                              kith_err (*once)(struct kith__self *self,
+                                               const struct kith__queue *queue, void *arg),
+                              void *arg);
+/* The deadline of a sleep: the caller's, or sooner, when something becomes due. */
+int64_t kith__queue_sleep_until(const struct kith__queue *queue, int64_t deadline_ns);
+
+/* ---- Handing back (queue_lease.c) --------------------------------------------------------- */
+
+/*
+ * Head lock held: a lent node goes back to its place, or to the dead letters, whose tail lock is
+ * then taken, and released by the caller after *letters_out is set.
+ */
+kith_err kith__queue_hand_back(struct kith__op *op, const struct kith__queue *queue,
+                               struct kith__node *node, struct kith__queue_root **letters_out);
+
+#endif /* KITH__SHM_QUEUE_PARTS_H */
