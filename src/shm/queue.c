@@ -199,7 +199,7 @@ append_all(struct kith__writer *w, struct kith__op *op, const struct kith_item *
 }
 
 /* One attempt: KITH_EFULL if they do not all fit now. */
-static kith_err
+__attribute__((flatten)) static kith_err
 put_once(struct kith__self *self, const struct kith__queue *queue, const struct kith_item *items,
          size_t count)
 {
@@ -627,7 +627,7 @@ struct get_args {
     size_t *got_out;
 };
 
-static kith_err
+__attribute__((flatten)) static kith_err
 get_once(struct kith__self *self, const struct kith__queue *queue, void *arg)
 {
     const struct get_args *args = arg;

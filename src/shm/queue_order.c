@@ -20,65 +20,11 @@
  * LIMITS   Pushing and popping change the nodes along shortest ways, log2(n) at most: 20 for a
  *          million.
  */
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "shm/queue_parts.h"
 
 #define DEPTH_MAX 128u /* of two ways being merged, which have no 64 nodes each */
-
-/* ---- Items ------------------------------------------------------------------------------ */
-
-uint64_t
-kith__item_write(const struct kith_item *item, size_t tag, uint8_t *data)
-{
-    uint64_t word = 0;
-
-    if (item->type > KITH_TYPE_FLOAT) {
-        if (tag > 0)
-            memcpy(data, item->tag, tag);
-        if (item->size > 0)
-            memcpy(data + tag, item->data, item->size);
-        return KITH__META(item->type, tag, item->size);
-    }
-    if (item->type == KITH_TYPE_BOOL)
-        word = item->boolean;
-    else if (item->type != KITH_TYPE_NONE)
-        word = (uint64_t)item->integer;
-    memcpy(data, &word, sizeof word);
-    return KITH__META(item->type, 0, sizeof word);
-}
-
-bool
-kith__item_read(uint64_t meta, const uint8_t *data, uint64_t room, struct kith_item *item,
-                char *tag)
-{
-    size_t tag_size = KITH__META_TAG(meta), size = KITH__META_SIZE(meta);
-    uint64_t word;
-
-    if (KITH__META_TYPE(meta) > KITH_TYPE_REFERENCE || tag_size > KITH_TAG_SIZE_MAX ||
-        tag_size + size > room)
-        return false;
-    memset(item, 0, sizeof *item);
-    item->type = (kith_type)KITH__META_TYPE(meta);
-    if (item->type <= KITH_TYPE_FLOAT) {
-        memcpy(&word, data, sizeof word);
-        if (item->type == KITH_TYPE_BOOL)
-            item->boolean = word != 0;
-        else if (item->type != KITH_TYPE_NONE)
-            item->integer = (int64_t)word;
-        return true;
-    }
-    if (item->type == KITH_TYPE_FOREIGN) {
-        memcpy(tag, data, tag_size);
-        tag[tag_size] = '\0';
-        item->tag = tag;
-    }
-    item->data = data + tag_size;
-    item->size = size;
-    return true;
-}
 
 /* ---- Nodes ------------------------------------------------------------------------------ */
 

@@ -4,6 +4,8 @@
 #ifndef KITH__SHM_QUEUE_PARTS_H
 #define KITH__SHM_QUEUE_PARTS_H
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "shm/queue.h"
 
@@ -97,10 +99,56 @@ kith__payload(const struct kith_item *item, size_t *tag_out)
 }
 
 /* Writes an item's bytes; returns the meta of it. */
-uint64_t kith__item_write(const struct kith_item *item, size_t tag, uint8_t *data);
+static inline uint64_t
+kith__item_write(const struct kith_item *item, size_t tag, uint8_t *data)
+{
+    uint64_t word = 0;
+
+    if (item->type > KITH_TYPE_FLOAT) {
+        if (tag > 0)
+            memcpy(data, item->tag, tag);
+        if (item->size > 0)
+            memcpy(data + tag, item->data, item->size);
+        return KITH__META(item->type, tag, item->size);
+    }
+    if (item->type == KITH_TYPE_BOOL)
+        word = item->boolean;
+    else if (item->type != KITH_TYPE_NONE)
+        word = (uint64_t)item->integer;
+    memcpy(data, &word, sizeof word);
+    return KITH__META(item->type, 0, sizeof word);
+}
+
 /* Reads one that has `room` bytes; false if it is none.  `tag` has KITH_TAG_SIZE_MAX + 1 bytes. */
-bool kith__item_read(uint64_t meta, const uint8_t *data, uint64_t room, struct kith_item *item_out,
-                     char *tag);
+static inline bool
+kith__item_read(uint64_t meta, const uint8_t *data, uint64_t room, struct kith_item *item,
+                char *tag)
+{
+    size_t tag_size = KITH__META_TAG(meta), size = KITH__META_SIZE(meta);
+    uint64_t word;
+
+    if (KITH__META_TYPE(meta) > KITH_TYPE_REFERENCE || tag_size > KITH_TAG_SIZE_MAX ||
+        tag_size + size > room)
+        return false;
+    memset(item, 0, sizeof *item);
+    item->type = (kith_type)KITH__META_TYPE(meta);
+    if (item->type <= KITH_TYPE_FLOAT) {
+        memcpy(&word, data, sizeof word);
+        if (item->type == KITH_TYPE_BOOL)
+            item->boolean = word != 0;
+        else if (item->type != KITH_TYPE_NONE)
+            item->integer = (int64_t)word;
+        return true;
+    }
+    if (item->type == KITH_TYPE_FOREIGN) {
+        memcpy(tag, data, tag_size);
+        tag[tag_size] = '\0';
+        item->tag = tag;
+    }
+    item->data = data + tag_size;
+    item->size = size;
+    return true;
+}
 
 /* A node with a copy of the item, not linked yet. */
 kith_err kith__queue_node(struct kith__op *op, uint64_t queue_id, const struct kith_item *item,
@@ -130,6 +178,18 @@ kith_err kith__queue_settle(struct kith__self *self, const struct kith__queue *q
 
 /* ---- The stream (queue_stream.c) ---------------------------------------------------------- */
 
+static inline struct kith__segment *
+kith__segment_at(const struct kith__arena *arena, uint64_t off, uint64_t id)
+{
+    struct kith__segment *segment = kith__at(arena, off, sizeof *segment);
+
+    if (segment == NULL || segment->magic != (KITH__SEGMENT_MAGIC ^ id ^ off) ||
+        segment->units > KITH__PLACE_AT(UINT64_MAX) ||
+        kith__at(arena, off, segment->units * KITH__UNIT) == NULL)
+        return NULL;
+    return segment;
+}
+
 /* Where a putter is: private, while it holds the tail lock. */
 struct kith__writer {
     struct kith__arena *arena;
@@ -140,8 +200,24 @@ struct kith__writer {
     bool moved; /* to another segment: that takes a record */
 };
 
-kith_err kith__writer_begin(struct kith__writer *w, const struct kith__op *op,
-                            struct kith__arena *arena, struct kith__queue_root *root, uint64_t id);
+static inline kith_err
+kith__writer_begin(struct kith__writer *w, const struct kith__op *op, struct kith__arena *arena,
+                   struct kith__queue_root *root, uint64_t id)
+{
+    uint64_t off;
+
+    w->arena = arena;
+    w->root = root;
+    w->id = id;
+    w->moved = false;
+    w->tail = op != NULL ? kith__op_get(op, &root->tail) : kith__load(&root->tail);
+    off = op != NULL ? kith__op_get(op, &root->tail_segment) : kith__load(&root->tail_segment);
+    w->segment = off != 0 ? kith__segment_at(arena, off, id) : NULL;
+    if (off != 0 && (w->segment == NULL || KITH__PLACE_AT(w->tail) >= w->segment->units))
+        return kith__queue_broken(arena);
+    return KITH_OK;
+}
+
 /* Goes on in another segment, with room for `units`. */
 kith_err kith__writer_move(struct kith__writer *w, struct kith__op *op, uint64_t units);
 /* Writes down where the tail is now. */
@@ -198,14 +274,21 @@ struct kith__reader {
     bool both;      /* the tail lock is held too */
 };
 
-void kith__reader_begin(struct kith__reader *r, struct kith__op *op, struct kith__self *self,
-                        const struct kith__queue *queue);
-/* The oldest item of the stream; KITH_EEMPTY. */
-kith_err kith__reader_look(struct kith__reader *r, struct kith__record **record_out);
-/* Goes past it. */
-void kith__reader_step(struct kith__reader *r, const struct kith__record *record);
-/* Writes down where the head is now, by a store or in the record. */
-void kith__reader_end(struct kith__reader *r);
+static inline void
+kith__reader_begin(struct kith__reader *r, struct kith__op *op, struct kith__self *self,
+                   const struct kith__queue *queue)
+{
+    struct kith__queue_root *root = kith__queue_root(queue);
+
+    op->self = self;
+    r->queue = queue;
+    r->op = op;
+    r->segment = NULL;
+    r->head = kith__load(&root->head);
+    r->limit = kith__load(&root->seen);
+    r->recording = r->moved = r->both = false;
+}
+
 /* From here on what is taken is a record. */
 static inline void
 kith__reader_record(struct kith__reader *r)
@@ -215,7 +298,72 @@ kith__reader_record(struct kith__reader *r)
     r->recording = true;
 }
 
-struct kith__segment *kith__segment_at(const struct kith__arena *arena, uint64_t off, uint64_t id);
+/* The mark of the end is reached: goes on in the next segment. */
+kith_err kith__reader_move(struct kith__reader *r);
+
+/* The oldest item of the stream; KITH_EEMPTY. */
+static inline kith_err
+kith__reader_look(struct kith__reader *r, struct kith__record **record_out)
+{
+    struct kith__queue_root *root = kith__queue_root(r->queue);
+    uint64_t off;
+
+    if (KITH__PLACE_COUNT(r->head) >= r->limit) {
+        /* Only now: the putters' line is read once for all that they have put meanwhile. */
+        r->limit = KITH__PLACE_COUNT(kith__load_acquire(&root->tail));
+        kith__store(&root->seen, r->limit);
+        if (KITH__PLACE_COUNT(r->head) >= r->limit)
+            return KITH_EEMPTY;
+    }
+    if (r->segment == NULL) {
+        off = kith__load(&root->head_segment);
+        if (off == 0)
+            off = kith__load(&root->first);
+        r->segment = kith__segment_at(r->queue->arena, off, r->queue->id);
+        if (r->segment == NULL)
+            return kith__queue_broken(r->queue->arena);
+    }
+    for (;;) {
+        uint64_t at = KITH__PLACE_AT(r->head);
+        struct kith__record *record =
+            (struct kith__record *)(void *)((uint8_t *)r->segment + at * KITH__UNIT);
+        kith_err err;
+
+        if (at >= r->segment->units)
+            return kith__queue_broken(r->queue->arena);
+        if (KITH__META_TYPE(kith__load(&record->meta)) != KITH__RECORD_END) {
+            r->room = (r->segment->units - at) * KITH__UNIT - sizeof *record;
+            *record_out = record;
+            return KITH_OK;
+        }
+        err = kith__reader_move(r);
+        if (err < 0)
+            return err;
+    }
+}
+
+/* Goes past it. */
+static inline void
+kith__reader_step(struct kith__reader *r, const struct kith__record *record)
+{
+    r->head += KITH__PLACE(1, kith__record_units(record));
+}
+
+/* Writes down where the head is now, by a store or in the record. */
+static inline void
+kith__reader_end(struct kith__reader *r)
+{
+    struct kith__queue_root *root = kith__queue_root(r->queue);
+
+    if (!r->recording) {
+        kith__store_release(&root->head, r->head);
+        return;
+    }
+    if (r->moved)
+        kith__op_set(r->op, &root->head_segment, kith__off(r->queue->arena, r->segment));
+    if (r->head != kith__load(&root->head))
+        kith__op_set(r->op, &root->head, r->head);
+}
 
 /* What a getter found: a record of the stream, or a node. */
 struct kith__pick {

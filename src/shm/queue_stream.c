@@ -39,18 +39,6 @@ kith__queue_broken(const struct kith__arena *arena)
                       arena->path ? arena->path : "the mem:// space");
 }
 
-struct kith__segment *
-kith__segment_at(const struct kith__arena *arena, uint64_t off, uint64_t id)
-{
-    struct kith__segment *segment = kith__at(arena, off, sizeof *segment);
-
-    if (segment == NULL || segment->magic != (KITH__SEGMENT_MAGIC ^ id ^ off) ||
-        segment->units > KITH__PLACE_AT(UINT64_MAX) ||
-        kith__at(arena, off, segment->units * KITH__UNIT) == NULL)
-        return NULL;
-    return segment;
-}
-
 /* ---- Appending ---------------------------------------------------------------------------- */
 
 /* Whether the getters are at another segment: a hint. */
@@ -97,24 +85,6 @@ take_segment(struct kith__writer *w, struct kith__op *op, uint64_t units, uint64
     segment->magic = KITH__SEGMENT_MAGIC ^ w->id ^ *off_out;
     segment->units = size / KITH__UNIT;
     segment->spare = 0;
-    return KITH_OK;
-}
-
-kith_err
-kith__writer_begin(struct kith__writer *w, const struct kith__op *op, struct kith__arena *arena,
-                   struct kith__queue_root *root, uint64_t id)
-{
-    uint64_t off;
-
-    w->arena = arena;
-    w->root = root;
-    w->id = id;
-    w->moved = false;
-    w->tail = op != NULL ? kith__op_get(op, &root->tail) : kith__load(&root->tail);
-    off = op != NULL ? kith__op_get(op, &root->tail_segment) : kith__load(&root->tail_segment);
-    w->segment = off != 0 ? kith__segment_at(arena, off, id) : NULL;
-    if (off != 0 && (w->segment == NULL || KITH__PLACE_AT(w->tail) >= w->segment->units))
-        return kith__queue_broken(arena);
     return KITH_OK;
 }
 
@@ -170,24 +140,8 @@ kith__writer_node(struct kith__writer *w, struct kith__op *op, uint64_t node_off
 
 /* ---- Taking ------------------------------------------------------------------------------- */
 
-void
-kith__reader_begin(struct kith__reader *r, struct kith__op *op, struct kith__self *self,
-                   const struct kith__queue *queue)
-{
-    struct kith__queue_root *root = kith__queue_root(queue);
-
-    op->self = self;
-    r->queue = queue;
-    r->op = op;
-    r->segment = NULL;
-    r->head = kith__load(&root->head);
-    r->limit = kith__load(&root->seen);
-    r->recording = r->moved = r->both = false;
-}
-
-/* The mark of the end is reached: goes on in the next segment. */
-static kith_err
-move_on(struct kith__reader *r)
+kith_err
+kith__reader_move(struct kith__reader *r)
 {
     const struct kith__queue *queue = r->queue;
     struct kith__arena *arena = queue->arena;
@@ -216,64 +170,4 @@ move_on(struct kith__reader *r)
     r->head = KITH__PLACE(KITH__PLACE_COUNT(r->head), KITH__SEGMENT_FIRST);
     r->moved = true;
     return r->op->err;
-}
-
-kith_err
-kith__reader_look(struct kith__reader *r, struct kith__record **record_out)
-{
-    struct kith__arena *arena = r->queue->arena;
-    struct kith__queue_root *root = kith__queue_root(r->queue);
-
-    if (KITH__PLACE_COUNT(r->head) >= r->limit) {
-        /* Only now: the putters' line is read once for all that they have put meanwhile. */
-        r->limit = KITH__PLACE_COUNT(kith__load_acquire(&root->tail));
-        kith__store(&root->seen, r->limit);
-        if (KITH__PLACE_COUNT(r->head) >= r->limit)
-            return KITH_EEMPTY;
-    }
-    if (r->segment == NULL) {
-        uint64_t off = kith__load(&root->head_segment);
-
-        r->segment =
-            kith__segment_at(arena, off != 0 ? off : kith__load(&root->first), r->queue->id);
-        if (r->segment == NULL)
-            return kith__queue_broken(arena);
-    }
-    for (;;) {
-        uint64_t at = KITH__PLACE_AT(r->head);
-        struct kith__record *record = (void *)((uint8_t *)r->segment + at * KITH__UNIT);
-        kith_err err;
-
-        if (at >= r->segment->units)
-            return kith__queue_broken(arena);
-        if (KITH__META_TYPE(kith__load(&record->meta)) != KITH__RECORD_END) {
-            r->room = (r->segment->units - at) * KITH__UNIT - sizeof *record;
-            *record_out = record;
-            return KITH_OK;
-        }
-        err = move_on(r);
-        if (err < 0)
-            return err;
-    }
-}
-
-void
-kith__reader_step(struct kith__reader *r, const struct kith__record *record)
-{
-    r->head += KITH__PLACE(1, kith__record_units(record));
-}
-
-void
-kith__reader_end(struct kith__reader *r)
-{
-    struct kith__queue_root *root = kith__queue_root(r->queue);
-
-    if (!r->recording) {
-        kith__store_release(&root->head, r->head); /* B4 */
-        return;
-    }
-    if (r->moved)
-        kith__op_set(r->op, &root->head_segment, kith__off(r->queue->arena, r->segment));
-    if (r->head != kith__load(&root->head))
-        kith__op_set(r->op, &root->head, r->head);
 }
