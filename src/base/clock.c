@@ -14,7 +14,7 @@ read_clock(clockid_t id)
     struct timespec now;
     int rc = clock_gettime(id, &now);
 
-    KITH__ASSERT(rc == 0); /* these clocks are in every Linux */
+    KITH__ASSERT(rc == 0); /* both clocks are in every Linux */
     (void)rc;
     return (int64_t)now.tv_sec * KITH__NS_PER_S + now.tv_nsec;
 }
@@ -29,12 +29,6 @@ int64_t
 kith__real_ns(void)
 {
     return read_clock(CLOCK_REALTIME);
-}
-
-int64_t
-kith__boot_ns(void)
-{
-    return read_clock(CLOCK_BOOTTIME);
 }
 
 int64_t

@@ -16,10 +16,9 @@
 #define KITH__NS_PER_S INT64_C(1000000000)
 #define KITH__NS_PER_MS INT64_C(1000000)
 
-/* CLOCK_MONOTONIC, CLOCK_REALTIME and CLOCK_BOOTTIME, in nanoseconds. */
+/* CLOCK_MONOTONIC and CLOCK_REALTIME, in nanoseconds. */
 int64_t kith__now_ns(void);
 int64_t kith__real_ns(void);
-int64_t kith__boot_ns(void);
 
 /* The deadline of a timeout that is 0, KITH_FOREVER or positive. */
 int64_t kith__deadline_ns(int64_t timeout_ns);

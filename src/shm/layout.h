@@ -321,7 +321,7 @@ struct kith__node {
     kith__word fence;      /* of the lease it is out on; 0: ready */
     kith__word owner;      /* holder id | its generation << 16 */
     kith__word attempts;   /* how often it was leased */
-    kith__word due;        /* when its delay, or its lease, ends, of kith__arena_time(); 0: never */
+    kith__word due;        /* when its delay, or its lease, ends, of the arena's clock; 0: never */
     kith__word rank;       /* in a heap: the length of its shortest way down */
     kith__word priority;   /* an int64_t: higher ones come first */
     uint64_t meta;

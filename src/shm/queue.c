@@ -263,7 +263,7 @@ put_aside(struct kith__op *op, struct kith__queue_root *root, uint64_t node_off,
     kith__store(&node->order, aside);
     kith__store(&node->priority, (uint64_t)how->priority);
     if (how->delay_ns > 0)
-        kith__store(&node->due, kith__time_after(how->delay_ns));
+        kith__store(&node->due, kith__due_after(op->self->arena, how->delay_ns));
     kith__op_set(op, &root->aside, aside);
     kith__op_set(op, &root->nodes, kith__op_get(op, &root->nodes) + 1);
     kith__op_set(op, &root->room_until, 0);
@@ -347,23 +347,16 @@ int64_t
 kith__queue_sleep_until(const struct kith__queue *queue, int64_t deadline_ns)
 {
     uint64_t due = kith__load_acquire(&kith__queue_root(queue)->next_due);
-    int64_t left, until;
+    int64_t until = due != 0 ? kith__arena_deadline_ns(queue->arena, (int64_t)due) : deadline_ns;
 
-    if (due == 0)
-        return deadline_ns;
-    left = kith__time_left(due);
-    if (__builtin_add_overflow(kith__now_ns(), left, &until))
-        return deadline_ns;
     return until < deadline_ns ? until : deadline_ns;
 }
 
 /* Whether something is to be handed back or made ready, which anybody may do. */
 static bool
-is_due(const struct kith__queue_root *root)
+is_due(const struct kith__queue *queue)
 {
-    uint64_t due = kith__load_acquire(&root->next_due);
-
-    return due != 0 && kith__time_left(due) == 0;
+    return kith__is_due(queue->arena, kith__load_acquire(&kith__queue_root(queue)->next_due));
 }
 
 static bool
@@ -375,7 +368,7 @@ has_room(const struct kith__queue *queue, size_t count)
     return root->capacity == 0 || kith__queue_total(root) + count <= root->capacity ||
            kith__load(&root->closed) != 0 || kith__load(&root->id) != queue->id ||
            kith__queue_look(queue, &counts) < 0 || counts.total + count <= root->capacity ||
-           is_due(root);
+           is_due(queue);
 }
 
 /* Sleeps on `signal` unless `ready`; KITH_OK: look again. */
@@ -420,7 +413,7 @@ settle_for_room(struct kith__self *self, const struct kith__queue *queue)
     struct kith__queue_root *root = kith__queue_root(queue);
     kith_err err;
 
-    if (!is_due(root))
+    if (!is_due(queue))
         return KITH_OK;
     err = kith__queue_lock(self, queue, &root->head_lock);
     if (err < 0)
@@ -673,7 +666,7 @@ has_item(const struct kith__queue *queue, size_t count)
     return kith__load_acquire(&root->ready) != 0 ||
            KITH__PLACE_COUNT(kith__load_acquire(&root->tail)) != head ||
            (kith__load(&root->closed) != 0 && kith__queue_total(root) == 0) ||
-           kith__load(&root->id) != queue->id || is_due(root);
+           kith__load(&root->id) != queue->id || is_due(queue);
 }
 
 kith_err

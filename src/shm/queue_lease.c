@@ -169,7 +169,7 @@ lend(struct kith__reader *r, const struct kith__pick *found, const struct lease_
 #endif
     set(r->op, fresh, &node->attempts, kith__load(&node->attempts) + 1);
     if (args->limit_ns >= 0)
-        set(r->op, fresh, &node->due, kith__time_after(args->limit_ns));
+        set(r->op, fresh, &node->due, kith__due_after(arena, args->limit_ns));
     err = link_lent(r->op, root, node, fresh);
     if (err == KITH_OK && args->limit_ns >= 0)
         err = kith__queue_note_due(r->op, root);
@@ -248,7 +248,6 @@ kith__queue_unlend(struct kith__op *op, const struct kith__queue *queue,
 {
     struct kith__queue_root *root = kith__queue_root(queue);
     struct kith__node *node;
-    uint64_t due;
     kith_err err;
 
     if (kith__load(&root->id) != queue->id)
@@ -256,8 +255,7 @@ kith__queue_unlend(struct kith__op *op, const struct kith__queue *queue,
     node = lent_node(op, queue, lent);
     if (node == NULL)
         return KITH_EGONE;
-    due = kith__op_get(op, &node->due);
-    if (due != 0 && kith__time_left(due) == 0)
+    if (kith__is_due(queue->arena, kith__op_get(op, &node->due)))
         return KITH_EGONE; /* past its limit: whoever looks next hands it back */
     err = unlend(op, queue, node);
     if (err < 0)
@@ -403,7 +401,7 @@ kith__queue_extend(struct kith__self *self, const struct kith__queue *queue,
     if (err == KITH_OK)
         err = unlink_lent(&op, queue, node);
     if (err == KITH_OK) {
-        kith__op_set(&op, &node->due, limit_ns < 0 ? 0 : kith__time_after(limit_ns));
+        kith__op_set(&op, &node->due, limit_ns < 0 ? 0 : kith__due_after(self->arena, limit_ns));
         err = link_lent(&op, root, node, false);
     }
     if (err == KITH_OK)

@@ -20,7 +20,6 @@
  * LIMITS   Pushing and popping change the nodes along shortest ways, log2(n) at most: 20 for a
  *          million.
  */
-#include "base/clock.h"
 #include "base/error.h"
 #include "shm/queue_parts.h"
 
@@ -248,7 +247,7 @@ kith_err
 kith__queue_settle(struct kith__self *self, const struct kith__queue *queue)
 {
     struct kith__queue_root *root = kith__queue_root(queue);
-    uint64_t due, now = kith__time_now();
+    uint64_t due, now = (uint64_t)kith__arena_now_ns(self->arena);
     kith_err err = KITH_OK;
 
     while (err == KITH_OK && (due = kith__load(&root->next_due)) != 0 && due <= now) {

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "base/clock.h"
+#include "shm/boot.h"
 #include "shm/queue.h"
 
 kith_err kith__queue_broken(const struct kith__arena *arena);
@@ -43,28 +43,22 @@ kith__queue_owe_nothing(struct kith__self *self)
 void kith__queue_raise_due(struct kith__self *self, struct kith__queue_root *root,
                            uint64_t due_before);
 
-/* ---- Time: of CLOCK_BOOTTIME, since a machine that sleeps keeps nobody's item ------------- */
+/* ---- Time, of the arena's clock ----------------------------------------------------------- */
 
 static inline uint64_t
-kith__time_now(void)
+kith__due_after(const struct kith__arena *arena, int64_t ns)
 {
-    return (uint64_t)kith__boot_ns();
+    int64_t due;
+
+    if (__builtin_add_overflow(kith__arena_now_ns(arena), ns, &due))
+        due = INT64_MAX;
+    return due > 0 ? (uint64_t)due : 1; /* 0 is never */
 }
 
-static inline uint64_t
-kith__time_after(int64_t ns)
+static inline bool
+kith__is_due(const struct kith__arena *arena, uint64_t due)
 {
-    uint64_t now = kith__time_now();
-
-    return now + (uint64_t)ns > INT64_MAX ? INT64_MAX : now + (uint64_t)ns;
-}
-
-static inline int64_t
-kith__time_left(uint64_t due)
-{
-    uint64_t now = kith__time_now();
-
-    return due > now ? (int64_t)((due - now) & INT64_MAX) : 0;
+    return due != 0 && kith__arena_now_ns(arena) >= (int64_t)due;
 }
 
 /*

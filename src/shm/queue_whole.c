@@ -322,9 +322,9 @@ static void
 settle_due(struct kith__self *self, const struct kith__queue *queue)
 {
     struct kith__queue_root *root = kith__queue_root(queue);
-    uint64_t due = kith__load_acquire(&root->next_due);
 
-    if (due == 0 || kith__time_left(due) > 0 || kith__queue_lock(self, queue, &root->head_lock) < 0)
+    if (!kith__is_due(queue->arena, kith__load_acquire(&root->next_due)) ||
+        kith__queue_lock(self, queue, &root->head_lock) < 0)
         return;
     kith__queue_settle(self, queue);
     kith__lock_release(self, &root->head_lock);
