@@ -56,6 +56,10 @@ struct kith_lease {
 void kith__lease_free(kith_lease *lease);
 const char *kith__lease_outcome(kith_err err);
 
+/* In queue.c: the options of a put over their defaults; KITH_EINVAL: out of range. */
+kith_err kith__put_options(const char *function, const struct kith_put_options *options,
+                           struct kith_put_options *options_out);
+
 #define KITH__LIKELY(condition) (__builtin_expect((condition), 1))
 
 void kith__space_hold(kith_space *space);

@@ -94,7 +94,8 @@ fits(const struct kith__op *op, const struct kith__queue *queue, uint64_t tail, 
     uint64_t until = KITH__PLACE_COUNT(tail) + count, left, nodes;
     struct kith__queue_counts counts;
 
-    if (root->capacity == 0 || until <= kith__load(&root->room_until))
+    if (root->capacity == 0 ||
+        until <= (op != NULL ? kith__op_get(op, &root->room_until) : kith__load(&root->room_until)))
         return true;
     left = KITH__PLACE_COUNT(kith__load_acquire(&root->head));
     nodes = kith__load_acquire(&root->nodes);

@@ -97,6 +97,9 @@ kith_err kith__queue_unlend(struct kith__op *op, const struct kith__queue *queue
 /* After the commit: whoever may go on now. */
 void kith__queue_raise(struct kith__self *self, struct kith__queue_root *root, int items,
                        bool left);
+/* And if something becomes due earlier than before: whoever waits looks again. */
+void kith__queue_raise_due(struct kith__self *self, struct kith__queue_root *root,
+                           uint64_t due_before);
 
 /* ---- The queue as a whole (queue_whole.c) ------------------------------------------------ */
 
@@ -115,7 +118,9 @@ struct kith__queue_counts {
 };
 /* All at one instant, without a lock. */
 kith_err kith__queue_look(const struct kith__queue *queue, struct kith__queue_counts *out);
-/* Items whose delay is over count as ready.  self may be NULL: a read-only opener. */
+/* What is due is done first.  self may be NULL: a read-only opener, who sees it as it was. */
+kith_err kith__queue_settled(struct kith__self *self, const struct kith__queue *queue,
+                             struct kith__queue_counts *out);
 kith_err kith__queue_count(struct kith__self *self, const struct kith__queue *queue,
                            uint64_t *ready_out, uint64_t *lent_out);
 kith_err kith__queue_task_done(struct kith__self *self, const struct kith__queue *queue);

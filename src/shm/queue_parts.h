@@ -39,10 +39,6 @@ kith__queue_owe_nothing(struct kith__self *self)
     kith__store(&self->actor->pending_signal, 0);
 }
 
-/* After the commit: if something becomes due earlier than before, whoever waits looks again. */
-void kith__queue_raise_due(struct kith__self *self, struct kith__queue_root *root,
-                           uint64_t due_before);
-
 /* ---- Time, of the arena's clock ----------------------------------------------------------- */
 
 static inline uint64_t

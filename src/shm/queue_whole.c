@@ -332,15 +332,21 @@ settle_due(struct kith__self *self, const struct kith__queue *queue)
 }
 
 kith_err
+kith__queue_settled(struct kith__self *self, const struct kith__queue *queue,
+                    struct kith__queue_counts *out)
+{
+    if (self != NULL)
+        settle_due(self, queue);
+    return kith__queue_look(queue, out);
+}
+
+kith_err
 kith__queue_count(struct kith__self *self, const struct kith__queue *queue, uint64_t *ready_out,
                   uint64_t *lent_out)
 {
     struct kith__queue_counts counts;
-    kith_err err;
+    kith_err err = kith__queue_settled(self, queue, &counts);
 
-    if (self != NULL)
-        settle_due(self, queue);
-    err = kith__queue_look(queue, &counts);
     if (err < 0)
         return err;
     *ready_out = counts.ready;

@@ -60,6 +60,13 @@ on_queue(const struct kith__txn_step *step)
     return step->what == KITH__TXN_PUT || step->what == KITH__TXN_ACK;
 }
 
+/* Whether it puts an item at a place of its own, which takes both locks of the queue. */
+static bool
+is_aside(const struct kith__txn_step *step)
+{
+    return step->what == KITH__TXN_PUT && (step->how.priority != 0 || step->how.delay_ns > 0);
+}
+
 static bool
 is_condition(const struct kith__txn_step *step)
 {
@@ -125,6 +132,9 @@ list_locks(struct plan *plan)
             plan->locks[plan->lock_count++] =
                 (struct needed){ put ? &root->tail_lock : &root->head_lock,
                                  put ? RANK_TAIL : RANK_HEAD, (uint32_t)at, 0 };
+            if (is_aside(step))
+                plan->locks[plan->lock_count++] =
+                    (struct needed){ &root->head_lock, RANK_HEAD, (uint32_t)at, 0 };
             at++;
         } else {
             err = list_run(plan, &at);
@@ -389,6 +399,8 @@ raise_signals(struct plan *plan)
 
         if (step->what == KITH__TXN_PUT)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 1, false);
+        if (is_aside(step))
+            kith__queue_raise_due(plan->self, kith__queue_root(&step->queue), 0);
         else if (step->what == KITH__TXN_ACK)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 0, true);
     }
@@ -432,12 +444,13 @@ kith__txn_run(struct kith__self *self, struct kith__txn_step *steps, size_t coun
               size_t *failed_out)
 {
     struct plan plan = { .self = self, .steps = steps, .count = count, .failed = count };
-    struct needed few[16];
+    struct needed few[16]; /* a step may need two */
     bool again;
     kith_err err;
 
-    plan.locks =
-        count <= sizeof few / sizeof few[0] ? few : kith__malloc(count * sizeof *plan.locks);
+    plan.locks = count <= sizeof few / sizeof few[0] / 2 ? few
+                 : count > SIZE_MAX / sizeof few         ? NULL
+                                                 : kith__malloc(2 * count * sizeof *plan.locks);
     if (plan.locks == NULL)
         return kith__fail(KITH_ENOMEM, "This process has no memory for a transaction of %zu steps.",
                           count);
