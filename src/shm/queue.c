@@ -147,6 +147,10 @@ put_stored(struct kith__writer *w, const struct kith_item *item, size_t tag, siz
 
     if (record == NULL)
         return false;
+#ifdef KITH_MISTAKE_TAIL_BEFORE_BYTES
+    kith__store_release(&w->root->tail, w->tail + KITH__PLACE(1, units));
+    kith__step();
+#endif
     kith__store(&record->meta, kith__item_write(item, tag, record->data)); /* B1 */
     kith__writer_step(w, units);
     kith__store_release(&w->root->tail, w->tail); /* B2 */

@@ -189,6 +189,9 @@ kith__queue_note_due(struct kith__op *op, struct kith__queue_root *root)
     kith__word *firsts[] = { &root->delayed, &root->timed_first };
     uint64_t earliest = 0;
 
+#ifdef KITH_MISTAKE_DUE_FORGOTTEN
+    return op->err;
+#endif
     for (unsigned i = 0; i < 2; i++) {
         uint64_t off = kith__op_get(op, firsts[i]), due;
         struct kith__node *node = off != 0 ? kith__node_at(arena, off) : NULL;

@@ -164,7 +164,9 @@ kith__reader_move(struct kith__reader *r)
     last = kith__segment_at(arena, kith__load(&root->tail_segment), queue->id);
     if (kith__op_get(r->op, &root->spare) == 0 && last != NULL && r->segment->units >= last->units)
         kith__op_set(r->op, &root->spare, off);
+#ifndef KITH_MISTAKE_SEGMENT_OF_TWO
     else
+#endif
         kith__op_give(r->op, off);
     r->segment = next;
     r->head = KITH__PLACE(KITH__PLACE_COUNT(r->head), KITH__SEGMENT_FIRST);

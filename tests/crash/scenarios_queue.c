@@ -226,6 +226,26 @@ queue_settle(struct stage *stage, struct kith__self *self)
     kith__queue_count(self, &stage->q, &ready, &lent);
 }
 
+/* Items in the stream, in two segments and large, of every priority, delayed, lent both ways. */
+static void
+everything(struct stage *stage, struct kith__self *self)
+{
+    struct kith_item items[2] = { kith_bytes(stage->big, 3000), kith_bytes(stage->big, 900) };
+
+    many_places(stage, self);
+    kith__queue_put(self, &stage->q, items, 2, 0);
+    kith__queue_put(self, &stage->q, items, 2, 0);
+    lease_first(stage, self);
+    lease_with_limit(stage, self);
+}
+
+static void
+queue_destroy(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy(self, "q");
+}
+
 static const struct scenario scenarios[] = {
     { .name = "queue put",
       .set_up = few_keys,
@@ -349,6 +369,11 @@ static const struct scenario scenarios[] = {
       .act = queue_settle,
       .observe = see_queues,
       .same_outcome = true },
+    { .name = "queue destroyed, with everything",
+      .set_up = everything,
+      .prepare = warm_up,
+      .act = queue_destroy,
+      .observe = see_queues },
     { .name = "queue shutdown",
       .set_up = few_keys,
       .prepare = warm_up,
