@@ -404,7 +404,29 @@ start_victim(const struct scenario *scenario, struct stage *stage)
 
 enum stepped { STEPPED, ENDED, ASLEEP };
 
-/* One instruction; a system call is one, with all the time it sleeps. */
+/* Whether the kernel has put the process to sleep until something happens. */
+static bool
+sleeps(pid_t pid)
+{
+    char path[64], text[512], *after;
+    FILE *file;
+    size_t size;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    file = fopen(path, "r");
+    if (file == NULL)
+        return false;
+    size = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[size] = '\0';
+    after = strrchr(text, ')'); /* the name may have any characters in it */
+    return after != NULL && after[1] == ' ' && after[2] == 'S';
+}
+
+/*
+ * One instruction; a system call is one, with all the time it sleeps.  One that only takes long, on
+ * a machine that has other things to do, is waited for.
+ */
 static enum stepped
 step(pid_t pid, bool resume)
 {
@@ -413,7 +435,7 @@ step(pid_t pid, bool resume)
     if (!resume && ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0)
         die("singlestep");
     for (unsigned i = 0;; i++) {
-        pid_t got = waitpid(pid, &status, i < 2000 ? WNOHANG : WNOHANG);
+        pid_t got = waitpid(pid, &status, WNOHANG);
 
         if (got == pid)
             break;
@@ -421,7 +443,7 @@ step(pid_t pid, bool resume)
             struct timespec pause = { 0, 1000000 };
             nanosleep(&pause, NULL);
         }
-        if (i > 2050)
+        if (i > 2050 && sleeps(pid))
             return ASLEEP;
     }
     if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP)
