@@ -59,8 +59,8 @@ KITH_API kith_err kith_txn_dict_delete(kith_txn *txn, kith_dict *dict, struct ki
 KITH_API kith_err kith_txn_queue_put(kith_txn *txn, kith_queue *queue, struct kith_item item);
 
 /*
- * As kith_txn_queue_put(), with a priority or a delay, which runs from the commit; NULL options mean
- * all defaults.
+ * As kith_txn_queue_put(), with a priority or a delay, which runs from the commit; NULL options
+ * mean all defaults.
  *
  * KITH_EINVAL  options->delay_ns is negative
  */

@@ -377,9 +377,8 @@ struct kith__queue_root {
     _Atomic uint32_t room;    /* putters */
     _Atomic uint32_t drained; /* joiners */
     uint32_t spare_signal[14];
-    uint64_t spare_end[8];
 };
-static_assert(sizeof(struct kith__queue_root) == 512, "LAYOUT is a format");
+static_assert(sizeof(struct kith__queue_root) == 448, "LAYOUT is a format");
 static_assert(offsetof(struct kith__queue_root, head_lock) % 64 == 0, "a line of the getters'");
 static_assert(offsetof(struct kith__queue_root, tail_lock) % 64 == 0, "a line of the putters'");
 static_assert(offsetof(struct kith__queue_root, items) % 64 == 0, "a line of their own");

@@ -850,12 +850,14 @@ some_dict_part(void)
 static uint64_t
 some_queue_part(void)
 {
-    static const size_t firsts[] = {
-        offsetof(struct kith__queue_root, head_segment), offsetof(struct kith__queue_root, first),
-        offsetof(struct kith__queue_root, tail_segment), offsetof(struct kith__queue_root, spare),
-        offsetof(struct kith__queue_root, ready),        offsetof(struct kith__queue_root, delayed),
-        offsetof(struct kith__queue_root, lent_first),   offsetof(struct kith__queue_root, timed_last)
-    };
+    static const size_t firsts[] = { offsetof(struct kith__queue_root, head_segment),
+                                     offsetof(struct kith__queue_root, first),
+                                     offsetof(struct kith__queue_root, tail_segment),
+                                     offsetof(struct kith__queue_root, spare),
+                                     offsetof(struct kith__queue_root, ready),
+                                     offsetof(struct kith__queue_root, delayed),
+                                     offsetof(struct kith__queue_root, lent_first),
+                                     offsetof(struct kith__queue_root, timed_last) };
     uint64_t root = some_block(KITH__CLASS_QUEUE), off;
 
     if (fuzz_percent(40))
