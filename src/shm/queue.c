@@ -586,13 +586,32 @@ kith__queue_commit_get(struct kith__reader *r)
     return r->recording ? kith__op_commit(r->op) : KITH_OK;
 }
 
+/* The usual item into a buffer that has room for it; false: it is for copy_found(). */
+static bool
+copy_small(const struct kith__reader *r, const struct kith__record *record, struct kith_buf *out)
+{
+    uint64_t meta = kith__load(&record->meta);
+    size_t size = KITH__META_SIZE(meta);
+    unsigned type = KITH__META_TYPE(meta);
+
+    if (type < KITH_TYPE_STR || type > KITH_TYPE_PACKED || KITH__META_TAG(meta) != 0 ||
+        size > r->room || out == NULL || size > out->capacity || size == 0)
+        return false;
+    memcpy(out->memory, record->data, size);
+    out->item = (struct kith_item){ .type = (kith_type)type, .data = out->memory, .size = size };
+    return true;
+}
+
 static kith_err
 copy_found(const struct kith__reader *r, const struct kith__pick *found, struct kith_buf *out)
 {
     char tag[KITH_TAG_SIZE_MAX + 1];
     struct kith_item item;
-    kith_err err = kith__pick_read(r, found, &item, tag);
+    kith_err err;
 
+    if (found->node == NULL && copy_small(r, found->record, out))
+        return KITH_OK;
+    err = kith__pick_read(r, found, &item, tag);
     return err == KITH_OK && out != NULL ? kith__buf_set(out, item) : err;
 }
 
