@@ -27,6 +27,15 @@
 
 /* ---- The lists --------------------------------------------------------------------------- */
 
+/* How many steps a list can take: what is overwritten may go round. */
+static uint64_t
+steps_max(const struct kith__arena *arena, const struct kith__queue_root *root)
+{
+    uint64_t most = arena->size / sizeof(struct kith__node), lent = kith__load(&root->lent_count);
+
+    return lent < most ? lent : most;
+}
+
 static bool
 link_ok(const struct kith__arena *arena, uint64_t off, struct kith__node **node_out)
 {
@@ -57,7 +66,7 @@ link_lent(struct kith__op *op, struct kith__queue_root *root, struct kith__node 
 
     for (; due != 0 && prev_off != 0; steps++) {
         prev = kith__node_at(arena, prev_off);
-        if (prev == NULL || steps > kith__load(&root->lent_count))
+        if (prev == NULL || steps > steps_max(arena, root))
             return kith__queue_broken(arena);
         if (kith__op_get(op, &prev->due) <= due)
             break;
@@ -449,7 +458,7 @@ kith__queue_chain(struct kith__self *self, const struct kith__queue *queue)
 static struct kith__node *
 lease_of(const struct kith__queue *queue, uint64_t off, uint64_t owner)
 {
-    uint64_t limit = kith__load(&kith__queue_root(queue)->lent_count);
+    uint64_t limit = steps_max(queue->arena, kith__queue_root(queue));
 
     for (uint64_t steps = 0; off != 0 && steps <= limit; steps++) {
         struct kith__node *node = kith__node_at(queue->arena, off);
