@@ -200,7 +200,9 @@ KITH_API kith_err kith_queue_peek(kith_queue *queue, struct kith_buf *item_out);
  *
  * On success the caller owns what is in *item_out, and *lease_out, which it gives to one of
  * kith_lease_ack() and kith_lease_nack(), or to a transaction.  lease_out must not be NULL.
- * Errors are those of kith_queue_get().
+ * Errors are those of kith_queue_get(), and
+ *
+ * KITH_ENOMEM  the arena is full, and the block that is kept for one lease is taken
  */
 KITH_API kith_err kith_queue_lease(kith_queue *queue, int64_t timeout_ns, struct kith_buf *item_out,
                                    kith_lease **lease_out);

@@ -370,7 +370,8 @@ struct kith__queue_root {
     kith__word first;      /* where the stream began; 0: it never did */
     kith__word spare;      /* a segment to go on in */
     kith__word room_until; /* the tail's count up to which there is room: a hint, never too high */
-    uint64_t spare_tail[2];
+    kith__word reserve;    /* a block for an item that is lent when there is no memory */
+    uint64_t spare_tail[1];
     /* where they sleep */
     _Atomic uint32_t items; /* getters: something may have become ready */
     uint32_t spare_items[15];

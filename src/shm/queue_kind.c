@@ -211,6 +211,8 @@ check_stream(struct looked *l)
 
     if (kith__load(&root->spare) != 0)
         kith__walk_mark(l->w, kith__load(&root->spare), "A queue's spare segment");
+    if (kith__load(&root->reserve) != 0)
+        kith__walk_mark(l->w, kith__load(&root->reserve), "A queue's reserve");
     if (off == 0)
         off = kith__load(&root->first);
     for (uint64_t steps = 0; off != 0 && steps <= l->limit; steps++) {

@@ -126,6 +126,50 @@ struct lease_args {
     struct kith__lent *lent_out;
 };
 
+/* The block that is kept for this; it is guarded by the tail lock. */
+static kith_err
+take_reserve(struct kith__reader *r, uint64_t *off_out)
+{
+    struct kith__queue_root *root = kith__queue_root(r->queue);
+    kith_err err;
+
+    if (!r->both) {
+        err = kith__lock_acquire(r->op->self, &root->tail_lock);
+        if (err < 0)
+            return err;
+        r->both = true;
+    }
+    *off_out = kith__op_get(r->op, &root->reserve);
+    if (*off_out == 0 || kith__at(r->queue->arena, *off_out, KITH__RESERVE_SIZE) == NULL)
+        return KITH_ENOMEM;
+    r->op->err = KITH_OK;
+    kith__op_set(r->op, &root->reserve, 0);
+    return KITH_OK;
+}
+
+/*
+ * A fresh node.  In an arena that is full, whoever works the queue off has to get on: with a block
+ * that was the reserve before, or with the reserve.
+ */
+static kith_err
+fresh_node(struct kith__reader *r, const struct kith_item *item, uint64_t *off_out)
+{
+    size_t tag;
+    kith_err err = kith__queue_node(r->op, r->queue->id, item, off_out);
+
+    if (err != KITH_ENOMEM)
+        return err;
+    r->op->err = KITH_OK;
+    err = kith__op_take(r->op, KITH__RESERVE_SIZE, off_out);
+    if (err == KITH_ENOMEM)
+        err = take_reserve(r, off_out);
+    if (err < 0)
+        return err;
+    kith__payload(item, &tag);
+    kith__node_write(kith__ptr(r->queue->arena, *off_out), r->queue->id, item, tag);
+    return KITH_OK;
+}
+
 /* The item as a node: one that it was, or a fresh one, which takes the place of its record. */
 static kith_err
 node_of(struct kith__reader *r, const struct kith__pick *found, const struct kith_item *item,
@@ -137,7 +181,7 @@ node_of(struct kith__reader *r, const struct kith__pick *found, const struct kit
     kith__reader_record(r);
     *node_out = found->node;
     if (found->node == NULL) {
-        err = kith__queue_node(r->op, r->queue->id, item, &off);
+        err = fresh_node(r, item, &off);
         if (err < 0)
             return err;
         *node_out = kith__ptr(r->queue->arena, off);
@@ -311,19 +355,25 @@ kith__queue_hand_back(struct kith__op *op, const struct kith__queue *queue, stru
         kith__lock_release(self, &letters->tail_lock);
         return kith__queue_place(op, root, node);
     }
+    err = kith__writer_begin(&w, op, arena, letters, root->dead_letter_id);
+    if (err == KITH_OK)
+        err = kith__writer_node(&w, op, kith__off(arena, node));
+    if (err == KITH_ENOMEM) { /* it is lent once more */
+        op->err = KITH_OK;
+        kith__lock_release(self, &letters->tail_lock);
+        return kith__queue_place(op, root, node);
+    }
     *letters_out = letters;
+    if (err < 0)
+        return err;
+    kith__writer_end(&w, op);
     count_left(op, root);
     kith__op_set(op, &root->dead_count, kith__op_get(op, &root->dead_count) + 1);
     /* Its place is new, its number of attempts what it was. */
     set(op, false, &node->priority, 0);
     set(op, false, &node->order, 0);
     kith__op_set(op, &node->magic, KITH__NODE_MAGIC ^ root->dead_letter_id);
-    err = kith__writer_begin(&w, op, arena, letters, root->dead_letter_id);
-    if (err == KITH_OK)
-        err = kith__writer_node(&w, op, kith__off(arena, node));
-    if (err == KITH_OK)
-        kith__writer_end(&w, op);
-    return err < 0 ? err : op->err;
+    return op->err;
 }
 
 kith_err

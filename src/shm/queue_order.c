@@ -32,16 +32,22 @@ kith__queue_node(struct kith__op *op, uint64_t queue_id, const struct kith_item 
                  uint64_t *node_out)
 {
     size_t tag, payload = kith__payload(item, &tag);
-    struct kith__node *node;
 
     if (payload == SIZE_MAX) {
         op->err =
             kith__fail(KITH_ETOOBIG, "An item of %zu bytes is larger than any arena.", item->size);
         return op->err;
     }
-    if (kith__op_take(op, sizeof *node + payload, node_out) < 0)
+    if (kith__op_take(op, sizeof(struct kith__node) + payload, node_out) < 0)
         return op->err;
-    node = kith__ptr(op->self->arena, *node_out);
+    kith__node_write(kith__ptr(op->self->arena, *node_out), queue_id, item, tag);
+    return KITH_OK;
+}
+
+void
+kith__node_write(struct kith__node *node, uint64_t queue_id, const struct kith_item *item,
+                 size_t tag)
+{
     kith__store(&node->next, 0);
     kith__store(&node->prev, 0);
     kith__store(&node->ticket, 0);
@@ -54,7 +60,6 @@ kith__queue_node(struct kith__op *op, uint64_t queue_id, const struct kith_item 
     kith__store(&node->priority, 0);
     node->meta = kith__item_write(item, tag, node->data);
     kith__store(&node->magic, KITH__NODE_MAGIC ^ queue_id);
-    return KITH_OK;
 }
 
 kith_err

@@ -140,6 +140,12 @@ kith__item_read(uint64_t meta, const uint8_t *data, uint64_t room, struct kith_i
     return true;
 }
 
+/* Room for a node of any item that stands in the stream. */
+#define KITH__RESERVE_SIZE (sizeof(struct kith__node) + KITH__INLINE_MAX)
+
+/* Makes a block a node with a copy of the item. */
+void kith__node_write(struct kith__node *node, uint64_t queue_id, const struct kith_item *item,
+                      size_t tag);
 /* A node with a copy of the item, not linked yet. */
 kith_err kith__queue_node(struct kith__op *op, uint64_t queue_id, const struct kith_item *item,
                           uint64_t *node_out);

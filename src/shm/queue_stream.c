@@ -11,6 +11,7 @@
  *   S1  tail's count - head's count records stand from head to tail
  *   S2  a segment that is not the last ends in a mark, and its `next` is another one
  *   S3  `spare` is a segment of this queue that is not in the list
+ *   S4  `reserve` is a block of KITH__RESERVE_SIZE; 0: it was lent, and the next segment brings one
  *
  * STEPS    The tail lock is held by who appends, the head lock by who takes.
  *   append   B1 the record is written behind the tail   B2 one store of tail
@@ -21,9 +22,9 @@
  *   too, once for a whole segment.
  * DEATH    up to B2, B4 nothing happened; from there on it did.
  *
- * LIMITS   A queue keeps its last segment and a spare one: at most 32 KiB if it was ever deep, 8
- *          KiB if not.  Segments double up to 4 KiB, and to 16 KiB while the getters are behind by
- *          a whole one.
+ * LIMITS   A queue keeps its last segment, a spare one and the reserve: at most 34 KiB if it was
+ *          ever deep, 10 KiB if not.  Segments double up to 4 KiB, and to 16 KiB while the getters
+ * are behind by a whole one.
  */
 #include "base/error.h"
 #include "shm/queue_parts.h"
@@ -91,9 +92,15 @@ take_segment(struct kith__writer *w, struct kith__op *op, uint64_t units, uint64
 kith_err
 kith__writer_move(struct kith__writer *w, struct kith__op *op, uint64_t units)
 {
-    uint64_t off;
+    uint64_t off, reserve;
     kith_err err = take_segment(w, op, units, &off);
 
+    /* Who puts must find memory, so that who lends need not. */
+    if (err == KITH_OK && kith__op_get(op, &w->root->reserve) == 0) {
+        err = kith__op_take(op, KITH__RESERVE_SIZE, &reserve);
+        if (err == KITH_OK)
+            kith__op_set(op, &w->root->reserve, reserve);
+    }
     if (err < 0)
         return err;
     if (w->segment != NULL) {

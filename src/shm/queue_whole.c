@@ -19,7 +19,7 @@ kith__queue_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
                            &root->fence,        &root->aside,        &root->dead_count,
                            &root->done,         &root->orphans,      &root->delayed_count,
                            &root->tail_segment, &root->first,        &root->spare,
-                           &root->room_until };
+                           &root->room_until,   &root->reserve };
 
     /* Lock words, signals and the chain are left alone: old handles may be at them. */
     kith__lock_init(arena, &root->head_lock);
@@ -208,6 +208,8 @@ free_stream(struct kith__self *self, struct kith__queue_root *root, uint64_t id)
     }
     if (err == KITH_OK && kith__load(&root->spare) != 0)
         err = kith__block_free(self, kith__load(&root->spare), &root->spare, 0);
+    if (err == KITH_OK && kith__load(&root->reserve) != 0)
+        err = kith__block_free(self, kith__load(&root->reserve), &root->reserve, 0);
     return err;
 }
 

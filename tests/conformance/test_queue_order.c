@@ -560,6 +560,57 @@ TEST(queue_transaction_of_a_lease_past_its_limit_is_EGONE)
 
 /* ---- the rest ---- */
 
+/* Filled by small items, so that nothing but the queue could give memory back. */
+TEST(queue_in_a_full_space_is_worked_off_by_leases)
+{
+    struct kith_options options = KITH_OPTIONS_INIT;
+    struct kith_queue_options jobs_options = KITH_QUEUE_OPTIONS_INIT;
+    kith_queue *q = NULL, *dead = NULL;
+    struct kith_buf item = KITH_BUF_INIT;
+    char *data = test_bytes(1000, 1);
+    kith_err err = KITH_OK;
+    kith_lease *lease;
+    int64_t put_count = 0;
+    kith_space *space;
+    kith_dict *d = NULL;
+
+    options.size = 8 << 20;
+    space = test_open(t, t->address, &options);
+    jobs_options.attempts_max = 1;
+    jobs_options.dead_letter = "dead";
+    EXPECT_OK(kith_queue_open(space, "jobs", &jobs_options, &q));
+    EXPECT_OK(kith_queue_open(space, "dead", NULL, &dead));
+    EXPECT_OK(kith_dict_open(space, "d", NULL, &d));
+    while (err == KITH_OK) {
+        err =
+            kith_queue_put(q, put_count % 2 == 0 ? kith_bytes(data, 1000) : KITH_INT(put_count), 0);
+        put_count += err == KITH_OK;
+    }
+    EXPECT_EQ(KITH_ENOMEM, err);
+    for (size_t size = 20000; size > 0; size /= 2)
+        for (int64_t i = 0; kith_dict_set(d, KITH_INT(i * 100000 + (int64_t)size),
+                                          kith_bytes(data, size % 1000)) == KITH_OK;)
+            i++;
+    /* There is no room for a letter: it is lent again, and never lost. */
+    EXPECT_OK(kith_queue_lease(q, 0, &item, &lease));
+    EXPECT_OK(kith_lease_nack(lease));
+    for (int64_t i = 0; i < put_count; i++) {
+        EXPECT_OK(kith_queue_lease(q, 0, &item, &lease));
+        EXPECT_ITEM(i % 2 == 0 ? kith_bytes(data, 1000) : KITH_INT(i), item.item);
+        EXPECT_OK(kith_lease_ack(lease));
+    }
+    EXPECT_RC(KITH_EEMPTY, kith_queue_lease(q, 0, &item, &lease));
+    EXPECT_QUEUE_LEN(dead, 0);
+    EXPECT_WHOLE(space);
+    EXPECT_OK(kith_queue_put(q, KITH_INT(1), 0));
+    EXPECT_OK(kith_lease_ack(lease_for(q, KITH_FOREVER, 1, 0)));
+    kith_buf_free(&item);
+    kith_dict_close(d);
+    kith_queue_close(dead);
+    kith_queue_close(q);
+    free(data);
+}
+
 /* Deep, in every state, and gone at once: the check at the end finds what would be left of it. */
 TEST(queue_with_items_in_every_state_is_destroyed_whole)
 {

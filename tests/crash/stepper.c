@@ -430,6 +430,7 @@ sleeps(pid_t pid)
 static enum stepped
 step(pid_t pid, bool resume)
 {
+    unsigned asleep = 0;
     int status;
 
     if (!resume && ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0)
@@ -443,7 +444,8 @@ step(pid_t pid, bool resume)
             struct timespec pause = { 0, 1000000 };
             nanosleep(&pause, NULL);
         }
-        if (i > 2050 && sleeps(pid))
+        asleep = i > 2000 && sleeps(pid) ? asleep + 1 : 0;
+        if (asleep == 10)
             return ASLEEP;
     }
     if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP)
