@@ -91,6 +91,7 @@ measured("kith queue 1 MiB", "bench-queue", "one-way-1m", processors=2)
 measured("boost queue 1 MiB", "peer-boost", "one-way-1m", processors=2)
 measured("kith put and get", "bench-queue", "put-get")
 measured("boost put and get", "peer-boost", "put-get")
+measured("kith put and get by priority", "bench-queue", "put-get-priority")
 measured("kith put, lease, ack", "bench-queue", "put-lease-ack")
 
 measured("kith round trip, two cores", "bench-queue", "round-trip", processors=2)
@@ -231,8 +232,7 @@ ROWS = [
             "all of it isolated from readers and atomic."),
     Row("queue", "64-byte items, one to one", "ratio", "kith queue 64 B", 0.4,
         "boost queue 64 B",
-        why="Each item is a record a side, and its block goes back from one process's "
-            "magazine to the other's by way of the span."),
+        why="The lines of each item, and of head and tail, travel between the processors."),
     Row("queue", "1 MiB items, one to one", "ratio", "kith queue 1 MiB", 0.8,
         "boost queue 1 MiB"),
     Row("queue", "round trip, two hot cores", "ratio", "kith round trip, two cores", 0.2,
@@ -241,7 +241,8 @@ ROWS = [
             "not running, and both sleep."),
     Row("queue", "round trip, one core", "ratio", "kith round trip, one core", 1.3,
         "futex round trip, one core",
-        why="futex_waitv watches the other's token too, and a put and a get are two records."),
+        why="futex_waitv watches the other's token too, and so costs half as much again as a "
+            "wait for one word."),
     Row("lock", "acquire and release, free", "ratio", LOCK[0], 0.8, MUTEX[0],
         why="Two locked instructions as in glibc, with a ledger entry and a wake owed "
             "beside them."),
@@ -310,6 +311,8 @@ ROWS = [
         peer="boost queue 64 B"),
     Row("queue", "put and get, one process", "none", "kith put and get",
         peer="boost put and get"),
+    Row("queue", "put and get by priority among 1,000, one process", "none",
+        "kith put and get by priority", peer="kith put and get"),
     Row("queue", "put, lease, acknowledge, one process", "none", "kith put, lease, ack",
         peer="kith put and get"),
     *(Row("allocator", f"items of 16 B to 4 KiB set and deleted, {text}", "none", RESIZE[n],

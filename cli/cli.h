@@ -59,6 +59,7 @@ enum cli_option_kind {
     CLI_TEXT,    /* const char * */
     CLI_COUNT,   /* uint64_t: a number of at least 1 */
     CLI_NUMBER,  /* uint64_t: a number of at least 0 */
+    CLI_INTEGER, /* int64_t: a number, maybe below 0 */
     CLI_SECONDS, /* int64_t: nanoseconds, or KITH_FOREVER */
 };
 

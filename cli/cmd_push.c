@@ -22,6 +22,7 @@ struct pushing {
     kith_queue *queue;
     enum cli_reading reading;
     int64_t deadline_ns; /* of CLOCK_MONOTONIC; KITH_FOREVER: none */
+    struct kith_put_options put;
 };
 
 /* Items that are put together. */
@@ -42,16 +43,27 @@ time_left(const struct pushing *pushing)
     return left < 0 ? 0 : left;
 }
 
+/* Puts what is gathered: at once, or each at its place. */
+static kith_err
+put_batch(const struct pushing *pushing, const struct batch *batch)
+{
+    kith_err err = KITH_OK;
+
+    if (pushing->put.priority == 0 && pushing->put.delay_ns == 0)
+        return kith_queue_put_many(pushing->queue, batch->items, batch->count, time_left(pushing),
+                                   NULL);
+    for (size_t i = 0; i < batch->count && err == KITH_OK; i++)
+        err =
+            kith_queue_put_with(pushing->queue, batch->items[i], &pushing->put, time_left(pushing));
+    return err;
+}
+
 /* Puts what is gathered.  No room in time is an answer, which needs no sentence. */
 static int
 flush(const struct pushing *pushing, struct batch *batch)
 {
-    kith_err err = KITH_OK;
-    size_t put;
+    kith_err err = batch->count > 0 ? put_batch(pushing, batch) : KITH_OK;
 
-    if (batch->count > 0)
-        err = kith_queue_put_many(pushing->queue, batch->items, batch->count, time_left(pushing),
-                                  &put);
     for (size_t i = 0; i < batch->count; i++)
         free(batch->memory[i]);
     batch->count = 0;
@@ -152,7 +164,9 @@ static int
 run(struct cli *cli, int argc, char **argv)
 {
     struct kith_queue_options queue_options = KITH_QUEUE_OPTIONS_INIT;
-    struct pushing pushing = { .cli = cli, .reading = CLI_READ_PLAIN };
+    struct pushing pushing = { .cli = cli,
+                               .reading = CLI_READ_PLAIN,
+                               .put = KITH_PUT_OPTIONS_INIT };
     int64_t wait_ns = KITH_FOREVER;
     const char *as = NULL;
     bool str = false;
@@ -161,6 +175,8 @@ run(struct cli *cli, int argc, char **argv)
     const struct cli_option options[] = {
         { 'w', "wait", CLI_SECONDS, &wait_ns },
         { 0, "capacity", CLI_COUNT, &queue_options.capacity },
+        { 0, "priority", CLI_INTEGER, &pushing.put.priority },
+        { 0, "delay", CLI_SECONDS, &pushing.put.delay_ns },
         { 0, "str", CLI_FLAG, &str },
         { 0, "as", CLI_TEXT, &as },
         { 0, "bytes", CLI_FLAG, &bytes },
@@ -174,6 +190,8 @@ run(struct cli *cli, int argc, char **argv)
 
     if (status != CLI_GO_ON)
         return status;
+    if (pushing.put.delay_ns == KITH_FOREVER)
+        return cli_misused(cli, "An item that is delayed forever would never be had.");
     from_input = argc == 2 && strcmp(argv[1], "-") == 0;
     if (as == NULL)
         as = bytes ? "bytes" : json ? "json" : str || from_input ? "str" : NULL;
@@ -209,6 +227,8 @@ const struct cli_verb cli_push = {
         "options\n"
         "  -w, --wait SECONDS      wait no longer for room; exit with 1 if there was none\n"
         "  --capacity N            a queue that this creates holds at most N items\n"
+        "  --priority N            items of a higher priority come first; others have 0\n"
+        "  --delay SECONDS         nobody gets the items before that\n"
         "  --str                   each ITEM is a str, as it stands\n"
         "  --as json|bytes|str     each is read so; also --json, --bytes\n"
         "\n"

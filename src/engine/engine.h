@@ -213,6 +213,8 @@ struct kith__lease {
 struct kith__dump_item {
     struct kith_item item;
     uint32_t attempts; /* how often it was lent */
+    int64_t priority;
+    int64_t delay_ns; /* until it is ready */
 };
 /* What a queue is besides its items, for dumps. */
 struct kith__dump_queue {
@@ -230,6 +232,9 @@ struct kith__queue_ops {
                      void **queue_out);
     void (*close)(void *queue);
     kith_err (*put)(void *queue, const struct kith_item *item, int64_t deadline_ns);
+    /* The options are whole, and in range. */
+    kith_err (*put_with)(void *queue, const struct kith_item *item,
+                         const struct kith_put_options *options, int64_t deadline_ns);
     /* *put_out is set whatever the result. */
     kith_err (*put_many)(void *queue, const struct kith_item *items, size_t count,
                          int64_t deadline_ns, size_t *put_out);
@@ -238,8 +243,11 @@ struct kith__queue_ops {
                     size_t *got_out);
     kith_err (*get_view)(void *queue, int64_t deadline_ns, struct kith__view *view_out);
     kith_err (*peek)(void *queue, struct kith_buf *item_out);
-    kith_err (*lease)(void *queue, int64_t deadline_ns, struct kith_buf *item_out,
+    /* limit_ns: KITH_FOREVER or positive, as for extend. */
+    kith_err (*lease)(void *queue, int64_t limit_ns, int64_t deadline_ns, struct kith_buf *item_out,
                       struct kith__lease *lease_out);
+    /* KITH_EPERM as ours(), KITH_EGONE: lost. */
+    kith_err (*extend)(void *queue, const struct kith__lease *lease, int64_t limit_ns);
     /* KITH_EPERM: not this process's. */
     kith_err (*ours)(void *queue, const struct kith__lease *lease);
     /* `done`: the item is gone; else it goes back.  KITH_EPERM as ours(), KITH_EGONE: lost. */
@@ -358,6 +366,7 @@ struct kith__step {
     int64_t n;             /* of VALUE_ADD as scalar.h has numbers */
     uint64_t version;
     const struct kith__lease *lease;
+    struct kith_put_options put; /* of PUT; zero: none */
 };
 
 struct kith__txn_ops {

@@ -182,8 +182,8 @@ dump_queued(const struct kith__dump_item *item, void *arg)
         begin_queue(dumping);
     kith__dump_entry(dump);
     kith__dump_u32(dump, item->attempts);
-    kith__dump_u64(dump, 0); /* of usual priority */
-    kith__dump_u64(dump, 0); /* not delayed */
+    kith__dump_u64(dump, (uint64_t)item->priority);
+    kith__dump_u64(dump, (uint64_t)item->delay_ns);
     kith__dump_item(dump, &item->item);
     return dump->err < 0;
 }
@@ -233,10 +233,10 @@ static struct kith__dump_item
 read_queued(struct kith__cursor *entries)
 {
     struct kith__dump_item queued = { .attempts = kith__read_u32(entries) };
-    uint64_t priority = kith__read_u64(entries);
-    uint64_t delay_ns = kith__read_u64(entries);
 
-    if (priority != 0 || delay_ns != 0)
+    queued.priority = (int64_t)kith__read_u64(entries);
+    queued.delay_ns = (int64_t)kith__read_u64(entries);
+    if (queued.delay_ns < 0)
         entries->bad = true;
     queued.item = kith__read_item(entries);
     return queued;

@@ -70,6 +70,9 @@ const char *kith__lease_outcome(kith_err err);
 
 /* In value.c: the type of a code and a size, as options of values and arrays give them. */
 kith_err kith__type_of(const char *function, char code, size_t size, struct kith__scalar *type_out);
+/* In queue.c: the options of a put over their defaults; KITH_EINVAL: out of range. */
+kith_err kith__put_options(const char *function, const struct kith_put_options *options,
+                           struct kith_put_options *options_out);
 
 #define KITH__LIKELY(condition) (__builtin_expect((condition), 1))
 

@@ -22,6 +22,7 @@ struct kith__self {
     unsigned depth;            /* locks held, a user's not counted */
     unsigned spin;             /* how long spinning has lately been worth it, in rounds */
     unsigned spins;            /* how often it was tried */
+    unsigned probe, probe_at;  /* every how many a long one is tried, and when next */
     int64_t suspect_ns;        /* a process may be dying: when to look again; 0: none */
     struct kith__vec *growing; /* a vector being replaced by a longer one */
     void *scratch;             /* private memory kept between calls: see kith__self_scratch() */

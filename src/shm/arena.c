@@ -102,6 +102,7 @@ kith__layout_hash(void)
         sizeof(struct kith__queue_root),
         offsetof(struct kith__queue_root, tail_lock),
         sizeof(struct kith__node),
+        sizeof(struct kith__segment),
         sizeof(struct kith__sync_root),
         offsetof(struct kith__sync_root, ticket),
         sizeof(struct kith__root),

@@ -320,17 +320,50 @@ struct kith__flight {
 
 /* ---- Queue -------------------------------------------------------------------------- */
 
+/*
+ * Small items stand one behind the other in segments, the stream.  A place in it is one word, so
+ * that one store moves a queue's head or tail: how many items are before it, and where in its
+ * segment it is, in units of 16 bytes.
+ */
+#define KITH__UNIT UINT64_C(16)
+#define KITH__PLACE_AT(place) ((place)&UINT64_C(0xfff))
+#define KITH__PLACE_COUNT(place) ((place) >> 12)
+#define KITH__PLACE(count, at) ((uint64_t)(count) << 12 | (uint64_t)(at))
+
+struct kith__segment {
+    uint64_t magic;  /* KITH__SEGMENT_MAGIC ^ queue id ^ its offset */
+    kith__word next; /* the next segment of the stream; undefined in the last */
+    uint64_t units;  /* its size, with this header */
+    uint64_t spare;
+};
+static_assert(sizeof(struct kith__segment) == 32, "LAYOUT is a format");
+#define KITH__SEGMENT_MAGIC UINT64_C(0x6b7468007365676d)
+#define KITH__SEGMENT_FIRST 2u /* unit of the first record */
+
+struct kith__record {
+    kith__word meta; /* as of an item, or one of these types */
+    uint8_t data[];
+};
+#define KITH__RECORD_NODE 0x41u /* the offset of a node follows */
+#define KITH__RECORD_END 0x42u  /* the stream goes on in the next segment */
+#define KITH__INLINE_MAX 1024u  /* bytes of an item and its tag; larger ones are nodes */
+
+/* An item with a block of its own: large, lent, returned, or of a place of its own. */
 struct kith__node {
-    kith__word next, prev;
-    uint64_t ticket;
-    kith__word fence;    /* of the lease it is out on; 0: ready */
-    kith__word owner;    /* holder id | its generation << 16 */
-    kith__word attempts; /* how often it was leased */
+    kith__word next, prev; /* in a list; in a heap: the heaps below it */
+    kith__word ticket;     /* how many items the stream had had, itself included */
+    kith__word order;      /* among those with one ticket */
+    kith__word fence;      /* of the lease it is out on; 0: ready */
+    kith__word owner;      /* holder id | its generation << 16 */
+    kith__word attempts;   /* how often it was leased */
+    kith__word due;        /* when its delay, or its lease, ends, of the arena's clock; 0: never */
+    kith__word rank;       /* in a heap: the length of its shortest way down */
+    kith__word priority;   /* an int64_t: higher ones come first */
     uint64_t meta;
     kith__word magic; /* KITH__NODE_MAGIC ^ queue id */
     uint8_t data[];
 };
-static_assert(sizeof(struct kith__node) == 64, "LAYOUT is a format");
+static_assert(sizeof(struct kith__node) == 96, "LAYOUT is a format");
 #define KITH__NODE_MAGIC UINT64_C(0x6b7468006e6f6465)
 
 struct kith__queue_root {
@@ -343,33 +376,48 @@ struct kith__queue_root {
     uint32_t joinable;
     int64_t created_ns;
     kith__word closed;
-    /* the getters' side */
+    /* the getters' side: what each get looks at */
     struct kith__lock head_lock;
-    kith__word out_first, out_last;   /* ready, oldest first */
-    kith__word back_first, back_last; /* handed back, by ticket: looked at before `out` */
-    kith__word lent_first, lent_last; /* leased, oldest lease first */
-    kith__word taken; /* items that left for good, and those handed back counted once */
+    kith__word head;         /* the place of the oldest item of the stream */
+    kith__word head_segment; /* 0: `first` */
+    kith__word seen;         /* tail's count as a getter saw it last */
+    kith__word ready;        /* heap of nodes to be had, the next on top */
+    kith__word nodes;        /* items outside of the stream: ready, delayed, lent */
+    kith__word next_due;     /* the earliest end of a delay or a lease; 0: none */
     kith__word lent_count;
-    kith__word back_count;
-    kith__word dead_count; /* items given up after attempts_max */
+    /* the rest of that side */
+    kith__word delayed;               /* heap of nodes not to be had yet, the earliest on top */
+    kith__word delayed_count;
+    kith__word lent_first, lent_last; /* leased for as long as their holder lives */
+    kith__word timed_first, timed_last; /* leased with a limit, by it */
+    kith__word fence;                 /* of the last lease */
+    kith__word aside;                 /* items ever put beside the stream */
+    kith__word dead_count;            /* items given up after attempts_max */
+    kith__word done;                  /* joinable: task_done calls and acknowledgements */
     kith__word chained;
-    kith__word done; /* joinable: task_done calls and acknowledgements */
-    kith__word got;  /* plain gets, for task_done */
+    kith__word was;                   /* of a queue being taken apart: its id; */
+    kith__word orphans;               /* and heaps cut off, linked by their fences */
     uint64_t spare_head[3];
     /* the putters' side */
     struct kith__lock tail_lock;
-    kith__word in_first, in_last; /* put, not yet moved over */
-    kith__word put;               /* items ever put */
-    kith__word ticket;
-    uint64_t spare_tail[3];
+    kith__word tail; /* the place of the next item */
+    kith__word tail_segment;
+    kith__word first;      /* where the stream began; 0: it never did */
+    kith__word spare;      /* a segment to go on in */
+    kith__word room_until; /* the tail's count up to which there is room: a hint, never too high */
+    kith__word reserve;    /* a block for an item that is lent when there is no memory */
+    uint64_t spare_tail[1];
     /* where they sleep */
-    _Atomic uint32_t items;   /* getters: something may have become ready */
+    _Atomic uint32_t items; /* getters: something may have become ready */
+    uint32_t spare_items[15];
     _Atomic uint32_t room;    /* putters */
     _Atomic uint32_t drained; /* joiners */
-    uint32_t spare_signal;
-    uint64_t spare_signals[6];
+    uint32_t spare_signal[14];
 };
-static_assert(sizeof(struct kith__queue_root) <= 384, "LAYOUT is a format");
+static_assert(sizeof(struct kith__queue_root) == 448, "LAYOUT is a format");
+static_assert(offsetof(struct kith__queue_root, head_lock) % 64 == 0, "a line of the getters'");
+static_assert(offsetof(struct kith__queue_root, tail_lock) % 64 == 0, "a line of the putters'");
+static_assert(offsetof(struct kith__queue_root, items) % 64 == 0, "a line of their own");
 
 /* ---- Lock, rwlock and event ---------------------------------------------------------- */
 

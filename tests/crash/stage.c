@@ -181,12 +181,12 @@ void
 print_queue(struct kith__self *self, const struct kith__queue *queue, char **at, char *end)
 {
     struct kith_buf buf = KITH_BUF_INIT;
-    uint64_t ready = 0, lent = 0;
+    struct kith__queue_counts counts = { 0 };
     size_t got;
 
-    kith__queue_count(self, queue, &ready, &lent);
-    *at += snprintf(*at, (size_t)(end - *at), "%llu+%llu[", (unsigned long long)ready,
-                    (unsigned long long)lent);
+    kith__queue_settled(self, queue, &counts);
+    *at += snprintf(*at, (size_t)(end - *at), "%llu+%llu+%llu[", (unsigned long long)counts.ready,
+                    (unsigned long long)counts.lent, (unsigned long long)counts.delayed);
     while (end - *at > 64 && kith__queue_get(self, queue, 1, 0, &buf, &got) == KITH_OK) {
         print_item(buf.item, at, end);
         *at += snprintf(*at, (size_t)(end - *at), " ");

@@ -88,7 +88,7 @@ put_missing(struct stage *stage, struct kith__self *self)
     struct kith_item item = KITH_INT(3);
 
     kith__reap_all(self);
-    while (kith__load(&root->put) < SLEEPERS)
+    while (KITH__PLACE_COUNT(kith__load(&root->tail)) < SLEEPERS)
         kith__queue_put(self, &stage->letters, &item, 1, 0);
 }
 
