@@ -16,6 +16,7 @@
 #include <kith/lock.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
+#include <kith/segment.h>
 #include <kith/space.h>
 #include <kith/txn.h>
 #include <kith/value.h>
