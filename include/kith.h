@@ -6,6 +6,7 @@
 #ifndef KITH_H
 #define KITH_H
 
+#include <kith/array.h>
 #include <kith/base.h>
 #include <kith/dict.h>
 #include <kith/dump.h>
@@ -16,6 +17,7 @@
 #include <kith/poll.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
+#include <kith/segment.h>
 #include <kith/space.h>
 #include <kith/txn.h>
 #include <kith/value.h>

@@ -330,13 +330,13 @@ struct kith__flight {
 #define KITH__PLACE_COUNT(place) ((place) >> 12)
 #define KITH__PLACE(count, at) ((uint64_t)(count) << 12 | (uint64_t)(at))
 
-struct kith__segment {
+struct kith__queue_segment {
     uint64_t magic;  /* KITH__SEGMENT_MAGIC ^ queue id ^ its offset */
     kith__word next; /* the next segment of the stream; undefined in the last */
     uint64_t units;  /* its size, with this header */
     uint64_t spare;
 };
-static_assert(sizeof(struct kith__segment) == 32, "LAYOUT is a format");
+static_assert(sizeof(struct kith__queue_segment) == 32, "LAYOUT is a format");
 #define KITH__SEGMENT_MAGIC UINT64_C(0x6b7468007365676d)
 #define KITH__SEGMENT_FIRST 2u /* unit of the first record */
 
@@ -386,17 +386,17 @@ struct kith__queue_root {
     kith__word next_due;     /* the earliest end of a delay or a lease; 0: none */
     kith__word lent_count;
     /* the rest of that side */
-    kith__word delayed;               /* heap of nodes not to be had yet, the earliest on top */
+    kith__word delayed; /* heap of nodes not to be had yet, the earliest on top */
     kith__word delayed_count;
-    kith__word lent_first, lent_last; /* leased for as long as their holder lives */
+    kith__word lent_first, lent_last;   /* leased for as long as their holder lives */
     kith__word timed_first, timed_last; /* leased with a limit, by it */
-    kith__word fence;                 /* of the last lease */
-    kith__word aside;                 /* items ever put beside the stream */
-    kith__word dead_count;            /* items given up after attempts_max */
-    kith__word done;                  /* joinable: task_done calls and acknowledgements */
+    kith__word fence;                   /* of the last lease */
+    kith__word aside;                   /* items ever put beside the stream */
+    kith__word dead_count;              /* items given up after attempts_max */
+    kith__word done;                    /* joinable: task_done calls and acknowledgements */
     kith__word chained;
-    kith__word was;                   /* of a queue being taken apart: its id; */
-    kith__word orphans;               /* and heaps cut off, linked by their fences */
+    kith__word was;     /* of a queue being taken apart: its id; */
+    kith__word orphans; /* and heaps cut off, linked by their fences */
     uint64_t spare_head[3];
     /* the putters' side */
     struct kith__lock tail_lock;
@@ -484,6 +484,31 @@ struct kith__value_root {
 };
 static_assert(sizeof(struct kith__value_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 #define KITH__COVER_VERSION_ONE UINT64_C(0x10000)
+
+/* ---- Array and segment ---------------------------------------------------------------- */
+
+struct kith__array_root {
+    struct kith__root root;
+    kith__word data;    /* the extent of the current version */
+    kith__word version; /* counts what was published */
+    uint64_t count;     /* items; constant, as all from here to flags */
+    uint64_t size;      /* bytes of an item */
+    kith__word sync;    /* a sync root: the lock of users */
+    uint32_t code;      /* the items' type; 0: structures */
+    uint32_t flags;
+    uint64_t spare[2];
+    kith__word head; /* structures: a cover; a line of its own */
+    uint64_t spare_head[15];
+};
+static_assert(sizeof(struct kith__array_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+
+struct kith__segment_root {
+    struct kith__root root;
+    kith__word data; /* an extent */
+    kith__word size; /* bytes of it that are the segment's */
+    uint64_t spare[22];
+};
+static_assert(sizeof(struct kith__segment_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 
 /* ---- Header ------------------------------------------------------------------------- */
 

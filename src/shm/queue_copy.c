@@ -222,7 +222,7 @@ take_stream(struct copy *copy)
     if (off == 0)
         off = kith__load(&root->first);
     for (uint64_t steps = 0; KITH__PLACE_COUNT(place) < end && err == KITH_OK; steps++) {
-        struct kith__segment *segment = kith__segment_at(queue->arena, off, queue->id);
+        struct kith__queue_segment *segment = kith__segment_at(queue->arena, off, queue->id);
         const struct kith__record *record;
         uint64_t at = KITH__PLACE_AT(place), units;
 

@@ -178,7 +178,7 @@ check_heap(struct looked *l, uint64_t top, enum kith__heap which)
 
 /* The records of one segment from `head` on; where the next one's begin. */
 static uint64_t
-check_records(struct looked *l, struct kith__segment *segment, uint64_t head, uint64_t tail)
+check_records(struct looked *l, struct kith__queue_segment *segment, uint64_t head, uint64_t tail)
 {
     while (KITH__PLACE_COUNT(head) < KITH__PLACE_COUNT(tail) &&
            KITH__PLACE_AT(head) < segment->units) {
@@ -216,7 +216,7 @@ check_stream(struct looked *l)
     if (off == 0)
         off = kith__load(&root->first);
     for (uint64_t steps = 0; off != 0 && steps <= l->limit; steps++) {
-        struct kith__segment *segment = kith__segment_at(arena, off, l->id);
+        struct kith__queue_segment *segment = kith__segment_at(arena, off, l->id);
 
         if (!kith__walk_mark(l->w, off, "A segment of a queue"))
             return;

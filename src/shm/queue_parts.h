@@ -174,10 +174,10 @@ kith_err kith__queue_settle(struct kith__self *self, const struct kith__queue *q
 
 /* ---- The stream (queue_stream.c) ---------------------------------------------------------- */
 
-static inline struct kith__segment *
+static inline struct kith__queue_segment *
 kith__segment_at(const struct kith__arena *arena, uint64_t off, uint64_t id)
 {
-    struct kith__segment *segment = kith__at(arena, off, sizeof *segment);
+    struct kith__queue_segment *segment = kith__at(arena, off, sizeof *segment);
 
     if (segment == NULL || segment->magic != (KITH__SEGMENT_MAGIC ^ id ^ off) ||
         segment->units > KITH__PLACE_AT(UINT64_MAX) ||
@@ -191,7 +191,7 @@ struct kith__writer {
     struct kith__arena *arena;
     struct kith__queue_root *root;
     uint64_t id;
-    struct kith__segment *segment; /* NULL: there is none yet */
+    struct kith__queue_segment *segment; /* NULL: there is none yet */
     uint64_t tail;
     bool moved; /* to another segment: that takes a record */
 };
@@ -261,7 +261,7 @@ kith__writer_step(struct kith__writer *w, uint64_t units)
 struct kith__reader {
     const struct kith__queue *queue;
     struct kith__op *op;
-    struct kith__segment *segment; /* NULL: not looked at yet */
+    struct kith__queue_segment *segment; /* NULL: not looked at yet */
     uint64_t head;
     uint64_t limit; /* the tail's count */
     uint64_t room;  /* bytes of the record looked at */

@@ -63,7 +63,7 @@ take_segment(struct kith__writer *w, struct kith__op *op, uint64_t units, uint64
                         : SIZE_SHALLOW;
     uint64_t size = 2 * was < most ? 2 * was : most, need = units + KITH__SEGMENT_FIRST + 1;
     uint64_t spare = kith__op_get(op, &root->spare);
-    struct kith__segment *segment = NULL;
+    struct kith__queue_segment *segment = NULL;
 
     if (spare != 0) {
         segment = kith__segment_at(arena, spare, w->id);
@@ -153,8 +153,9 @@ kith__reader_move(struct kith__reader *r)
     const struct kith__queue *queue = r->queue;
     struct kith__arena *arena = queue->arena;
     struct kith__queue_root *root = kith__queue_root(queue);
-    struct kith__segment *next = kith__segment_at(arena, kith__load(&r->segment->next), queue->id),
-                         *last;
+    struct kith__queue_segment *next = kith__segment_at(arena, kith__load(&r->segment->next),
+                                                        queue->id),
+                               *last;
     uint64_t off = kith__off(arena, r->segment);
 
     if (next == NULL)

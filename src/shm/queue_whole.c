@@ -146,8 +146,8 @@ free_heap(struct kith__self *self, struct kith__queue_root *root, kith__word *he
 
 /* Frees the nodes that records from the head on name; each record then names none. */
 static kith_err
-free_named(struct kith__self *self, struct kith__queue_root *root, struct kith__segment *segment,
-           uint64_t *head_out)
+free_named(struct kith__self *self, struct kith__queue_root *root,
+           struct kith__queue_segment *segment, uint64_t *head_out)
 {
     uint64_t head = kith__load(&root->head), tail = KITH__PLACE_COUNT(kith__load(&root->tail));
     kith_err err = KITH_OK;
@@ -187,7 +187,7 @@ free_stream(struct kith__self *self, struct kith__queue_root *root, uint64_t id)
     kith__step();
     kith__store(&root->first, 0);
     while (err == KITH_OK && (off = kith__load(&root->head_segment)) != 0) {
-        struct kith__segment *segment = kith__segment_at(arena, off, id);
+        struct kith__queue_segment *segment = kith__segment_at(arena, off, id);
         struct kith__record *record;
 
         if (segment == NULL) {
