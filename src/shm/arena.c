@@ -107,6 +107,9 @@ kith__layout_hash(void)
         sizeof(struct kith__root),
         KITH__ROOT_SIZE,
         offsetof(struct kith__value_root, words),
+        sizeof(struct kith__list_root),
+        sizeof(struct kith__leaf),
+        sizeof(struct kith__inner),
         KITH__CLASS_COUNT,
     };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

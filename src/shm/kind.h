@@ -49,6 +49,7 @@ struct kith__kind {
 };
 
 extern const struct kith__kind kith__dict_kind;
+extern const struct kith__kind kith__list_kind;
 extern const struct kith__kind kith__queue_kind;
 extern const struct kith__kind kith__sync_kind;
 extern const struct kith__kind kith__value_kind;
