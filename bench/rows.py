@@ -84,6 +84,11 @@ SET, LMDB_SET, BOOST_SET = by_processes(("kith set", "bench-dict", "set"),
 measured("kith grow 1M", "bench-dict", "grow", "--entries", str(MILLION))
 measured("absl grow 1M", "peer-absl", "grow", "--entries", str(MILLION))
 
+measured("kith list append", "bench-list", "append")
+measured("kith list append and pop", "bench-list", "append-pop")
+measured("kith list index", "bench-list", "get")
+measured("kith list insert and pop", "bench-list", "insert-pop")
+
 measured("kith queue 64 B", "bench-queue", "one-way-64", processors=2)
 measured("boost queue 64 B", "peer-boost", "one-way-64", processors=2)
 measured("kith queue 64 B in batches", "bench-queue", "one-way-64-batch", processors=2)
@@ -284,6 +289,10 @@ ROWS = [
     Row("memory", "after churn, to before", "limit", "kith churn", 1.05, unit="times"),
     Row("memory", "iterating after churn, to before", "limit", "kith churn", 1.5, number=1,
         unit="times"),
+    Row("list", "append, at 1M items", "limit", "kith list append", 60),
+    Row("list", "append and pop, the mean, at 1M items", "limit", "kith list append and pop", 60),
+    Row("list", "index, random, 1M items", "limit", "kith list index", 120),
+    Row("list", "insert or pop anywhere, 1M items", "limit", "kith list insert and pop", 1000),
     Row("value", "add", "ratio", VALUE_ADD[0], 3, FETCH_ADD[0]),
     Row("value", "get: 3 ns and the calls", "limit", "kith value get", 7),
     Row("array", "view of 1 GiB, and its release", "limit", "kith array view", 2000),

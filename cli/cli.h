@@ -103,6 +103,8 @@ int cli_status(kith_err err);
  * CLI_GO_ON, or what to exit with after a sentence.
  */
 int cli_open(const struct cli *cli, enum kith_create create, kith_space **space_out);
+/* Of which kind the object is; KITH_KIND_NONE if there is none. */
+enum kith_kind cli_kind(kith_space *space, const char *name);
 
 /*
  * Has SIGINT end this program's waits with KITH_EINTERRUPTED.  For the verbs that wait and have

@@ -13,11 +13,14 @@
 #include <kith/event.h>
 #include <kith/inspect.h>
 #include <kith/item.h>
+#include <kith/list.h>
 #include <kith/lock.h>
+#include <kith/namespace.h>
 #include <kith/poll.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
 #include <kith/segment.h>
+#include <kith/set.h>
 #include <kith/space.h>
 #include <kith/txn.h>
 #include <kith/value.h>

@@ -23,6 +23,7 @@
 #include <kith/dict.h>
 #include <kith/event.h>
 #include <kith/inspect.h>
+#include <kith/list.h>
 #include <kith/lock.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
@@ -148,6 +149,9 @@ struct kith__dict_ops {
     /* KITH_ENOENT, KITH_EEXIST, KITH_ETYPE: with a sentence. */
     kith_err (*open)(void *space, const char *name, const struct kith_dict_options *options,
                      void **dict_out);
+    /* As a KITH_KIND_SET or KITH_KIND_NAMESPACE, which all operations below are for, too. */
+    kith_err (*open_as)(void *space, const char *name, enum kith_kind kind,
+                        const struct kith_dict_options *options, void **dict_out);
     void (*close)(void *dict);
     /* item_out and version_out may be NULL. */
     kith_err (*get)(void *dict, const struct kith_item *key, struct kith_buf *item_out,
@@ -277,6 +281,35 @@ struct kith__queue_ops {
 
 /* ---- Locks, rwlocks and events -----------------------------------------------------------------
  */
+/* ---- Lists ---------------------------------------------------------------------------- */
+
+struct kith__list_ops {
+    kith_err (*open)(void *space, const char *name, enum kith_create create, void **list_out);
+    void (*close)(void *list);
+    kith_err (*len)(void *list, uint64_t *count_out);
+    /* Outcomes: KITH_ERANGE, no such index; KITH_ENOENT, no such item; KITH_EEMPTY. */
+    kith_err (*get)(void *list, int64_t index, struct kith_buf *item_out);
+    /* On a copy, with nothing locked; `step` is not 0, here and below. */
+    kith_err (*each)(void *list, int64_t start, int64_t stop, int64_t step,
+                     int (*each)(struct kith_item item, void *arg), void *arg);
+    kith_err (*index)(void *list, const struct kith_item *item, int64_t start, int64_t stop,
+                      uint64_t *index_out);
+    kith_err (*count)(void *list, const struct kith_item *item, uint64_t *count_out);
+    kith_err (*append)(void *list, const struct kith_item *item);
+    kith_err (*set)(void *list, int64_t index, const struct kith_item *item);
+    kith_err (*pop)(void *list, int64_t index, struct kith_buf *item_out);
+    kith_err (*remove)(void *list, const struct kith_item *item);
+    /* Replaces a slice.  KITH_EINVAL, with a sentence: its step is not 1, and the count differs. */
+    kith_err (*splice)(void *list, int64_t start, int64_t stop, int64_t step,
+                       const struct kith_item *items, size_t count);
+    kith_err (*delete_slice)(void *list, int64_t start, int64_t stop, int64_t step);
+    kith_err (*clear)(void *list);
+    kith_err (*reverse)(void *list);
+    /* The options are whole. */
+    kith_err (*sort)(void *list, const struct kith_list_sort_options *options);
+};
+
+/* ---- Locks and events ----------------------------------------------------------------- */
 
 struct kith__lock_ops {
     /* The options are whole, and none excludes another.  A rwlock is opened as well. */
@@ -434,6 +467,7 @@ struct kith__engine {
     const struct kith__space_ops *space;
     const struct kith__view_ops *view;
     const struct kith__dict_ops *dict;
+    const struct kith__list_ops *list;
     const struct kith__queue_ops *queue;
     const struct kith__lock_ops *lock;
     const struct kith__rwlock_ops *rwlock;

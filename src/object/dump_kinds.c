@@ -4,6 +4,8 @@
  * A kind is one row of the table at the end, and its entries are what its functions here write and
  * read.  Everything goes by way of the object's own functions, so that it holds on every engine.
  */
+#include <kith/namespace.h>
+#include <kith/set.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -137,6 +139,209 @@ static void
 close_dict(void *handle)
 {
     kith_dict_close(handle);
+}
+
+/* ---- Lists, sets and namespaces ----------------------------------------------------------- */
+
+static int
+dump_one(struct kith_item item, void *arg)
+{
+    struct kith__dump *dump = arg;
+
+    kith__dump_entry(dump);
+    kith__dump_item(dump, &item);
+    return dump->err < 0;
+}
+
+static bool
+check_one(struct kith__cursor *entries)
+{
+    struct kith_item item = kith__read_item(entries);
+
+    return !entries->bad && kith__item_check(item) == KITH_OK;
+}
+
+static kith_err
+dump_list(struct kith__dump *dump, kith_space *space, const char *name)
+{
+    struct kith_list_options options = KITH_LIST_OPTIONS_INIT;
+    struct kith_list *list;
+    kith_err err;
+
+    options.create = KITH_MUST_EXIST;
+    err = kith_list_open(space, name, &options, &list);
+    if (err < 0)
+        return err;
+    kith__dump_object(dump, KITH_KIND_LIST, name);
+    err = kith_list_each(list, dump_one, dump);
+    kith_list_close(list);
+    return err;
+}
+
+static kith_err
+make_list(kith_space *space, struct kith__dumped *object, bool alone)
+{
+    struct kith_list_options options = KITH_LIST_OPTIONS_INIT;
+    struct kith_list *list;
+    kith_err err;
+
+    (void)alone;
+    options.create = KITH_MUST_CREATE;
+    err = kith_list_open(space, object->as, &options, &list);
+    if (err == KITH_OK)
+        object->handle = list;
+    return err;
+}
+
+static kith_err
+fill_list(struct kith__dumped *object, struct kith__cursor *entries, uint32_t count)
+{
+    kith_err err = KITH_OK;
+
+    for (uint32_t i = 0; i < count && err == KITH_OK; i++)
+        err = kith_list_append(object->handle, kith__read_item(entries));
+    return err;
+}
+
+static void
+close_list(void *handle)
+{
+    kith_list_close(handle);
+}
+
+static kith_err
+dump_set(struct kith__dump *dump, kith_space *space, const char *name)
+{
+    struct kith_set_options options = KITH_SET_OPTIONS_INIT;
+    kith_set *set;
+    kith_err err;
+
+    options.create = KITH_MUST_EXIST;
+    err = kith_set_open(space, name, &options, &set);
+    if (err < 0)
+        return err;
+    kith__dump_object(dump, KITH_KIND_SET, name);
+    err = kith_set_each(set, dump_one, dump);
+    kith_set_close(set);
+    return err;
+}
+
+static bool
+check_member(struct kith__cursor *entries)
+{
+    static const uint64_t seed[2] = { 0, 0 };
+    struct kith_item member = kith__read_item(entries);
+    struct kith__key made;
+
+    if (entries->bad || kith__item_check(member) < 0 || kith__key_make(seed, member, &made) < 0)
+        return false;
+    kith__key_free(&made);
+    return true;
+}
+
+static kith_err
+make_set(kith_space *space, struct kith__dumped *object, bool alone)
+{
+    struct kith_set_options options = KITH_SET_OPTIONS_INIT;
+    kith_set *set;
+    kith_err err;
+
+    (void)alone;
+    options.create = KITH_MUST_CREATE;
+    err = kith_set_open(space, object->as, &options, &set);
+    if (err == KITH_OK)
+        object->handle = set;
+    return err;
+}
+
+static kith_err
+fill_set(struct kith__dumped *object, struct kith__cursor *entries, uint32_t count)
+{
+    kith_err err = KITH_OK;
+
+    for (uint32_t i = 0; i < count && err == KITH_OK; i++)
+        err = kith_set_add(object->handle, kith__read_item(entries));
+    return err;
+}
+
+static void
+close_set(void *handle)
+{
+    kith_set_close(handle);
+}
+
+/* An entry as that of a dict; an attribute's name is the key. */
+static int
+dump_attribute(struct kith_item key, struct kith_item item, void *arg)
+{
+    struct kith__pair pair = { .key = key, .item = item };
+
+    return dump_pair(&pair, arg);
+}
+
+static kith_err
+dump_namespace(struct kith__dump *dump, kith_space *space, const char *name)
+{
+    struct kith_namespace_options options = KITH_NAMESPACE_OPTIONS_INIT;
+    kith_namespace *names;
+    kith_err err;
+
+    options.create = KITH_MUST_EXIST;
+    err = kith_namespace_open(space, name, &options, &names);
+    if (err < 0)
+        return err;
+    kith__dump_object(dump, KITH_KIND_NAMESPACE, name);
+    err = names->ops->each(names->handle.state, true, dump_attribute, dump);
+    kith_namespace_close(names);
+    return err;
+}
+
+static kith_err
+make_namespace(kith_space *space, struct kith__dumped *object, bool alone)
+{
+    struct kith_namespace_options options = KITH_NAMESPACE_OPTIONS_INIT;
+    kith_namespace *names;
+    kith_err err;
+
+    (void)alone;
+    options.create = KITH_MUST_CREATE;
+    err = kith_namespace_open(space, object->as, &options, &names);
+    if (err == KITH_OK)
+        object->handle = names;
+    return err;
+}
+
+static bool
+check_attribute(struct kith__cursor *entries)
+{
+    uint64_t left_ns = kith__read_u64(entries);
+    struct kith_item key = kith__read_item(entries), item = kith__read_item(entries);
+
+    return !entries->bad && left_ns == 0 && key.type == KITH_TYPE_STR && key.size > 0 &&
+           kith__item_check(key) == KITH_OK && kith__item_check(item) == KITH_OK;
+}
+
+static kith_err
+fill_namespace(struct kith__dumped *object, struct kith__cursor *entries, uint32_t count)
+{
+    kith_namespace *names = object->handle;
+    kith_err err = KITH_OK;
+
+    for (uint32_t i = 0; i < count && err == KITH_OK; i++) {
+        struct kith_item key, item;
+
+        (void)kith__read_u64(entries);
+        key = kith__read_item(entries);
+        item = kith__read_item(entries);
+        err = names->ops->set(names->handle.state, &key, &item);
+    }
+    return err;
+}
+
+static void
+close_namespace(void *handle)
+{
+    kith_namespace_close(handle);
 }
 
 /* ---- Queues ----------------------------------------------------------------------------- */
@@ -592,6 +797,27 @@ static const struct kith__dump_kind kinds[] = {
       .make = make_dict,
       .fill = fill_dict,
       .close = close_dict },
+    { .kind = KITH_KIND_LIST,
+      .dump = dump_list,
+      .settings = nothing_to_check,
+      .entry = check_one,
+      .make = make_list,
+      .fill = fill_list,
+      .close = close_list },
+    { .kind = KITH_KIND_SET,
+      .dump = dump_set,
+      .settings = nothing_to_check,
+      .entry = check_member,
+      .make = make_set,
+      .fill = fill_set,
+      .close = close_set },
+    { .kind = KITH_KIND_NAMESPACE,
+      .dump = dump_namespace,
+      .settings = nothing_to_check,
+      .entry = check_attribute,
+      .make = make_namespace,
+      .fill = fill_namespace,
+      .close = close_namespace },
     { .kind = KITH_KIND_QUEUE,
       .dump = dump_queue,
       .settings = check_queue,

@@ -158,6 +158,12 @@ kith__the_kind(enum kith_kind kind)
     switch (kind) {
     case KITH_KIND_DICT:
         return "The dict \"";
+    case KITH_KIND_LIST:
+        return "The list \"";
+    case KITH_KIND_SET:
+        return "The set \"";
+    case KITH_KIND_NAMESPACE:
+        return "The namespace \"";
     case KITH_KIND_QUEUE:
         return "The queue \"";
     case KITH_KIND_LOCK:
@@ -193,6 +199,33 @@ dict_outcome(kith_err err)
         return "\" has at that key what is no number, or none that this function changes.";
     case KITH_ERANGE:
         return "\" stays as it was: the number would lie outside the range allowed.";
+    default:
+        return NULL;
+    }
+}
+
+static const char *
+set_outcome(kith_err err)
+{
+    return err == KITH_ENOENT   ? "\" has no such member."
+           : err == KITH_EEMPTY ? "\" has no member."
+                                : NULL;
+}
+
+static const char *
+list_outcome(kith_err err)
+{
+    switch ((int)err) {
+    case KITH_ENOENT:
+        return "\" has no such item.";
+    case KITH_ERANGE:
+        return "\" has no such index.";
+    case KITH_EEMPTY:
+        return "\" is empty.";
+    case KITH_ETYPE:
+        return "\" has items that have no order among each other; give a comparison.";
+    case KITH_ECONFLICT:
+        return "\" was changed each time while it was being sorted.";
     default:
         return NULL;
     }
@@ -277,6 +310,12 @@ kith__outcome(enum kith_kind kind, kith_err err)
         return "\" was waited for until a signal came.";
     if (kind == KITH_KIND_DICT)
         return dict_outcome(err);
+    if (kind == KITH_KIND_NAMESPACE)
+        return err == KITH_ENOENT ? "\" has no such attribute." : NULL;
+    if (kind == KITH_KIND_SET)
+        return set_outcome(err);
+    if (kind == KITH_KIND_LIST)
+        return list_outcome(err);
     if (kind == KITH_KIND_QUEUE)
         return queue_outcome(err);
     if (kind == KITH_KIND_VALUE)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/item.h"
+#include "base/key.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
 
@@ -32,6 +33,18 @@ struct kith__handle {
 
 struct kith_dict {
     const struct kith__dict_ops *ops; /* beside the state, for the calls that have no time */
+    struct kith__handle handle;
+};
+struct kith_namespace {
+    const struct kith__dict_ops *ops;
+    struct kith__handle handle;
+};
+struct kith_set {
+    const struct kith__dict_ops *ops;
+    struct kith__handle handle;
+};
+struct kith_list {
+    const struct kith__list_ops *ops;
     struct kith__handle handle;
 };
 struct kith_queue {

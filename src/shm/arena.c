@@ -110,6 +110,9 @@ kith__layout_hash(void)
         KITH__ROOT_SIZE,
         offsetof(struct kith__value_root, words),
         offsetof(struct kith__array_root, head),
+        sizeof(struct kith__list_root),
+        sizeof(struct kith__leaf),
+        sizeof(struct kith__inner),
         KITH__CLASS_COUNT,
     };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

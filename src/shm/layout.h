@@ -510,6 +510,42 @@ struct kith__segment_root {
 };
 static_assert(sizeof(struct kith__segment_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 
+/* ---- List --------------------------------------------------------------------------- */
+
+#define KITH__FAN 64u
+#define KITH__TREE_LEVELS 8u /* above the leaves */
+#define KITH__DROPS 16u
+
+struct kith__slot {
+    kith__word meta;
+    kith__word value; /* up to 8 bytes of the item, or the offset of a block */
+};
+struct kith__leaf { /* and the chunks at both ends */
+    struct kith__slot slot[KITH__FAN];
+};
+struct kith__inner {
+    struct {
+        kith__word child; /* offset / 16: 48 bits, entries in it: 8, its level: 8 */
+        kith__word upto;  /* items in this child and in those before it */
+    } branch[KITH__FAN];  /* side by side, so that finding a child is one cache line */
+};
+static_assert(sizeof(struct kith__leaf) == 1024, "LAYOUT is a format");
+static_assert(sizeof(struct kith__inner) == 1024, "LAYOUT is a format");
+
+struct kith__list_root {
+    struct kith__root root;
+    kith__word cover; /* actor: 16 bits, version: 48 */
+    kith__word state; /* items in the head chunk: 8 bits, in the tail chunk: 8, version: 48 */
+    kith__word tree;  /* the tree's root, as a branch has it; 0: empty */
+    kith__word tree_count;
+    kith__word head; /* offset of a chunk, filled from its end; 0: none */
+    kith__word tail; /* offset of a chunk, filled from its start; 0: none */
+    uint64_t spare;
+    kith__word keep;              /* of a carcass: the items live on elsewhere */
+    kith__word drop[KITH__DROPS]; /* of a carcass: more trees */
+};
+static_assert(sizeof(struct kith__list_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+
 /* ---- Header ------------------------------------------------------------------------- */
 
 #define KITH__FLAG_TEMPORARY 1u

@@ -366,7 +366,7 @@ TEST(dump_keeps_events_and_frees_locks)
 TEST(dump_keeps_the_time_that_is_left_and_the_bounds)
 {
     struct kith_dict_options bounded = KITH_DICT_OPTIONS_INIT;
-    struct kith_set_options set = KITH_SET_OPTIONS_INIT;
+    struct kith_dict_set_options set = KITH_DICT_SET_OPTIONS_INIT;
     struct kith_dict_info info = KITH_DICT_INFO_INIT;
     kith_space *space = test_space(t), *other = other_space(t, "other");
     kith_dict *dict = test_dict(t, "d"), *cache;
@@ -483,6 +483,57 @@ TEST(dump_keeps_the_options_of_locks)
     EXPECT_OK(kith_rwlock_acquire_shared(rwlock, 0));
     EXPECT_OK(kith_rwlock_release(rwlock));
     kith_rwlock_close(rwlock);
+    free(bytes.data);
+}
+
+static int
+sum_items(struct kith_item item, void *arg)
+{
+    int64_t *sum = arg;
+
+    *sum = (*sum * 3) % 1000003 + (item.type == KITH_TYPE_INT ? item.integer : (int64_t)item.size);
+    return 0;
+}
+
+TEST(dump_keeps_lists_sets_and_namespaces)
+{
+    kith_space *space = test_space(t), *other = other_space(t, "other");
+    struct kith_buf item = KITH_BUF_INIT;
+    int64_t before[2] = { 1, 1 }, after[2] = { 1, 1 };
+    kith_namespace *names;
+    struct kith_list *list;
+    struct bytes bytes;
+    kith_set *set;
+
+    EXPECT_OK(kith_list_open(space, "list", NULL, &list));
+    EXPECT_OK(kith_set_open(space, "set", NULL, &set));
+    EXPECT_OK(kith_namespace_open(space, "names", NULL, &names));
+    for (int i = 0; i < 500; i++) {
+        EXPECT_OK(kith_list_insert(list, i / 2, KITH_INT(i)));
+        EXPECT_OK(kith_set_add(set, KITH_INT(i * 7 % 500)));
+    }
+    EXPECT_OK(kith_list_append(list, KITH_STR("a text of more than eight bytes")));
+    EXPECT_OK(kith_namespace_set(names, "attribute", KITH_INT(7)));
+    EXPECT_OK(kith_list_each(list, sum_items, &before[0]));
+    EXPECT_OK(kith_set_each(set, sum_items, &before[1]));
+    kith_list_close(list);
+    kith_set_close(set);
+    kith_namespace_close(names);
+    bytes = dump(space, NULL);
+    EXPECT_OK(load(other, &bytes, NULL));
+    EXPECT_OK(kith_list_open(other, "list", NULL, &list));
+    EXPECT_OK(kith_set_open(other, "set", NULL, &set));
+    EXPECT_OK(kith_namespace_open(other, "names", NULL, &names));
+    EXPECT_OK(kith_list_each(list, sum_items, &after[0]));
+    EXPECT_OK(kith_set_each(set, sum_items, &after[1]));
+    EXPECT_EQ(before[0], after[0]);
+    EXPECT_EQ(before[1], after[1]);
+    EXPECT_OK(kith_namespace_get(names, "attribute", &item));
+    EXPECT_ITEM(KITH_INT(7), item.item);
+    kith_buf_free(&item);
+    kith_list_close(list);
+    kith_set_close(set);
+    kith_namespace_close(names);
     free(bytes.data);
 }
 

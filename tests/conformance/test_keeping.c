@@ -560,7 +560,7 @@ TEST_ON(TEST_NAMED, repair_finds_every_key_whatever_became_of_the_links)
 
 TEST_ON(TEST_NAMED, repair_keeps_the_time_that_entries_have_left)
 {
-    struct kith_set_options set = KITH_SET_OPTIONS_INIT;
+    struct kith_dict_set_options set = KITH_DICT_SET_OPTIONS_INIT;
     struct sentences sentences = { 0 };
     struct kith_report report;
     char address[600];

@@ -91,7 +91,7 @@ make_dump(struct bytes *b)
 {
     struct kith_queue_options queue_options = KITH_QUEUE_OPTIONS_INIT;
     struct kith_dict_options dict_options = KITH_DICT_OPTIONS_INIT;
-    struct kith_set_options set_options = KITH_SET_OPTIONS_INIT;
+    struct kith_dict_set_options set_options = KITH_DICT_SET_OPTIONS_INIT;
     kith_space *space = open_space();
     kith_value *value = NULL;
     kith_queue *queue = NULL;

@@ -50,7 +50,8 @@ init_dict(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
 }
 
 static kith_err
-dict_open(void *state, const char *name, const struct kith_dict_options *options, void **dict_out)
+dict_open_as(void *state, const char *name, enum kith_kind kind,
+             const struct kith_dict_options *options, void **dict_out)
 {
     struct kith__shm_space *space = state;
     struct shm_dict *dict = kith__shm_state(sizeof(*dict));
@@ -61,7 +62,7 @@ dict_open(void *state, const char *name, const struct kith_dict_options *options
 
     if (dict == NULL)
         return KITH_ENOMEM;
-    err = kith__shm_object_open(space, name, KITH_KIND_DICT, options->create, init_dict, &bounds,
+    err = kith__shm_object_open(space, name, kind, options->create, init_dict, &bounds,
                                 &object);
     if (err < 0) {
         kith__free(dict);
@@ -70,6 +71,12 @@ dict_open(void *state, const char *name, const struct kith_dict_options *options
     dict->dict = (struct kith__dict){ space->arena, object.off, object.id };
     *dict_out = dict;
     return KITH_OK;
+}
+
+static kith_err
+dict_open(void *state, const char *name, const struct kith_dict_options *options, void **dict_out)
+{
+    return dict_open_as(state, name, KITH_KIND_DICT, options, dict_out);
 }
 
 static void
@@ -657,6 +664,7 @@ dict_flight_end(void *state, const struct kith_item *key_item)
 
 const struct kith__dict_ops kith__shm_dict_ops = {
     .open = dict_open,
+    .open_as = dict_open_as,
     .close = dict_close,
     .get = dict_get,
     .has = dict_has,

@@ -14,6 +14,7 @@
 extern const struct kith__engine kith__shm_engine;
 extern const struct kith__view_ops kith__shm_view_ops;
 extern const struct kith__dict_ops kith__shm_dict_ops;
+extern const struct kith__list_ops kith__shm_list_ops;
 extern const struct kith__queue_ops kith__shm_queue_ops;
 extern const struct kith__lock_ops kith__shm_lock_ops;
 extern const struct kith__rwlock_ops kith__shm_rwlock_ops;
