@@ -19,6 +19,7 @@
 #ifndef KITH__ENGINE_H
 #define KITH__ENGINE_H
 
+#include <kith/array.h>
 #include <kith/dict.h>
 #include <kith/event.h>
 #include <kith/inspect.h>
@@ -81,6 +82,8 @@ struct kith__view {
     struct kith_buf copy;            /* freed by the object layer */
     uint64_t pin, at;                /* the engine's own */
     bool pinned;                     /* release() is due */
+    bool writable;                   /* the memory that others see */
+    uint64_t staged, holder;         /* the engine's own; staged: not 0 till it is published */
     char tag[KITH_TAG_SIZE_MAX + 1]; /* of a pinned item */
 };
 
@@ -334,6 +337,42 @@ struct kith__value_ops {
     kith_err (*wait)(void *value, const void *old, int64_t deadline_ns);
 };
 
+/* ---- Arrays --------------------------------------------------------------------------- */
+
+struct kith__array_shape {
+    struct kith__scalar type;
+    uint64_t count;
+};
+
+/* In the array, wholly; the step is not 0. */
+struct kith__array_slice {
+    uint64_t start;
+    int64_t step;
+    uint64_t count;
+};
+
+/* Scalars are handed about as scalar.h says; that an operation suits the type is checked. */
+struct kith__array_ops {
+    /* *shape_out is that of the array, which may have been there. */
+    kith_err (*open)(void *space, const char *name, enum kith_create create,
+                     const struct kith__array_shape *shape, const void *initial, void **array_out,
+                     struct kith__array_shape *shape_out);
+    void (*close)(void *array);
+    kith_err (*get)(void *array, const struct kith__array_slice *slice, void *data_out);
+    kith_err (*set)(void *array, const struct kith__array_slice *slice, const void *data);
+    kith_err (*update)(void *array, uint64_t index, enum kith__math what, uint64_t n,
+                       uint64_t *now_out);
+    kith_err (*cas)(void *array, uint64_t index, const void *expected, const void *data);
+    kith_err (*view)(void *array, struct kith__view *view_out);
+    kith_err (*publish)(void *array, const void *data);
+    kith_err (*stage)(void *array, struct kith__view *view_out);
+    /* KITH_EINVAL, without a sentence: it was staged for another array, or by another process. */
+    kith_err (*publish_staged)(void *array, struct kith__view *view);
+    kith_err (*lock)(void *array, int64_t deadline_ns);
+    kith_err (*unlock)(void *array);
+    kith_err (*owner)(void *array, struct kith_owner *owner_out);
+};
+
 /* ---- Transactions --------------------------------------------------------------------- */
 
 enum kith__step_what {
@@ -378,6 +417,7 @@ struct kith__engine {
     const struct kith__rwlock_ops *rwlock;
     const struct kith__event_ops *event;
     const struct kith__value_ops *value;
+    const struct kith__array_ops *array;
     const struct kith__txn_ops *txn;
 };
 

@@ -168,6 +168,8 @@ kith__the_kind(enum kith_kind kind)
         return "The value \"";
     case KITH_KIND_RWLOCK:
         return "The rwlock \"";
+    case KITH_KIND_ARRAY:
+        return "The array \"";
     default:
         return "The object \"";
     }
@@ -245,6 +247,25 @@ value_outcome(kith_err err)
     }
 }
 
+static const char *
+array_outcome(kith_err err)
+{
+    switch ((int)err) {
+    case KITH_ECONFLICT:
+        return "\" has at that index not what was expected, and stays as it is.";
+    case KITH_ERANGE:
+        return "\" stays as it was: the number would lie outside the range of its type.";
+    case KITH_ETIMEDOUT:
+        return "\" was locked by another all the time.";
+    case KITH_EPERM:
+        return "\" is not locked by the calling thread.";
+    case KITH_EDEADLOCK:
+        return "\" is locked by the calling thread already.";
+    default:
+        return NULL;
+    }
+}
+
 const char *
 kith__outcome(enum kith_kind kind, kith_err err)
 {
@@ -258,6 +279,8 @@ kith__outcome(enum kith_kind kind, kith_err err)
         return queue_outcome(err);
     if (kind == KITH_KIND_VALUE)
         return value_outcome(err);
+    if (kind == KITH_KIND_ARRAY)
+        return array_outcome(err);
     return sync_outcome(kind, err);
 }
 

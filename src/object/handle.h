@@ -59,6 +59,12 @@ struct kith_value {
     struct kith__handle handle;
 };
 
+struct kith_array {
+    const struct kith__array_ops *ops;
+    struct kith__array_shape shape;
+    struct kith__handle handle;
+};
+
 struct kith_lease {
     kith_queue *queue; /* held */
     struct kith__lease lease;

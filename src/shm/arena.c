@@ -32,6 +32,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "shm/actor.h"
 #include "shm/lock.h"
 #include "shm/off.h"
@@ -107,6 +108,7 @@ kith__layout_hash(void)
         sizeof(struct kith__root),
         KITH__ROOT_SIZE,
         offsetof(struct kith__value_root, words),
+        offsetof(struct kith__array_root, head),
         KITH__CLASS_COUNT,
     };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -137,14 +139,92 @@ free_on_disk(struct kith__arena *arena)
     return (uint64_t)vfs.f_bavail * vfs.f_frsize;
 }
 
+/* From here on it is asked beforehand whether memory is there: a file system may promise more. */
+#define ASK_FIRST (UINT64_C(64) << 20)
+#define MINCORE_PAGES 4096u
+
+/* Bytes of the range that have no page yet. */
+static uint64_t
+missing_in(struct kith__arena *arena, uint64_t from, uint64_t to)
+{
+    unsigned char pages[MINCORE_PAGES];
+    uint64_t missing = 0;
+
+    while (from < to) {
+        uint64_t size =
+            to - from < MINCORE_PAGES * KITH__PAGE ? to - from : MINCORE_PAGES * KITH__PAGE;
+
+        if (mincore(arena->base + from, size, pages) != 0)
+            return missing + (to - from);
+        for (uint64_t i = 0; i < size / KITH__PAGE; i++)
+            missing += (pages[i] & 1) == 0 ? KITH__PAGE : 0;
+        from += size;
+    }
+    return missing;
+}
+
+/* How much memory can be had; UINT64_MAX where that is not the machine's, but a disk's. */
+static uint64_t
+available_to(struct kith__arena *arena)
+{
+    struct statfs fs;
+    int fd = kith__arena_fd(arena);
+
+    if (fd < 0 || fstatfs(fd, &fs) != 0 || fs.f_type != TMPFS_MAGIC)
+        return UINT64_MAX;
+    return kith__memory_available();
+}
+
+static kith_err
+no_memory(struct kith__arena *arena, uint64_t size, uint64_t available)
+{
+    return kith__fail(KITH_ENOMEM,
+                      "%s cannot grow by %llu bytes: this machine, or the limit of this process's "
+                      "control group, has %llu bytes of memory left.",
+                      arena->path ? arena->path : "The mem:// space", (unsigned long long)size,
+                      (unsigned long long)available);
+}
+
+kith_err
+kith__arena_ask(struct kith__arena *arena, uint64_t size)
+{
+    uint64_t available;
+
+    if (size < ASK_FIRST)
+        return KITH_OK;
+    available = available_to(arena);
+    /* Some of it may be there already, but no more than the arena has altogether. */
+    if (available >= size || size - available <= kith__arena_committed(arena))
+        return KITH_OK;
+    return no_memory(arena, size, available);
+}
+
+static kith_err
+ask_first(struct kith__arena *arena, uint64_t from, uint64_t to)
+{
+    kith_err err = kith__arena_ask(arena, to - from);
+    uint64_t available;
+
+    if (err < 0 || to - from < ASK_FIRST)
+        return err;
+    available = available_to(arena);
+    if (available >= to - from || available >= missing_in(arena, from, to))
+        return KITH_OK;
+    return no_memory(arena, to - from, available);
+}
+
 kith_err
 kith__arena_commit(struct kith__arena *arena, uint64_t off, uint64_t size)
 {
     uint64_t from = off & ~(KITH__PAGE - 1);
     uint64_t to = (off + size + KITH__PAGE - 1) & ~(KITH__PAGE - 1);
+    kith_err err;
 
     if (to > arena->size)
         to = arena->size;
+    err = ask_first(arena, from, to);
+    if (err < 0)
+        return err;
     /*
      * Populating reserves the pages and maps them in one call, and reports a full file system
      * instead of raising SIGBUS.  It was faster here than fallocate and first touches (580 us

@@ -48,6 +48,7 @@ struct kith__kind {
                          const struct kith__object *object, struct kith_info *info);
 };
 
+extern const struct kith__kind kith__array_kind;
 extern const struct kith__kind kith__dict_kind;
 extern const struct kith__kind kith__queue_kind;
 extern const struct kith__kind kith__sync_kind;

@@ -437,6 +437,31 @@ struct kith__value_root {
 static_assert(sizeof(struct kith__value_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 #define KITH__COVER_VERSION_ONE UINT64_C(0x10000)
 
+/* ---- Array and segment ---------------------------------------------------------------- */
+
+struct kith__array_root {
+    struct kith__root root;
+    kith__word data;    /* the extent of the current version */
+    kith__word version; /* counts what was published */
+    uint64_t count;     /* items; constant, as all from here to flags */
+    uint64_t size;      /* bytes of an item */
+    kith__word sync;    /* a sync root: the lock of users */
+    uint32_t code;      /* the items' type; 0: structures */
+    uint32_t flags;
+    uint64_t spare[2];
+    kith__word head; /* structures: a cover; a line of its own */
+    uint64_t spare_head[15];
+};
+static_assert(sizeof(struct kith__array_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+
+struct kith__segment_root {
+    struct kith__root root;
+    kith__word data; /* an extent */
+    kith__word size; /* bytes of it that are the segment's */
+    uint64_t spare[22];
+};
+static_assert(sizeof(struct kith__segment_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+
 /* ---- Header ------------------------------------------------------------------------- */
 
 #define KITH__FLAG_TEMPORARY 1u

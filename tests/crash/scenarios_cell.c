@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "scenarios.h"
+#include "shm/array.h"
+#include "shm/extent.h"
 #include "shm/value.h"
 
 #define PLAIN_SIZE 40
@@ -247,11 +249,155 @@ values_and_keys(struct stage *stage, struct kith__self *self)
     some_values(stage, self);
 }
 
+/* ---- Arrays ------------------------------------------------------------------------------- */
+
+#define ITEMS 40
+
+static struct kith__array numbers, structures;
+
+static struct kith__array
+array_of(struct stage *stage, struct kith__self *self, const char *name)
+{
+    struct kith__object object;
+    struct kith__array array;
+
+    if (kith__catalog_find(stage->arena, self, name, &object) < 0 ||
+        kith__array_of(stage->arena, object.off, object.id, &array) < 0)
+        abort();
+    return array;
+}
+
+static void
+find_arrays(struct stage *stage, struct kith__self *self)
+{
+    numbers = array_of(stage, self, "numbers");
+    structures = array_of(stage, self, "structures");
+}
+
+static void
+make_array(struct kith__self *self, const char *name, char code, uint32_t size, uint64_t count)
+{
+    struct kith__array_making making = { { 0, KITH__SCALAR_PLAIN, size }, count, 0 };
+    struct kith__object object;
+    uint64_t pin;
+
+    if (code != 0)
+        making.type = *kith__scalar_of(code);
+    if (kith__extent_stage(self, making.type.size * count, true, &making.data, &pin) < 0 ||
+        kith__catalog_open(self, name, KITH_KIND_ARRAY, KITH_MUST_CREATE, kith__array_init, &making,
+                           &object) < 0)
+        abort();
+    kith__extent_drop(self, making.data, pin);
+}
+
+static void
+some_arrays(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    make_array(self, "numbers", 'i', 0, ITEMS);
+    make_array(self, "structures", 0, 12, 5);
+}
+
+static void
+array_made(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    make_array(self, "made", 'i', 0, ITEMS);
+}
+
+static void
+array_add(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__array_update(self, &numbers, 3, KITH__MATH_ADD, 5, NULL);
+}
+
+static void
+array_set_structure(struct stage *stage, struct kith__self *self)
+{
+    const struct kith__slice one = { 1, 1, 1 };
+
+    (void)stage;
+    kith__array_set(self, &structures, &one, "bbbbbbbbbbbb");
+}
+
+static void
+array_publish(struct stage *stage, struct kith__self *self)
+{
+    uint64_t data, pin;
+    int32_t *items;
+
+    (void)stage;
+    if (kith__extent_stage(self, ITEMS * 4, false, &data, &pin) < 0)
+        return;
+    items = kith__ptr(self->arena, data);
+    for (int i = 0; i < ITEMS; i++)
+        items[i] = 7;
+    kith__array_publish(self, &numbers, data);
+    kith__extent_drop(self, data, pin);
+}
+
+static void
+array_publish_viewed(struct stage *stage, struct kith__self *self)
+{
+    uint64_t data, pin;
+
+    if (kith__array_pin(self, &numbers, &data, &pin) == KITH_OK)
+        array_publish(stage, self);
+}
+
+static void
+destroy_array(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy(self, "numbers");
+}
+
+static void
+see_arrays(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    const struct kith__slice all = { 0, 1, ITEMS }, five = { 0, 1, 5 };
+    int32_t items[ITEMS] = { 0 };
+    char bytes[61] = "";
+
+    find_arrays(stage, self);
+    kith__array_get(self, &numbers, &all, items);
+    kith__array_get(self, &structures, &five, bytes);
+    for (int i = 0; i < ITEMS; i++)
+        snprintf(text + strlen(text), size - strlen(text), "%d ", items[i]);
+    for (int i = 0; i < 60; i++)
+        snprintf(text + strlen(text), size - strlen(text), "%c", bytes[i] == 0 ? '.' : bytes[i]);
+    /* And the survivor can go on with them: these are those of the image. */
+    array_add(stage, self);
+    array_set_structure(stage, self);
+    array_publish(stage, self);
+}
+
+static const char *
+peek_arrays(struct stage *stage, struct kith__self *self)
+{
+    const struct kith__slice one = { 1, 1, 1 }, all = { 0, 1, ITEMS };
+    int32_t items[ITEMS] = { 0 };
+    uint8_t bytes[12];
+
+    find_arrays(stage, self);
+    if (kith__array_get(self, &structures, &one, bytes) < 0 ||
+        kith__array_get(self, &numbers, &all, items) < 0)
+        return "a reader of an array fails";
+    for (unsigned i = 1; i < 12; i++)
+        if (bytes[i] != bytes[0])
+            return "a reader sees a structure half written";
+    for (unsigned i = 4; i < ITEMS; i++)
+        if (items[i] != items[0])
+            return "a reader sees half of what was published";
+    return NULL;
+}
+
 /* Which objects there are, by name. */
 static void
 see_names(struct stage *stage, struct kith__self *self, char *text, size_t size)
 {
-    static const char *const names[] = { "native", "guarded", "plain", "large", "made" };
+    static const char *const names[] = { "native", "guarded", "plain", "large", "made", "numbers" };
     struct kith__object object;
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -330,6 +476,36 @@ static const struct scenario scenarios[] = {
       .alone = true,
       .set_up = a_large_value,
       .act = destroy_large,
+      .observe = see_names },
+    { .name = "array add",
+      .set_up = some_arrays,
+      .prepare = find_arrays,
+      .act = array_add,
+      .observe = see_arrays,
+      .peek = peek_arrays },
+    { .name = "array set, structure",
+      .set_up = some_arrays,
+      .prepare = find_arrays,
+      .act = array_set_structure,
+      .observe = see_arrays,
+      .peek = peek_arrays },
+    { .name = "array publish",
+      .set_up = some_arrays,
+      .prepare = find_arrays,
+      .act = array_publish,
+      .observe = see_arrays,
+      .peek = peek_arrays },
+    { .name = "array publish, viewed",
+      .set_up = some_arrays,
+      .prepare = find_arrays,
+      .act = array_publish_viewed,
+      .observe = see_arrays,
+      .peek = peek_arrays },
+    { .name = "array made", .set_up = some_arrays, .act = array_made, .observe = see_names },
+    { .name = "array destroyed",
+      .set_up = some_arrays,
+      .prepare = find_arrays,
+      .act = destroy_array,
       .observe = see_names },
 };
 const struct scenario_table cell_scenarios = SCENARIO_TABLE(scenarios);

@@ -478,6 +478,12 @@ close_value(void *handle)
     kith_value_close(handle);
 }
 
+static void
+close_array(void *handle)
+{
+    kith_array_close(handle);
+}
+
 kith_space *
 test_open(struct test *t, const char *address, const struct kith_options *options)
 {
@@ -544,6 +550,16 @@ test_value(struct test *t, const char *name, const struct kith_value_options *op
     EXPECT_OK(kith_value_open(test_space(t), name, options, &value));
     test_keep(t, value, close_value);
     return value;
+}
+
+kith_array *
+test_array(struct test *t, const char *name, const struct kith_array_options *options)
+{
+    kith_array *array = NULL;
+
+    EXPECT_OK(kith_array_open(test_space(t), name, options, &array));
+    remember(t, array, close_array);
+    return array;
 }
 
 void

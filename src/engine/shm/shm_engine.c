@@ -615,5 +615,6 @@ const struct kith__engine kith__shm_engine = {
     .rwlock = &kith__shm_rwlock_ops,
     .event = &kith__shm_event_ops,
     .value = &kith__shm_value_ops,
+    .array = &kith__shm_array_ops,
     .txn = &kith__shm_txn_ops,
 };
