@@ -17,6 +17,7 @@
 #include <kith/poll.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
+#include <kith/segment.h>
 #include <kith/space.h>
 #include <kith/txn.h>
 #include <kith/value.h>

@@ -25,6 +25,8 @@
 #include <kith/inspect.h>
 #include <kith/lock.h>
 #include <kith/queue.h>
+#include <kith/segment.h>
+#include <kith/value.h>
 #include <kith/rwlock.h>
 #include <kith/value.h>
 
@@ -373,6 +375,18 @@ struct kith__array_ops {
     kith_err (*owner)(void *array, struct kith_owner *owner_out);
 };
 
+/* ---- Segments ------------------------------------------------------------------------- */
+
+struct kith__segment_ops {
+    kith_err (*open)(void *space, const char *name, enum kith_create create, uint64_t size,
+                     void **segment_out);
+    void (*close)(void *segment);
+    kith_err (*size)(void *segment, uint64_t *size_out);
+    kith_err (*view)(void *segment, struct kith__view *view_out);
+    kith_err (*resize)(void *segment, uint64_t size);
+    kith_err (*unlink)(void *segment, const char *name);
+};
+
 /* ---- Transactions --------------------------------------------------------------------- */
 
 enum kith__step_what {
@@ -418,6 +432,7 @@ struct kith__engine {
     const struct kith__event_ops *event;
     const struct kith__value_ops *value;
     const struct kith__array_ops *array;
+    const struct kith__segment_ops *segment;
     const struct kith__txn_ops *txn;
 };
 

@@ -170,6 +170,8 @@ kith__the_kind(enum kith_kind kind)
         return "The rwlock \"";
     case KITH_KIND_ARRAY:
         return "The array \"";
+    case KITH_KIND_SEGMENT:
+        return "The segment \"";
     default:
         return "The object \"";
     }

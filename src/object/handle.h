@@ -65,6 +65,11 @@ struct kith_array {
     struct kith__handle handle;
 };
 
+struct kith_segment {
+    const struct kith__segment_ops *ops;
+    struct kith__handle handle;
+};
+
 struct kith_lease {
     kith_queue *queue; /* held */
     struct kith__lease lease;

@@ -51,6 +51,7 @@ struct kith__kind {
 extern const struct kith__kind kith__array_kind;
 extern const struct kith__kind kith__dict_kind;
 extern const struct kith__kind kith__queue_kind;
+extern const struct kith__kind kith__segment_kind;
 extern const struct kith__kind kith__sync_kind;
 extern const struct kith__kind kith__value_kind;
 

@@ -10,6 +10,7 @@
 #include "scenarios.h"
 #include "shm/array.h"
 #include "shm/extent.h"
+#include "shm/segment.h"
 #include "shm/value.h"
 
 #define PLAIN_SIZE 40
@@ -393,11 +394,79 @@ peek_arrays(struct stage *stage, struct kith__self *self)
     return NULL;
 }
 
+/* ---- Segments ----------------------------------------------------------------------------- */
+
+static struct kith__segment
+segment_of(struct stage *stage, struct kith__self *self)
+{
+    struct kith__object object;
+
+    if (kith__catalog_find(stage->arena, self, "segment", &object) < 0)
+        abort();
+    return (struct kith__segment){ stage->arena, object.off, object.id };
+}
+
+static struct kith__segment segment;
+
+static void
+find_segment(struct stage *stage, struct kith__self *self)
+{
+    segment = segment_of(stage, self);
+}
+
+static void
+a_segment(struct stage *stage, struct kith__self *self)
+{
+    struct kith__segment_making making = { 1000, 0 };
+    struct kith__object object;
+    uint64_t pin;
+
+    (void)stage;
+    if (kith__extent_stage(self, making.size, true, &making.data, &pin) < 0 ||
+        kith__catalog_open(self, "segment", KITH_KIND_SEGMENT, KITH_MUST_CREATE, kith__segment_init,
+                           &making, &object) < 0)
+        abort();
+    kith__extent_drop(self, making.data, pin);
+}
+
+static void
+segment_grow(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__segment_resize(self, &segment, 1100);
+}
+
+static void
+segment_move(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__segment_resize(self, &segment, 70000);
+}
+
+static void
+destroy_segment(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy_id(self, "segment", segment.id);
+}
+
+static void
+see_segment(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    uint64_t bytes = 0;
+
+    find_segment(stage, self);
+    kith__segment_size(&segment, &bytes);
+    snprintf(text, size, "%llu bytes", (unsigned long long)bytes);
+    segment_move(stage, self);
+}
+
 /* Which objects there are, by name. */
 static void
 see_names(struct stage *stage, struct kith__self *self, char *text, size_t size)
 {
-    static const char *const names[] = { "native", "guarded", "plain", "large", "made", "numbers" };
+    static const char *const names[] = { "native", "guarded", "plain",  "large",
+                                         "made",   "numbers", "segment" };
     struct kith__object object;
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -506,6 +575,23 @@ static const struct scenario scenarios[] = {
       .set_up = some_arrays,
       .prepare = find_arrays,
       .act = destroy_array,
+      .observe = see_names },
+    { .name = "segment resized in place",
+      .set_up = a_segment,
+      .prepare = find_segment,
+      .act = segment_grow,
+      .observe = see_segment },
+    { .name = "segment resized by moving",
+      .set_up = a_segment,
+      .prepare = find_segment,
+      .act = segment_move,
+      .observe = see_segment,
+      .slow = true },
+    { .name = "segment made", .set_up = some_values, .act = a_segment, .observe = see_names },
+    { .name = "segment unlinked",
+      .set_up = a_segment,
+      .prepare = find_segment,
+      .act = destroy_segment,
       .observe = see_names },
 };
 const struct scenario_table cell_scenarios = SCENARIO_TABLE(scenarios);

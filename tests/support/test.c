@@ -558,7 +558,7 @@ test_array(struct test *t, const char *name, const struct kith_array_options *op
     kith_array *array = NULL;
 
     EXPECT_OK(kith_array_open(test_space(t), name, options, &array));
-    remember(t, array, close_array);
+    test_keep(t, array, close_array);
     return array;
 }
 

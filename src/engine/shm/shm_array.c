@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "engine/shm/shm_view.h"
 #include "shm/extent.h"
+#include "shm/special.h"
 #include "shm/sync.h"
 
 /* An extent of no bytes is none. */
@@ -274,7 +275,7 @@ array_owner(void *state, struct kith_owner *owner_out)
     kith_err err = kith__shm_reader(array->arena, &self);
 
     if (err == KITH_OK)
-        err = kith__mutex_owner(array->arena, &sync, &owner);
+        err = kith__sync_owner(array->arena, &sync, &owner);
     if (err == KITH_OK)
         *owner_out = owner;
     return err;

@@ -616,5 +616,6 @@ const struct kith__engine kith__shm_engine = {
     .event = &kith__shm_event_ops,
     .value = &kith__shm_value_ops,
     .array = &kith__shm_array_ops,
+    .segment = &kith__shm_segment_ops,
     .txn = &kith__shm_txn_ops,
 };

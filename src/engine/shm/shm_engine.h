@@ -20,6 +20,7 @@ extern const struct kith__rwlock_ops kith__shm_rwlock_ops;
 extern const struct kith__event_ops kith__shm_event_ops;
 extern const struct kith__value_ops kith__shm_value_ops;
 extern const struct kith__array_ops kith__shm_array_ops;
+extern const struct kith__segment_ops kith__shm_segment_ops;
 extern const struct kith__txn_ops kith__shm_txn_ops;
 
 /* A space: one reference on an arena, which several spaces of a process may share. */
