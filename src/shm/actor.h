@@ -18,6 +18,7 @@ struct kith__self {
     struct kith__magazines *magazines;
     unsigned id;
     unsigned serial;           /* of the arena, or 0 after a fork */
+    bool stuck;                /* we waited in vain for somebody to quiesce: now only look */
     bool husks_seen;           /* we reaped somebody: sweep when we hold no lock */
     unsigned depth;            /* locks held, a user's not counted */
     unsigned spin;             /* how long spinning has lately been worth it, in rounds */

@@ -172,9 +172,7 @@ dismantle(struct kith__self *self, uint64_t off, kith__word *source, uint64_t so
     if (index < arena->granules_max &&
         KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) ==
             KITH__GRANULE_EXTENT) {
-#ifndef KITH_MISTAKE_ARRAY_NO_QUIESCE
         err = kith__pin_quiesce(self, off); /* P6 */
-#endif
         return err < 0 ? err : kith__block_free(self, off, source, source_value); /* P7 */
     }
     data = kith__load(&root->data);
