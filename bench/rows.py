@@ -104,6 +104,7 @@ LOCK, MUTEX = by_processes(("kith lock pair", "bench-lock", "pair"),
 VALUE_ADD, FETCH_ADD = by_processes(("kith value add", "bench-cell", "value-add"),
                                     ("atomic add", "peer-glibc", "fetch-add"))
 measured("kith value get", "bench-cell", "value-get")
+measured("kith array view", "bench-cell", "array-view")
 PLAIN_MUTEX = measured("plain mutex pair", "peer-glibc", "plain-lock-pair")
 measured("kith rlock pair", "bench-lock", "recursive-pair")
 measured("kith fair lock pair", "bench-lock", "fair-pair")
@@ -284,6 +285,7 @@ ROWS = [
         unit="times"),
     Row("value", "add", "ratio", VALUE_ADD[0], 3, FETCH_ADD[0]),
     Row("value", "get: 3 ns and the calls", "limit", "kith value get", 7),
+    Row("array", "view of 1 GiB, and its release", "limit", "kith array view", 2000),
     # Without a target.
     Row("dict", "get, 8 processes", "none", GET[2], peer=BOOST_GET[2]),
     Row("dict", "get, str keys", "none", "kith get str", peer=GET[0]),

@@ -543,8 +543,8 @@ kith__extent_stage(struct kith__self *self, uint64_t size, bool zero, uint64_t *
                    uint64_t *pin_out)
 {
     kith__word *staged = &self->actor->staged.count;
-    uint64_t off, pin;
-    bool dirty;
+    uint64_t off = 0, pin = 0;
+    bool dirty = false;
     kith_err err = take_or_trim(self, size, &off, &dirty);
 
     if (err < 0)
