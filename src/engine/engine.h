@@ -25,9 +25,8 @@
 #include <kith/inspect.h>
 #include <kith/lock.h>
 #include <kith/queue.h>
-#include <kith/segment.h>
-#include <kith/value.h>
 #include <kith/rwlock.h>
+#include <kith/segment.h>
 #include <kith/value.h>
 
 #include "base/address.h"

@@ -7,14 +7,7 @@ static const struct kith__kind *const kinds[] = {
     [KITH_KIND_DICT] = &kith__dict_kind,   [KITH_KIND_QUEUE] = &kith__queue_kind,
     [KITH_KIND_LOCK] = &kith__sync_kind,   [KITH_KIND_EVENT] = &kith__sync_kind,
     [KITH_KIND_VALUE] = &kith__value_kind, [KITH_KIND_RWLOCK] = &kith__sync_kind,
-    [KITH_KIND_DICT] = &kith__dict_kind,
-    [KITH_KIND_QUEUE] = &kith__queue_kind,
-    [KITH_KIND_LOCK] = &kith__sync_kind,
-    [KITH_KIND_EVENT] = &kith__sync_kind,
-    [KITH_KIND_VALUE] = &kith__value_kind,
-    [KITH_KIND_RWLOCK] = &kith__sync_kind,
-    [KITH_KIND_ARRAY] = &kith__array_kind,
-    [KITH_KIND_SEGMENT] = &kith__segment_kind,
+    [KITH_KIND_ARRAY] = &kith__array_kind, [KITH_KIND_SEGMENT] = &kith__segment_kind,
 };
 
 const struct kith__kind *
