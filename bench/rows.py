@@ -102,6 +102,10 @@ measured("futex round trip, one core", "peer-glibc", "futex-round-trip", "--same
 LOCK, MUTEX = by_processes(("kith lock pair", "bench-lock", "pair"),
                            ("robust mutex pair", "peer-glibc", "lock-pair"))
 
+VALUE_ADD, FETCH_ADD = by_processes(("kith value add", "bench-cell", "value-add"),
+                                    ("atomic add", "peer-glibc", "fetch-add"))
+measured("kith value get", "bench-cell", "value-get")
+
 RESIZE, BOOST_RESIZE = by_processes(("kith resize", "bench-dict", "resize"),
                                     ("boost resize", "peer-boost", "resize"))
 
@@ -168,6 +172,7 @@ PEERS = [
          "carried; Kith's round trip carries 64 bytes through one queue and back through another"),
     Peer("robust mutex", "glibc", "a pthread_mutex_t, process-shared and robust, with the same "
          "work inside: one count"),
+    Peer("atomic add", "processor", "an atomic_fetch_add on a word of shared memory, inlined"),
     Peer("manager", "Manager", "proxies of a dict with the same number of entries over the "
          "manager's own unix socket, its process on the client's processor, where it is quicker; "
          "an add is `with lock: d[k] += 1`, since without the lock counts are lost"),
@@ -254,6 +259,8 @@ ROWS = [
     Row("memory", "after churn, to before", "limit", "kith churn", 1.05, unit="times"),
     Row("memory", "iterating after churn, to before", "limit", "kith churn", 1.5, number=1,
         unit="times"),
+    Row("value", "add", "ratio", VALUE_ADD[0], 3, FETCH_ADD[0]),
+    Row("value", "get: 3 ns and the calls", "limit", "kith value get", 7),
     # Without a target.
     Row("dict", "get, 8 processes", "none", GET[2], peer=BOOST_GET[2]),
     Row("dict", "get, str keys", "none", "kith get str", peer=GET[0]),
@@ -266,6 +273,8 @@ ROWS = [
     Row("dict", "add, 8 processes on one key", "none", ADD[2], peer=BOOST_ADD[2]),
     Row("dict", "add", "none", ADD[0], peer="redis add"),
     Row("lock", "acquire and release, 8 processes", "none", LOCK[2], peer=MUTEX[2]),
+    Row("value", "add, two processes", "none", VALUE_ADD[1], peer=FETCH_ADD[1]),
+    Row("value", "add, 8 processes", "none", VALUE_ADD[2], peer=FETCH_ADD[2]),
     Row("queue", "64-byte items in batches of 100", "none", "kith queue 64 B in batches",
         peer="boost queue 64 B"),
     Row("queue", "put and get, one process", "none", "kith put and get",

@@ -29,6 +29,7 @@ struct cli {
     const char *address; /* -s or KITH_URL; NULL: none was given */
     bool address_given;  /* by -s */
     bool json;
+    const char *completing; /* what the options that are wanted begin with; NULL: run the verb */
 };
 
 struct cli_verb {
@@ -39,8 +40,17 @@ struct cli_verb {
     int (*run)(struct cli *cli, int argc, char **argv);
 };
 
-extern const struct cli_verb cli_add, cli_check, cli_del, cli_demo, cli_gc, cli_get, cli_keys,
-    cli_ls, cli_pop, cli_push, cli_rm, cli_set, cli_stat, cli_torture;
+extern const struct cli_verb cli_add, cli_check, cli_del, cli_demo, cli_doctor, cli_dump, cli_gc,
+    cli_get, cli_keys, cli_load, cli_ls, cli_memo, cli_mv, cli_pop, cli_push, cli_repair, cli_rm,
+    cli_set, cli_stat, cli_torture;
+
+/* ---- main.c ---- */
+
+/* NULL: there is no such verb. */
+const struct cli_verb *cli_find_verb(const char *name);
+/* Calls `each` with `arg`, the name and the summary of every verb. */
+void cli_each_verb(void (*each)(const char *arg, const char *name, const char *summary),
+                   const char *arg);
 
 /* ---- options.c ---- */
 
@@ -102,6 +112,14 @@ void cli_catch_interrupts(void);
 
 /* True once SIGINT came, after cli_catch_interrupts(). */
 bool cli_interrupted(void);
+
+/* ---- complete.c ---- */
+
+/* Prints what the last of the words may become, one a line. */
+int cli_complete(struct cli *cli, int argc, char **argv);
+
+/* Prints those options of the lists, which end with a NULL, that begin with cli->completing. */
+void cli_complete_options(const struct cli *cli, const struct cli_option *const *lists);
 
 /* ---- value.c ---- */
 

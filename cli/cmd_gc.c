@@ -113,8 +113,8 @@ const struct cli_verb cli_gc = {
     .summary = "give back what nobody can reach any more",
     .help =
         "Cleans up after dead processes, gives back objects that only a circle of references\n"
-        "keeps, and removes temporary spaces that nobody has open.  Nothing else goes.  Without\n"
-        "a space it does so in all spaces of this user.\n"
+        "keeps, and removes temporary spaces that nobody has open, and the files of repairs that\n"
+        "were killed.  Nothing else goes.  Without a space it does so in all spaces of this user.\n"
         "\n"
         "example\n"
         "  kith gc\n"

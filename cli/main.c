@@ -15,7 +15,9 @@ static const struct {
     { "objects",
       { &cli_ls, &cli_stat, &cli_get, &cli_set, &cli_add, &cli_del, &cli_keys, &cli_push,
         &cli_pop } },
-    { "keeping", { &cli_check, &cli_gc, &cli_rm } },
+    { "for scripts", { &cli_memo } },
+    { "seeing", { &cli_doctor } },
+    { "keeping", { &cli_check, &cli_gc, &cli_repair, &cli_dump, &cli_load, &cli_rm, &cli_mv } },
     { "trying", { &cli_demo, &cli_torture } },
 };
 
@@ -47,8 +49,16 @@ print_help(FILE *out)
           out);
 }
 
-static const struct cli_verb *
-find_verb(const char *name)
+void
+cli_each_verb(void (*each)(const char *arg, const char *name, const char *summary), const char *arg)
+{
+    for (size_t i = 0; i < GROUP_COUNT; i++)
+        for (const struct cli_verb *const *verb = groups[i].verbs; *verb != NULL; verb++)
+            each(arg, (*verb)->name, (*verb)->summary);
+}
+
+const struct cli_verb *
+cli_find_verb(const char *name)
 {
     for (size_t i = 0; i < GROUP_COUNT; i++)
         for (const struct cli_verb *const *verb = groups[i].verbs; *verb != NULL; verb++)
@@ -122,10 +132,12 @@ main(int argc, char **argv)
 
     if (cli.address != NULL && cli.address[0] == '\0')
         cli.address = NULL;
+    if (argc > 1 && strcmp(argv[1], "--complete") == 0)
+        return finish(cli_complete(&cli, argc - 2, argv + 2));
     at = options_before_verb(&cli, argc, argv, &status);
     if (at == 0)
         return finish(status);
-    cli.verb = find_verb(argv[at]);
+    cli.verb = cli_find_verb(argv[at]);
     if (cli.verb == NULL)
         return finish(cli_misused(&cli, "There is no verb \"%s\".", argv[at]));
     return finish(cli.verb->run(&cli, argc - at - 1, argv + at + 1));

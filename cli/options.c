@@ -281,11 +281,15 @@ cli_options(struct cli *cli, const struct cli_option *options, int *argc, char *
         { 'h', "help", CLI_FLAG, &help },
         { 0, NULL, CLI_FLAG, NULL },
     };
-    const struct cli_option *const lists[] = { options, common };
+    const struct cli_option *const lists[] = { options, common, NULL };
     struct words words = { *argc, argv, 0 };
     int operands = 0;
     bool ended = false;
 
+    if (cli->completing != NULL) {
+        cli_complete_options(cli, lists);
+        return CLI_DONE;
+    }
     while (words.at < words.argc) {
         char *word = argv[words.at++];
         int status = CLI_GO_ON;

@@ -8,6 +8,7 @@
 
 #include <kith/base.h>
 #include <kith/dict.h>
+#include <kith/dump.h>
 #include <kith/event.h>
 #include <kith/inspect.h>
 #include <kith/item.h>
@@ -15,6 +16,7 @@
 #include <kith/queue.h>
 #include <kith/space.h>
 #include <kith/txn.h>
+#include <kith/value.h>
 #include <kith/view.h>
 
 #endif /* KITH_H */

@@ -1,6 +1,7 @@
 /*
- * glibc.c - what glibc and the kernel offer by themselves: the robust mutex, and the wait and wake
- * of a futex.  `calibrate` measures the machine, to tell how quiet it was.
+ * glibc.c - what glibc, the kernel and the processor offer by themselves: the robust mutex, the
+ * wait and wake of a futex, an atomic addition.  `calibrate` measures the machine, to tell how
+ * quiet it was.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -71,6 +72,17 @@ check_pairs(struct bench *b)
     pthread_mutex_unlock(&shared->mutex);
 }
 
+/* ---- an atomic addition ---- */
+
+static void
+fetch_add(struct bench *b, uint64_t ops)
+{
+    atomic_uint_fast64_t *pairs = &shared_of(b)->pairs;
+
+    for (uint64_t n = 0; n < ops; n++)
+        atomic_fetch_add(pairs, 1);
+}
+
 /* ---- a futex round trip ---- */
 
 static void
@@ -128,6 +140,7 @@ calibrate(struct bench *b, uint64_t ops)
 
 static const struct bench_case cases[] = {
     { .name = "lock-pair", .make = make_mutex, .work = lock_pair, .end = check_pairs },
+    { .name = "fetch-add", .work = fetch_add },
     { .name = "futex-round-trip", .companions = 1, .beside = futex_echo, .work = futex_round_trip },
     { .name = "calibrate", .work = calibrate },
 };

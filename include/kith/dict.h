@@ -28,19 +28,62 @@ KITH_C_BEGIN
 /* A handle on one dict, private to the process that opened it. */
 typedef struct kith_dict kith_dict;
 
-/* What a dict is created with.  A field left zero takes its default. */
-struct kith_dict_options {
-    size_t struct_size;      /* set by the initialiser: fields may be added */
-    enum kith_create create; /* whether it may, or must, be there; default: either */
+/* What a dict that has bounds does when something new does not fit. */
+enum kith_dict_policy {
+    KITH_DICT_REFUSE = 0, /* KITH_EFULL */
+    KITH_DICT_FIFO = 1,   /* evicts the oldest, in the order of insertion */
+    KITH_DICT_SIEVE = 2   /* evicts the oldest that was not used of late; the best for a cache */
 };
-#define KITH_DICT_OPTIONS_INIT { sizeof(struct kith_dict_options), KITH_CREATE_OR_OPEN }
+
+/*
+ * What a dict is created with.  A field left zero takes its default.
+ *
+ * A dict with bounds is changed under one lock, where others have many; reading takes none.
+ */
+struct kith_dict_options {
+    size_t struct_size;           /* set by the initialiser: fields may be added */
+    enum kith_create create;      /* whether it may, or must, be there; default: either */
+    uint64_t max_items;           /* most keys at any instant; 0: no bound */
+    uint64_t max_bytes;           /* most bytes of all keys and items together; 0: no bound */
+    enum kith_dict_policy policy; /* of a dict with bounds */
+};
+#define KITH_DICT_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        sizeof(struct kith_dict_options), KITH_CREATE_OR_OPEN, 0, 0, KITH_DICT_REFUSE              \
+    }
+
+/* What kith_dict_set_with() may be told. */
+struct kith_set_options {
+    size_t struct_size; /* set by the initialiser: fields may be added */
+    int64_t ttl_ns;     /* the item expires after so long; 0: never */
+};
+#define KITH_SET_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        sizeof(struct kith_set_options), 0                                                         \
+    }
 
 /* What kith_dict_add_with() may be told. */
 struct kith_add_options {
     size_t struct_size; /* set by the initialiser: fields may be added */
     int64_t init;       /* what an absent key counts as; default 0 */
+    int64_t ttl_ns;     /* if the key was absent, it expires after so long; 0: never */
 };
-#define KITH_ADD_OPTIONS_INIT { sizeof(struct kith_add_options), 0 }
+#define KITH_ADD_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        sizeof(struct kith_add_options), 0, 0                                                      \
+    }
+
+/* What kith_dict_get_or_compute() may be told. */
+struct kith_compute_options {
+    size_t struct_size; /* set by the initialiser: fields may be added */
+    int64_t ttl_ns;     /* what was computed expires after so long; 0: never */
+    int64_t stale_ns;   /* so long after it expired, the old item is still served to those who
+                         * would have to wait while another computes the new one; 0: not at all */
+};
+#define KITH_COMPUTE_OPTIONS_INIT                                                                  \
+    {                                                                                              \
+        sizeof(struct kith_compute_options), 0, 0                                                  \
+    }
 
 /* What kith_dict_info() tells. */
 struct kith_dict_info {
@@ -49,8 +92,15 @@ struct kith_dict_info {
     uint64_t shards;       /* parts that change independently; grows with the dict */
     uint64_t bytes_tables; /* memory of the tables, without the keys and items themselves */
     bool ordered;          /* iteration is in the order of insertion */
+    uint64_t max_items;    /* its bounds; 0: none */
+    uint64_t max_bytes;
+    enum kith_dict_policy policy;
+    uint64_t bytes; /* of a dict with bounds: those of all keys and items */
 };
-#define KITH_DICT_INFO_INIT { sizeof(struct kith_dict_info), 0, 0, 0, false }
+#define KITH_DICT_INFO_INIT                                                                        \
+    {                                                                                              \
+        sizeof(struct kith_dict_info), 0, 0, 0, false, 0, 0, KITH_DICT_REFUSE, 0                   \
+    }
 
 /*
  * Opens the dict `name`, creating it first if there is none; NULL options mean all defaults.
@@ -121,7 +171,7 @@ KITH_API kith_err kith_dict_view(kith_dict *dict, struct kith_item key, kith_vie
 /* KITH_OK if the key is there, KITH_ENOENT if not. */
 KITH_API kith_err kith_dict_has(kith_dict *dict, struct kith_item key);
 
-/* How many keys there are. */
+/* How many keys there are; one that has expired counts until it is purged or passed by. */
 KITH_API kith_err kith_dict_len(kith_dict *dict, uint64_t *count_out);
 
 /*
@@ -271,8 +321,7 @@ KITH_API kith_err kith_dict_clear(kith_dict *dict);
  */
 
 /* Adds n; an absent key counts as 0. */
-KITH_API kith_err kith_dict_add(kith_dict *dict, struct kith_item key, int64_t n,
-                                int64_t *now_out);
+KITH_API kith_err kith_dict_add(kith_dict *dict, struct kith_item key, int64_t n, int64_t *now_out);
 
 /* Adds n as a float; an absent key counts as 0.0, and an int becomes the float sum. */
 KITH_API kith_err kith_dict_add_float(kith_dict *dict, struct kith_item key, double n,
@@ -290,21 +339,16 @@ KITH_API kith_err kith_dict_add_limit(kith_dict *dict, struct kith_item key, int
                                       int64_t limit, int64_t *now_out);
 
 /* Takes n away; an absent key counts as 0. */
-KITH_API kith_err kith_dict_sub(kith_dict *dict, struct kith_item key, int64_t n,
-                                int64_t *now_out);
+KITH_API kith_err kith_dict_sub(kith_dict *dict, struct kith_item key, int64_t n, int64_t *now_out);
 
 /* The smaller, and the larger, of the number and n; an absent key takes n. */
-KITH_API kith_err kith_dict_min(kith_dict *dict, struct kith_item key, int64_t n,
-                                int64_t *now_out);
-KITH_API kith_err kith_dict_max(kith_dict *dict, struct kith_item key, int64_t n,
-                                int64_t *now_out);
+KITH_API kith_err kith_dict_min(kith_dict *dict, struct kith_item key, int64_t n, int64_t *now_out);
+KITH_API kith_err kith_dict_max(kith_dict *dict, struct kith_item key, int64_t n, int64_t *now_out);
 
 /* Bit by bit, in two's complement; an absent key counts as 0. */
-KITH_API kith_err kith_dict_and(kith_dict *dict, struct kith_item key, int64_t n,
-                                int64_t *now_out);
+KITH_API kith_err kith_dict_and(kith_dict *dict, struct kith_item key, int64_t n, int64_t *now_out);
 KITH_API kith_err kith_dict_or(kith_dict *dict, struct kith_item key, int64_t n, int64_t *now_out);
-KITH_API kith_err kith_dict_xor(kith_dict *dict, struct kith_item key, int64_t n,
-                                int64_t *now_out);
+KITH_API kith_err kith_dict_xor(kith_dict *dict, struct kith_item key, int64_t n, int64_t *now_out);
 
 /*
  * Adds ns[i] to the number at keys[i], for all `count` of them or, on any error, for none.  A key
@@ -312,6 +356,135 @@ KITH_API kith_err kith_dict_xor(kith_dict *dict, struct kith_item key, int64_t n
  */
 KITH_API kith_err kith_dict_add_many(kith_dict *dict, const struct kith_item *keys,
                                      const int64_t *ns, size_t count);
+
+/*
+ * ---- a cache ----
+ *
+ * An item with a time to live is absent from the instant it expires on, to everybody, and its
+ * memory comes back as keys are inserted, or by kith_dict_purge().  The clock goes on while the
+ * machine sleeps, nobody can set it, and for dicts in files it goes on over reboots.  Setting a key
+ * by any other function than these lets its item live for ever; adding to a number, and the other
+ * functions of numbers, leave its time as it is.
+ *
+ * A dict with bounds (struct kith_dict_options) never holds more than them, at no instant.  What
+ * has to make room by its policy goes in the same step in which the new item comes, and the
+ * function returns KITH_EVICTED, a success; with KITH_DICT_REFUSE, and where even an empty dict
+ * would be too small for the item, it is KITH_EFULL and nothing is changed.  So it is with every
+ * function that sets or adds, and with transactions.
+ */
+
+/* As kith_dict_set(), told more by struct kith_set_options; NULL options mean all defaults. */
+KITH_API kith_err kith_dict_set_with(kith_dict *dict, struct kith_item key, struct kith_item item,
+                                     const struct kith_set_options *options);
+
+/*
+ * How long the item of `key` has still to live: KITH_FOREVER if it does not expire.
+ *
+ * KITH_ENOENT  no such key
+ */
+KITH_API kith_err kith_dict_ttl(kith_dict *dict, struct kith_item key, int64_t *left_ns_out);
+
+/*
+ * Lets the item of `key` expire after `ttl_ns` from now, which is more than 0.
+ *
+ * KITH_ENOENT  no such key
+ */
+KITH_API kith_err kith_dict_expire(kith_dict *dict, struct kith_item key, int64_t ttl_ns);
+
+/* Lets it live for ever.  KITH_ENOENT: no such key. */
+KITH_API kith_err kith_dict_persist(kith_dict *dict, struct kith_item key);
+
+/*
+ * Begins its time to live anew, as long as it was given last, and counts as a use for eviction.
+ *
+ * KITH_ENOENT  no such key
+ */
+KITH_API kith_err kith_dict_touch(kith_dict *dict, struct kith_item key);
+
+/*
+ * As kith_dict_get(), but an item that has expired and still lies there is had, too; *stale_out
+ * says whether it had expired.
+ */
+KITH_API kith_err kith_dict_get_stale(kith_dict *dict, struct kith_item key,
+                                      struct kith_buf *item_out, bool *stale_out);
+
+/* Deletes all that has expired; *count_out is how many keys that were. */
+KITH_API kith_err kith_dict_purge(kith_dict *dict, uint64_t *count_out);
+
+/*
+ * Copies the item of `key` out; if there is none, has it computed by exactly one of all those who
+ * ask, in whatever process, while the others wait for up to `timeout_ns` each.
+ *
+ * `compute` is called in this thread, with nothing locked, and may call anything but this function
+ * for this key of this dict, which is KITH_EDEADLOCK.  It sets *item_out, to memory that lasts
+ * until this function returns, and returns KITH_OK; or a negative code, which this function then
+ * returns, and the next of those who wait has the turn.  So it has if the one who computes dies. An
+ * item that somebody sets meanwhile wins: all get that one, and what was computed is dropped.
+ *
+ * KITH_ETIMEDOUT     another was still computing
+ * KITH_EINTERRUPTED  a signal came, and the function given to kith_on_interrupt() said so
+ * KITH_EFULL         computed and copied out, and the dict refused to keep it
+ */
+KITH_API kith_err kith_dict_get_or_compute(
+    kith_dict *dict, struct kith_item key,
+    kith_err (*compute)(struct kith_item key, struct kith_item *item_out, void *arg), void *arg,
+    const struct kith_compute_options *options, int64_t timeout_ns, struct kith_buf *item_out);
+
+/*
+ * Changes the item of `key` by `update`, as one atomic step: it is called with the item that is
+ * there, or NULL, and again if somebody changed that meanwhile.  It is called in this thread, with
+ * nothing locked.  KITH_OK: what it set *item_out to, in memory that lasts until this function
+ * returns or calls it again, takes its place; KITH_ENOENT: the key is deleted; any other negative
+ * code is returned, and nothing was changed.  The time to live stays as it is.
+ */
+KITH_API kith_err kith_dict_update(kith_dict *dict, struct kith_item key,
+                                   kith_err (*update)(const struct kith_item *now,
+                                                      struct kith_item *item_out, void *arg),
+                                   void *arg);
+
+/*
+ * Waits until the version of `key` is not `version`, as kith_dict_get_version() tells it; with 0,
+ * until the key is there.  Then copies its item and version out.
+ *
+ * KITH_ENOENT        it was there at `version` and was deleted, or has expired
+ * KITH_ETIMEDOUT     nothing changed in time
+ * KITH_EINTERRUPTED  a signal came, and the function given to kith_on_interrupt() said so
+ * KITH_EGONE         the dict was destroyed, before or during the wait
+ */
+KITH_API kith_err kith_dict_wait(kith_dict *dict, struct kith_item key, uint64_t version,
+                                 int64_t timeout_ns, struct kith_buf *item_out,
+                                 uint64_t *version_out);
+
+/*
+ * As kith_dict_each(), for keys that are str or bytes, like `prefix`, and begin with its bytes; for
+ * `limit` of them at most, 0 meaning all.
+ */
+KITH_API kith_err kith_dict_scan(kith_dict *dict, struct kith_item prefix, uint64_t limit,
+                                 int (*each)(struct kith_item key, struct kith_item item,
+                                             void *arg),
+                                 void *arg);
+
+/*
+ * ---- snapshots ----
+ *
+ * A copy of a dict as it was at one instant, in this process's memory: it costs that memory, holds
+ * up nobody, and lasts until it is released, whatever becomes of the dict and its space.  It may be
+ * read by several threads.
+ */
+typedef struct kith_snapshot kith_snapshot;
+
+KITH_API kith_err kith_dict_snapshot(kith_dict *dict, kith_snapshot **snapshot_out);
+/* NULL is accepted. */
+KITH_API void kith_snapshot_release(kith_snapshot *snapshot);
+KITH_API uint64_t kith_snapshot_len(const kith_snapshot *snapshot);
+/* *item_out points into the snapshot.  KITH_ENOENT: no such key. */
+KITH_API kith_err kith_snapshot_get(const kith_snapshot *snapshot, struct kith_item key,
+                                    struct kith_item *item_out);
+/* In the order of insertion; what `each` is given points into the snapshot. */
+KITH_API kith_err kith_snapshot_each(const kith_snapshot *snapshot,
+                                     int (*each)(struct kith_item key, struct kith_item item,
+                                                 void *arg),
+                                     void *arg);
 
 KITH_C_END
 #endif /* KITH_DICT_H */

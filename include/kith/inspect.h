@@ -70,9 +70,38 @@ KITH_API kith_err kith_check_each(kith_space *space, int (*each)(const char *sen
 
 /*
  * Cleans up after dead threads, gives free memory back to the system, and removes this user's
- * temporary spaces that nobody has open.  Nothing else goes.
+ * temporary spaces that nobody has open, and what killed repairs left.  Nothing else goes.
  */
 KITH_API kith_err kith_gc(kith_space *space, struct kith_report *report_out);
+
+/*
+ * Repairs a space that breaks invariants; a whole one is left as it is.  All that can still be read
+ * is copied into a new arena, which then takes the place of the old one in one step.  A process
+ * killed in the middle leaves the old one, and a file beside it that kith_gc() removes.
+ *
+ * Nobody else may have the space open, and nobody in this process may be using it meanwhile.
+ * Afterwards `space` and its handles stand on the old memory, which has no name any more: close
+ * them, and open the address again.
+ *
+ * On success *report_out has in `violations` and `first` what was found before, in `objects` how
+ * many objects are in the new one, and in `removed` how many were lost; 0 violations: nothing was
+ * done.
+ *
+ * KITH_EUNAVAILABLE  other processes have the space open
+ * KITH_EUNSUPPORTED  the space is a mem:// or a temporary one
+ * KITH_EPERM         the space was opened read-only
+ * KITH_ENOMEM        no room for the copy, in memory or beside the old arena
+ *
+ * After any error the space is as before.
+ */
+KITH_API kith_err kith_repair(kith_space *space, struct kith_report *report_out);
+
+/*
+ * As kith_repair(), and calls `each` for everything that was lost with a whole sentence, which is
+ * good until `each` returns.  A non-zero return ends the calls, not the repair, and is no error.
+ */
+KITH_API kith_err kith_repair_each(kith_space *space, int (*each)(const char *sentence, void *arg),
+                                   void *arg, struct kith_report *report_out);
 
 /* Fills *stat_out, whose struct_size the initialiser KITH_STAT_INIT has set. */
 KITH_API kith_err kith_stat(kith_space *space, struct kith_stat *stat_out);

@@ -83,12 +83,45 @@ KITH_API kith_err kith_open(const char *address, const struct kith_options *opti
 KITH_API void kith_close(kith_space *space);
 
 /*
+ * Gives a descriptor of a mem:// space, by which another process opens it with kith_open_fd(): one
+ * that inherits it (clear FD_CLOEXEC before exec), or gets it through a socket (SCM_RIGHTS).  The
+ * caller closes it; the space lives as long as any process has it open.
+ *
+ * KITH_EUNSUPPORTED  the space has a name, by which another process opens it
+ */
+KITH_API kith_err kith_share(kith_space *space, int *fd_out);
+
+/*
+ * Opens the space that a descriptor of kith_share() leads to; NULL options mean all defaults, and
+ * of others only readonly and timeout_ns count.  The descriptor stays the caller's, who may close
+ * it then.  On success the caller owns *space_out and gives it to kith_close().
+ *
+ * KITH_EINVAL   the descriptor is none, or not one that kith_share() gave
+ * KITH_EEXIST   options->create is KITH_MUST_CREATE
+ * KITH_EPERM    the space is another user's, whose mode forbids it
+ * KITH_EVERSION another version of Kith made the space
+ * KITH_ENOMEM, KITH_EFULL, KITH_ECORRUPT  as of kith_open()
+ */
+KITH_API kith_err kith_open_fd(int fd, const struct kith_options *options, kith_space **space_out);
+
+/*
  * Destroys the object `name` for everybody.  Whoever has it open, or waits on it, gets KITH_EGONE;
  * the name is free at once, the memory as soon as nobody reads in it.
  *
  * KITH_ENOENT  no object has that name
  */
 KITH_API kith_err kith_destroy(kith_space *space, const char *name);
+
+/*
+ * Gives the object `from` the name `to`, in one step: at every instant it has one of the two.  Who
+ * has it open, or waits on it, notices nothing; sentences about a handle that is open go on calling
+ * it by its old name.
+ *
+ * KITH_ENOENT  no object is called `from`
+ * KITH_EEXIST  an object is called `to`, even if it is this one
+ * KITH_ENOMEM  the arena has no room for the new name
+ */
+KITH_API kith_err kith_rename(kith_space *space, const char *from, const char *to);
 
 /*
  * Calls `each` once for every named object, sorted by name, as they were at one instant.  The info

@@ -24,6 +24,7 @@
 
 #include <kith/dict.h>
 #include <kith/queue.h>
+#include <kith/value.h>
 
 KITH_C_BEGIN
 
@@ -77,6 +78,19 @@ KITH_API kith_err kith_txn_queue_put_with(kith_txn *txn, kith_queue *queue, stru
 KITH_API kith_err kith_txn_lease_ack(kith_txn *txn, kith_lease *lease);
 
 /*
+ * Sets the value to the bytes at `data`; adds n to it, which at commit is KITH_ERANGE if the result
+ * is none of its type.
+ *
+ * KITH_EUNSUPPORTED  the value was not created transactional
+ * KITH_ETYPE         it is of a type that the function does not take
+ * KITH_EINVAL        `size` is not that of the value
+ */
+KITH_API kith_err kith_txn_value_set(kith_txn *txn, kith_value *value, const void *data,
+                                     size_t size);
+KITH_API kith_err kith_txn_value_add(kith_txn *txn, kith_value *value, int64_t n);
+KITH_API kith_err kith_txn_value_add_float(kith_txn *txn, kith_value *value, double n);
+
+/*
  * ---- conditions ----
  *
  * Looked at before any operation of the same transaction.  One that does not hold is
@@ -96,6 +110,10 @@ KITH_API kith_err kith_txn_if_equal(kith_txn *txn, kith_dict *dict, struct kith_
 /* `key` is there and has the version that kith_dict_get_version() gave. */
 KITH_API kith_err kith_txn_if_version(kith_txn *txn, kith_dict *dict, struct kith_item key,
                                       uint64_t version);
+
+/* The bytes of the value are those at `expected`.  Errors as those of kith_txn_value_set(). */
+KITH_API kith_err kith_txn_if_value(kith_txn *txn, kith_value *value, const void *expected,
+                                    size_t size);
 
 /* ---- ending ---- */
 

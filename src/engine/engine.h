@@ -24,8 +24,10 @@
 #include <kith/inspect.h>
 #include <kith/lock.h>
 #include <kith/queue.h>
+#include <kith/value.h>
 
 #include "base/address.h"
+#include "base/scalar.h"
 
 /* ---- Spaces --------------------------------------------------------------------------- */
 
@@ -48,6 +50,23 @@ struct kith__space_ops {
     kith_err (*check)(void *space, int (*each)(const char *sentence, void *arg), void *arg,
                       struct kith_report *report_out);
     kith_err (*gc)(void *space, struct kith_report *report_out);
+    /* KITH_ENOENT: no `from`; KITH_EEXIST: there is a `to`. */
+    kith_err (*rename)(void *space, const char *from, const char *to);
+    /* A descriptor by which another process opens the same space; the caller closes it. */
+    kith_err (*share)(void *space, int *fd_out);
+    /* Of no open space: opens what share() gave, here or elsewhere; `fd` stays the caller's. */
+    kith_err (*open_fd)(int fd, const struct kith_options *options, void **space_out);
+    /*
+     * Keeps all others out, and makes an empty space beside this one, to be filled and then to
+     * take its place; KITH_EUNAVAILABLE: others are in it.  rebuilt() ends that: with `keep` the
+     * new one stands under the old address from then on, and this one is memory without a name;
+     * else all is as before.  Closing both follows.
+     */
+    kith_err (*rebuild)(void *space, void **fresh_out);
+    kith_err (*rebuilt)(void *space, void *fresh, bool keep);
+    /* Between the two: what can be had of the names.  *lost_out: how many could not. */
+    kith_err (*rescue)(void *space, int (*each)(const char *name, enum kith_kind kind, void *arg),
+                       void *arg, uint64_t *lost_out);
     /* Of no open space. */
     kith_err (*remove)(const struct kith__address *address);
     kith_err (*spaces)(int (*each)(const struct kith_space_info *info, void *arg), void *arg);
@@ -73,22 +92,25 @@ struct kith__view_ops {
 
 /* What is done to one key, and when.  `item` is set, in all but the deletions. */
 enum kith__edit_what {
-    KITH__EDIT_INSERT,      /* KITH_EEXIST: the key is there */
-    KITH__EDIT_REPLACE,     /* KITH_ENOENT: it is not */
-    KITH__EDIT_SETDEFAULT,  /* only if it is not there */
-    KITH__EDIT_SWAP,        /* in any case */
-    KITH__EDIT_CAS,         /* KITH_ECONFLICT: its item is not `expected` */
-    KITH__EDIT_CAS_VERSION, /* KITH_ECONFLICT: its version is not `version` */
-    KITH__EDIT_DELETE,      /* KITH_ENOENT: it is not there */
-    KITH__EDIT_DELETE_IF    /* KITH_ECONFLICT: its item is not `expected` */
+    KITH__EDIT_INSERT,        /* KITH_EEXIST: the key is there */
+    KITH__EDIT_REPLACE,       /* KITH_ENOENT: it is not */
+    KITH__EDIT_SETDEFAULT,    /* only if it is not there */
+    KITH__EDIT_SWAP,          /* in any case: a set that tells what was there */
+    KITH__EDIT_CAS,           /* KITH_ECONFLICT: its item is not `expected` */
+    KITH__EDIT_CAS_VERSION,   /* KITH_ECONFLICT: its version is not `version` */
+    KITH__EDIT_DELETE,        /* KITH_ENOENT: it is not there */
+    KITH__EDIT_DELETE_IF,     /* KITH_ECONFLICT: its item is not `expected` */
+    KITH__EDIT_DELETE_VERSION /* KITH_ECONFLICT: its version is not `version` */
 };
 struct kith__edit {
     enum kith__edit_what what;
     const struct kith_item *item;
     const struct kith_item *expected;
     uint64_t version;
+    int64_t ttl_ns;       /* 0: the item does not expire; KITH__EDIT_KEEP_TTL: as it was */
     struct kith_buf *out; /* NULL, or gets the old item; of SETDEFAULT the one now there */
 };
+#define KITH__EDIT_KEEP_TTL INT64_C(-1)
 
 /* What is done to a number; an absent key counts as `init`, for MIN and MAX as n. */
 enum kith__sum_what {
@@ -104,13 +126,17 @@ enum kith__sum_what {
 struct kith__sum {
     enum kith__sum_what what;
     int64_t n, init, limit;
+    int64_t ttl_ns; /* of a key that was absent; 0: it does not expire */
 };
+
+enum kith__life_what { KITH__LIFE_EXPIRE, KITH__LIFE_PERSIST, KITH__LIFE_TOUCH };
 
 enum kith__many_what { KITH__MANY_SET, KITH__MANY_DELETE, KITH__MANY_ADD };
 
 struct kith__dict_ops {
     /* KITH_ENOENT, KITH_EEXIST, KITH_ETYPE: with a sentence. */
-    kith_err (*open)(void *space, const char *name, enum kith_create create, void **dict_out);
+    kith_err (*open)(void *space, const char *name, const struct kith_dict_options *options,
+                     void **dict_out);
     void (*close)(void *dict);
     /* item_out and version_out may be NULL. */
     kith_err (*get)(void *dict, const struct kith_item *key, struct kith_buf *item_out,
@@ -130,6 +156,10 @@ struct kith__dict_ops {
     kith_err (*each)(void *dict, bool items,
                      int (*each)(struct kith_item key, struct kith_item item, void *arg),
                      void *arg);
+    /* Between rebuild() and rebuilt(): as each(), for what can be had of a broken dict. */
+    kith_err (*rescue)(void *dict,
+                       int (*each)(struct kith_item key, struct kith_item item, void *arg),
+                       void *arg, uint64_t *lost_out);
     /* Sets every field but struct_size. */
     kith_err (*info)(void *dict, struct kith_dict_info *info_out);
     kith_err (*edit)(void *dict, const struct kith_item *key, const struct kith__edit *edit);
@@ -142,6 +172,25 @@ struct kith__dict_ops {
     kith_err (*many)(void *dict, enum kith__many_what what, const struct kith_item *keys,
                      const struct kith_item *items, const int64_t *ns, size_t count,
                      uint64_t *done_out);
+    /* What has expired, too; *expires_in_out: how long it has still to live, 0 or less if it has
+     * expired, INT64_MAX if it does not.  Either result may be NULL. */
+    kith_err (*get_stale)(void *dict, const struct kith_item *key, struct kith_buf *item_out,
+                          int64_t *expires_in_out);
+    kith_err (*life)(void *dict, const struct kith_item *key, enum kith__life_what what,
+                     int64_t ttl_ns);
+    kith_err (*purge)(void *dict, uint64_t *count_out);
+    /* Until the key's version is not `version`, 0 being that of an absent one.  KITH_ENOENT: it is
+     * absent, and was not. */
+    kith_err (*wait)(void *dict, const struct kith_item *key, uint64_t version, int64_t deadline_ns,
+                     struct kith_buf *item_out, uint64_t *version_out);
+    /*
+     * The key was looked for in vain.  *mine_out: the caller computes it, and then ends its flight.
+     * Not: another did, and may be done.  KITH_ETIMEDOUT: another does.  KITH_EDEADLOCK: the caller
+     * does so already.
+     */
+    kith_err (*flight_begin)(void *dict, const struct kith_item *key, int64_t deadline_ns,
+                             bool *mine_out);
+    kith_err (*flight_end)(void *dict, const struct kith_item *key);
 };
 
 /* ---- Queues --------------------------------------------------------------------------- */
@@ -150,6 +199,23 @@ struct kith__lease {
     uint64_t node, fence, owner; /* the engine's own */
     uint32_t attempts;           /* before this one */
 };
+
+/* An item as it waits in a queue, for dumps. */
+struct kith__dump_item {
+    struct kith_item item;
+    uint32_t attempts; /* how often it was lent */
+    int64_t priority;
+    int64_t delay_ns; /* until it is ready; 0: it is */
+};
+/* What a queue is besides its items, for dumps. */
+struct kith__dump_queue {
+    uint64_t capacity;
+    uint32_t attempts_max;
+    bool joinable, closed;
+    char dead_letter[256]; /* "": none, or one that was destroyed */
+    uint64_t lost;         /* of a rescue: items that could not be had */
+};
+#define KITH__DUMP_BATCH 64u
 
 struct kith__queue_ops {
     /* The options are whole; their dead_letter is NULL or a name, and not this one. */
@@ -179,6 +245,15 @@ struct kith__queue_ops {
     kith_err (*end_lease)(void *queue, const struct kith__lease *lease, bool done);
     /* Sets every field but struct_size. */
     kith_err (*info)(void *queue, struct kith_queue_info *info_out);
+    /*
+     * Calls `each` for every item, ready or leased, in the order in which they would be got, as of
+     * one instant, on a copy with nothing locked.  *queue_out is set before.  `rescue`: between
+     * rebuild() and rebuilt(), what can be had of a broken queue.
+     */
+    kith_err (*copy)(void *queue, bool rescue, struct kith__dump_queue *queue_out,
+                     int (*each)(const struct kith__dump_item *item, void *arg), void *arg);
+    /* Puts up to KITH__DUMP_BATCH such items in, all or none, without waiting. */
+    kith_err (*restore)(void *queue, const struct kith__dump_item *items, size_t count);
     /* KITH_EINVAL, without a sentence: more were reported than got. */
     kith_err (*task_done)(void *queue);
     kith_err (*join)(void *queue, int64_t deadline_ns);
@@ -205,6 +280,34 @@ struct kith__event_ops {
     kith_err (*wait)(void *event, int64_t deadline_ns);
 };
 
+/* ---- Values --------------------------------------------------------------------------- */
+
+struct kith__value_shape {
+    struct kith__scalar type;
+    bool transactional; /* a structure always is */
+};
+
+/* Scalars are handed about as scalar.h says; that an operation suits the type is checked. */
+struct kith__value_ops {
+    /* *shape_out is that of the value, which may have been there. */
+    kith_err (*open)(void *space, const char *name, enum kith_create create,
+                     const struct kith__value_shape *shape, const void *initial, void **value_out,
+                     struct kith__value_shape *shape_out);
+    void (*close)(void *value);
+    /* Scalars: bits. */
+    kith_err (*load)(void *value, uint64_t *bits_out);
+    kith_err (*update)(void *value, enum kith__math what, uint64_t n, uint64_t *old_out,
+                       uint64_t *now_out);
+    kith_err (*cas)(void *value, uint64_t expected, uint64_t bits);
+    /* As update() with ADD, of a signed type of 8 bytes: what counters are, by the shortest way. */
+    kith_err (*add)(void *value, int64_t n, int64_t *now_out);
+    /* Structures: bytes.  `expected` NULL: whatever is there. */
+    kith_err (*read)(void *value, void *data_out);
+    kith_err (*write)(void *value, const void *expected, const void *data, void *old_out);
+    /* Either: until it is not `old`, its bytes, or bits of 8 bytes. */
+    kith_err (*wait)(void *value, const void *old, int64_t deadline_ns);
+};
+
 /* ---- Transactions --------------------------------------------------------------------- */
 
 enum kith__step_what {
@@ -213,17 +316,20 @@ enum kith__step_what {
     KITH__STEP_DELETE,
     KITH__STEP_PUT,
     KITH__STEP_ACK,
+    KITH__STEP_VALUE_SET,
+    KITH__STEP_VALUE_ADD,
     KITH__STEP_IF_ABSENT,
     KITH__STEP_IF_PRESENT,
     KITH__STEP_IF_EQUAL,
-    KITH__STEP_IF_VERSION
+    KITH__STEP_IF_VERSION,
+    KITH__STEP_IF_VALUE
 };
 struct kith__step {
     enum kith__step_what what;
-    void *object; /* the state of a dict or a queue of the space */
+    void *object; /* the state of a dict, a queue or a transactional value of the space */
     struct kith_item key;
-    struct kith_item item; /* of SET and PUT; what IF_EQUAL expects */
-    int64_t n;
+    struct kith_item item; /* of SET and PUT; what IF_EQUAL expects; of a value its bytes */
+    int64_t n;             /* of VALUE_ADD as scalar.h has numbers */
     uint64_t version;
     const struct kith__lease *lease;
     struct kith_put_options put; /* of PUT; zero: none */
@@ -245,6 +351,7 @@ struct kith__engine {
     const struct kith__queue_ops *queue;
     const struct kith__lock_ops *lock;
     const struct kith__event_ops *event;
+    const struct kith__value_ops *value;
     const struct kith__txn_ops *txn;
 };
 

@@ -18,11 +18,16 @@ kith_dict_open(kith_space *space, const char *name, const struct kith_dict_optio
 
     if (err < 0)
         return err;
+    if (whole.policy < KITH_DICT_REFUSE || whole.policy > KITH_DICT_SIEVE)
+        return kith__fail(KITH_EINVAL,
+                          "A dict has no policy %d; there are KITH_DICT_REFUSE, "
+                          "KITH_DICT_FIFO and KITH_DICT_SIEVE.",
+                          (int)whole.policy);
     dict = kith__handle_new(sizeof(*dict));
     if (dict == NULL)
         return KITH_ENOMEM;
     dict->ops = space->engine->dict;
-    err = dict->ops->open(space->state, name, whole.create, &state);
+    err = dict->ops->open(space->state, name, &whole, &state);
     if (err < 0) {
         kith__free(dict);
         return err;
@@ -408,10 +413,14 @@ kith_dict_add_with(kith_dict *dict, struct kith_item key, int64_t n,
     struct kith_add_options whole = KITH_ADD_OPTIONS_INIT;
     kith_err err = kith__options_copy("kith_dict_add_with", options, &whole, sizeof(whole));
 
+    if (err == KITH_OK && whole.ttl_ns < 0)
+        err = kith__fail(KITH_EINVAL, "kith_dict_add_with was given a negative time to live.");
     if (err < 0)
         return err;
     return sum(dict, "kith_dict_add_with", &key,
-               &(struct kith__sum){ .what = KITH__SUM_ADD, .n = n, .init = whole.init }, now_out);
+               &(struct kith__sum){
+                   .what = KITH__SUM_ADD, .n = n, .init = whole.init, .ttl_ns = whole.ttl_ns },
+               now_out);
 }
 
 kith_err

@@ -164,6 +164,8 @@ kith__the_kind(enum kith_kind kind)
         return "The lock \"";
     case KITH_KIND_EVENT:
         return "The event \"";
+    case KITH_KIND_VALUE:
+        return "The value \"";
     default:
         return "The object \"";
     }
@@ -224,6 +226,21 @@ sync_outcome(enum kith_kind kind, kith_err err)
     }
 }
 
+static const char *
+value_outcome(kith_err err)
+{
+    switch ((int)err) {
+    case KITH_ECONFLICT:
+        return "\" is not what was expected, and stays as it is.";
+    case KITH_ERANGE:
+        return "\" stays as it was: the number would lie outside the range of its type.";
+    case KITH_ETIMEDOUT:
+        return "\" did not change in the time given.";
+    default:
+        return NULL;
+    }
+}
+
 const char *
 kith__outcome(enum kith_kind kind, kith_err err)
 {
@@ -235,6 +252,8 @@ kith__outcome(enum kith_kind kind, kith_err err)
         return dict_outcome(err);
     if (kind == KITH_KIND_QUEUE)
         return queue_outcome(err);
+    if (kind == KITH_KIND_VALUE)
+        return value_outcome(err);
     return sync_outcome(kind, err);
 }
 

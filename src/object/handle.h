@@ -47,6 +47,14 @@ struct kith_event {
     struct kith__handle handle;
 };
 
+struct kith_value {
+    const struct kith__value_ops *ops;
+    struct kith__value_shape shape;
+    unsigned abilities; /* of its type: kith__scalar_abilities() */
+    bool is_counter;    /* ops->add() will do */
+    struct kith__handle handle;
+};
+
 struct kith_lease {
     kith_queue *queue; /* held */
     struct kith__lease lease;
@@ -59,6 +67,9 @@ const char *kith__lease_outcome(kith_err err);
 /* In queue.c: the options of a put over their defaults; KITH_EINVAL: out of range. */
 kith_err kith__put_options(const char *function, const struct kith_put_options *options,
                            struct kith_put_options *options_out);
+
+/* In value.c: the type of a code and a size, as options of values and arrays give them. */
+kith_err kith__type_of(const char *function, char code, size_t size, struct kith__scalar *type_out);
 
 #define KITH__LIKELY(condition) (__builtin_expect((condition), 1))
 

@@ -56,6 +56,60 @@ kith_open(const char *address, const struct kith_options *options, kith_space **
     return KITH_OK;
 }
 
+/* A space around an engine's state, which is its own from here on. */
+static kith_space *
+space_of(const struct kith__engine *engine, void *state)
+{
+    kith_space *space = kith__handle_new(sizeof(*space));
+
+    if (space == NULL) {
+        engine->space->close(state);
+        return NULL;
+    }
+    atomic_init(&space->refs, 1);
+    space->engine = engine;
+    space->state = state;
+    return space;
+}
+
+kith_err
+kith_share(kith_space *space, int *fd_out)
+{
+    if (space == NULL || fd_out == NULL)
+        return kith__fail_null("kith_share");
+    return space->engine->space->share(space->state, fd_out);
+}
+
+kith_err
+kith_open_fd(int fd, const struct kith_options *options, kith_space **space_out)
+{
+    struct kith_options whole = KITH_OPTIONS_INIT;
+    const struct kith__engine *engine = kith__registry_local();
+    kith_space *space;
+    void *state;
+    kith_err err;
+
+    if (space_out == NULL)
+        return kith__fail_null("kith_open_fd");
+    err = kith__options_copy("kith_open_fd", options, &whole, sizeof(whole));
+    if (err == KITH_OK)
+        err = check_options(&whole);
+    if (err < 0)
+        return err;
+    if (whole.create == KITH_MUST_CREATE)
+        return kith__fail(KITH_EEXIST, "A space that is shared by a descriptor exists already.");
+    if (whole.timeout_ns == KITH_FOREVER || whole.timeout_ns > TIMEOUT_MAX)
+        whole.timeout_ns = TIMEOUT_MAX;
+    err = engine->space->open_fd(fd, &whole, &state);
+    if (err < 0)
+        return err;
+    space = space_of(engine, state);
+    if (space == NULL)
+        return KITH_ENOMEM;
+    *space_out = space;
+    return KITH_OK;
+}
+
 void
 kith_close(kith_space *space)
 {
@@ -81,6 +135,29 @@ kith_destroy(kith_space *space, const char *name)
         return kith__fail(err, "There is no object \"%s\" to destroy.", name);
     if (err < 0 && kith__told() == told)
         return kith__fail(err, "\"%s\" cannot be destroyed: %s.", name, kith_strerror(err));
+    return err;
+}
+
+kith_err
+kith_rename(kith_space *space, const char *from, const char *to)
+{
+    unsigned told = kith__told();
+    kith_err err;
+
+    if (space == NULL || from == NULL || to == NULL)
+        return kith__fail_null("kith_rename");
+    if (!kith__name_ok(from, strnlen(from, KITH__NAME_SIZE_MAX + 1)))
+        return kith__fail_name(from);
+    if (!kith__name_ok(to, strnlen(to, KITH__NAME_SIZE_MAX + 1)))
+        return kith__fail_name(to);
+    err = space->engine->space->rename(space->state, from, to);
+    if (err == KITH_ENOENT)
+        return kith__fail(err, "There is no object \"%s\" to rename.", from);
+    if (err == KITH_EEXIST)
+        return kith__fail(err, "\"%s\" cannot be called \"%s\": there is an object of that name.",
+                          from, to);
+    if (err < 0 && kith__told() == told)
+        return kith__fail(err, "\"%s\" cannot be renamed: %s.", from, kith_strerror(err));
     return err;
 }
 

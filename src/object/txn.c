@@ -239,6 +239,88 @@ kith_txn_if_version(kith_txn *txn, kith_dict *dict, struct kith_item key, uint64
                NULL);
 }
 
+/* ---- Values --------------------------------------------------------------------------- */
+
+static kith_err
+check_value(const kith_value *value)
+{
+    if (!value->shape.transactional)
+        return kith__fail(KITH_EUNSUPPORTED,
+                          "The value \"%s\" changes without a lock, so it cannot be in a "
+                          "transaction: create it with the option transactional, or open the space "
+                          "with it.",
+                          value->handle.name);
+    return KITH_OK;
+}
+
+static kith_err
+add_bytes(const char *function, kith_txn *txn, kith_value *value, enum kith__step_what what,
+          const void *data, size_t size)
+{
+    const struct kith__scalar *type;
+    struct kith_item item;
+    uint64_t bits;
+    kith_err err;
+
+    if (txn == NULL || value == NULL || data == NULL)
+        return kith__fail_null(function);
+    err = check_value(value);
+    if (err < 0)
+        return err;
+    type = &value->shape.type;
+    if (size != type->size)
+        return kith__fail(KITH_EINVAL, "The value \"%s\" has %u bytes, and %s() was given %zu.",
+                          value->handle.name, type->size, function, size);
+    if (type->code != 0) {
+        bits = kith__scalar_bits(type, data);
+        data = &bits;
+    }
+    item = kith_bytes(data, size);
+    return add(txn, &value->handle, (struct kith__step){ .what = what }, NULL, &item, NULL);
+}
+
+kith_err
+kith_txn_value_set(kith_txn *txn, kith_value *value, const void *data, size_t size)
+{
+    return add_bytes("kith_txn_value_set", txn, value, KITH__STEP_VALUE_SET, data, size);
+}
+
+kith_err
+kith_txn_if_value(kith_txn *txn, kith_value *value, const void *expected, size_t size)
+{
+    return add_bytes("kith_txn_if_value", txn, value, KITH__STEP_IF_VALUE, expected, size);
+}
+
+static kith_err
+add_number(const char *function, kith_txn *txn, kith_value *value, bool real, uint64_t n)
+{
+    kith_err err;
+
+    if (txn == NULL || value == NULL)
+        return kith__fail_null(function);
+    err = check_value(value);
+    if (err < 0)
+        return err;
+    if (!kith__scalar_takes(&value->shape.type, KITH__MATH_ADD, real))
+        return kith__fail(KITH_ETYPE, "The value \"%s\" is of a type that %s() does not take.",
+                          value->handle.name, function);
+    return add(txn, &value->handle,
+               (struct kith__step){ .what = KITH__STEP_VALUE_ADD, .n = (int64_t)n }, NULL, NULL,
+               NULL);
+}
+
+kith_err
+kith_txn_value_add(kith_txn *txn, kith_value *value, int64_t n)
+{
+    return add_number("kith_txn_value_add", txn, value, false, (uint64_t)n);
+}
+
+kith_err
+kith_txn_value_add_float(kith_txn *txn, kith_value *value, double n)
+{
+    return add_number("kith_txn_value_add_float", txn, value, true, kith__real_bits(n));
+}
+
 /* ---- Ending --------------------------------------------------------------------------- */
 
 void

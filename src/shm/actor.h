@@ -66,6 +66,11 @@ bool kith__holder_alone(struct kith__arena *arena);
 void kith__holder_unlink_if_alone(struct kith__arena *arena);
 /* Whether the process of a slot lives.  A stopped one does. */
 bool kith__holder_alive(struct kith__arena *arena, unsigned holder);
+/*
+ * Keeps every other process out, readers too, until the descriptor that this returns is closed; -1
+ * if there is one, or the system refuses.
+ */
+int kith__holder_exclude(struct kith__arena *arena);
 /* Whether somebody reads without a slot. */
 bool kith__holder_readers(struct kith__arena *arena);
 /* Prepares, in the parent, the slot of a child about to be forked; and what follows it. */

@@ -96,6 +96,8 @@ kith__layout_hash(void)
         KITH__SHARDS,
         sizeof(struct kith__dict_root),
         sizeof(struct kith__entry),
+        sizeof(struct kith__more),
+        sizeof(struct kith__flight),
         sizeof(struct kith__queue_root),
         offsetof(struct kith__queue_root, tail_lock),
         sizeof(struct kith__node),
@@ -103,6 +105,7 @@ kith__layout_hash(void)
         sizeof(struct kith__sync_root),
         sizeof(struct kith__root),
         KITH__ROOT_SIZE,
+        offsetof(struct kith__value_root, words),
         KITH__CLASS_COUNT,
     };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -355,6 +358,7 @@ write_header(struct kith__arena *arena, const struct shape *s, const struct kith
     kith__lock_init(arena, &h->catalog.own.lock);
     atomic_store(&h->catalog.id, 1);
     h->catalog.created_ns = identity.created_ns;
+    kith__store(&h->catalog.own.root, offsetof(struct kith__header, catalog));
     take_constants(arena, &identity);
     return KITH_OK;
 }
@@ -749,6 +753,110 @@ kith__arena_open(enum kith__where where, const char *path, const struct kith_opt
         arenas = arena;
         *arena_out = arena;
     }
+    pthread_mutex_unlock(&arenas_mutex);
+    return err;
+}
+
+/* ---- By descriptor ---------------------------------------------------------------------- */
+
+static kith_err
+refuse_fd(kith_err code, int fd, const char *why)
+{
+    return kith__fail(code, "The descriptor %d is not opened as a space: %s.", fd, why);
+}
+
+/*
+ * Opens the file of `fd` anew: a description that came by fork or through a socket is shared, and
+ * whoever locks bytes by it would share these locks too.
+ */
+static kith_err
+attach_fd(struct kith__arena *arena, int fd)
+{
+    struct kith__identity identity;
+    struct stat st;
+    char link[64];
+    kith_err err;
+    int own;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    own = open(link, (arena->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    if (own < 0)
+        return refuse_fd(errno == EACCES ? KITH_EPERM : KITH_ESYSTEM, fd, strerror(errno));
+    remember_file(arena, own);
+    if (fstat(own, &st) != 0)
+        return refuse_fd(KITH_ESYSTEM, fd, strerror(errno));
+    err = check_identity("The shared mem:// space", own, &st, &identity);
+    if (err < 0)
+        return err;
+    err = map_file(arena, own, identity.size);
+    if (err < 0)
+        return refuse_fd(err, fd,
+                         err == KITH_ENOMEM ? "it needs more address space than this process may "
+                                              "have; raise the limit (ulimit -v)"
+                                            : strerror(errno));
+    take_constants(arena, &identity);
+    return arena->readonly ? kith__holder_join_reader(arena) : kith__holder_join(arena);
+}
+
+/* Only what cannot be cut short under us is mapped. */
+static kith_err
+check_fd(int fd, struct stat *st)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    if (fstat(fd, st) != 0)
+        return refuse_fd(KITH_EINVAL, fd, strerror(errno));
+    if (seals < 0 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) != (F_SEAL_SHRINK | F_SEAL_GROW))
+        return refuse_fd(KITH_EINVAL, fd, "it is not one that kith_share() gave");
+    return KITH_OK;
+}
+
+static struct kith__arena *
+find_shared(const struct stat *st, bool readonly)
+{
+    for (struct kith__arena *a = arenas; a != NULL; a = a->next)
+        if (a->memory && a->device == st->st_dev && a->inode == st->st_ino &&
+            a->readonly == readonly && !a->dead)
+            return a;
+    return NULL;
+}
+
+kith_err
+kith__arena_open_fd(int fd, const struct kith_options *options, struct kith__arena **arena_out)
+{
+    struct kith__arena *arena;
+    struct stat st;
+    kith_err err = check_fd(fd, &st);
+
+    if (err < 0)
+        return err;
+    kith__fork_handlers();
+    pthread_mutex_lock(&arenas_mutex);
+    arena = find_shared(&st, options->readonly);
+    if (arena != NULL) {
+        arena->refs++;
+    } else if ((arena = kith__calloc(1, sizeof *arena)) == NULL) {
+        err = kith__fail(KITH_ENOMEM, "This process has no memory left for one more space.");
+    } else {
+        arena->fd = -1;
+        arena->child_fd = -1;
+        arena->refs = 1;
+        arena->memory = true;
+        arena->readonly = options->readonly;
+        arena->timeout_ns = options->timeout_ns > 0 ? options->timeout_ns : INT64_C(30000000000);
+        pthread_mutex_init(&arena->mutex, NULL);
+        err = attach_fd(arena, fd);
+        if (err < 0) {
+            unmap(arena);
+            kith__free(arena);
+        } else {
+            arena->serial = ++arena_serial;
+            arena->next = arenas;
+            arenas = arena;
+        }
+    }
+    if (err == KITH_OK)
+        *arena_out = arena;
     pthread_mutex_unlock(&arenas_mutex);
     return err;
 }

@@ -70,6 +70,10 @@ kith_err kith__arena_open(enum kith__where where, const char *path,
 void kith__arena_close(struct kith__arena *arena);
 void kith__arena_hold(struct kith__arena *arena);
 
+/* As kith__arena_open(), of the mem:// arena that `fd` leads to; `fd` stays the caller's. */
+kith_err kith__arena_open_fd(int fd, const struct kith_options *options,
+                             struct kith__arena **arena_out);
+
 /* The path of the named arena `name`; the caller frees it. */
 kith_err kith__arena_path(const char *name, char **path_out);
 
@@ -79,7 +83,11 @@ kith_err kith__arena_remove(enum kith__where where, const char *path);
 /* This user's named arenas. */
 kith_err kith__arena_each(int (*each)(const struct kith_space_info *info, void *arg), void *arg);
 
-/* Removes temporaries whose processes are all gone. */
+/* A path beside `path` for the arena that will replace it, and whether a name is such a one. */
+kith_err kith__repair_path(const char *path, char **path_out);
+bool kith__repair_name(const char *name);
+
+/* Removes temporaries, and what killed repairs left, whose processes are all gone. */
 kith_err kith__arena_gc_leftovers(uint64_t *removed_out);
 
 /* A descriptor of the file, checked to be that; -1 when there is none to be had. */

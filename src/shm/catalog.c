@@ -139,8 +139,9 @@ kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kin
         if (err == KITH_OK)
             err = init(&op, off, id, arg);
         if (err == KITH_OK)
-            err = kith__table_insert(&op, kith__dict_root(&catalog), shard, &key,
-                                     (struct kith__stored){ KITH__OBJECT_META(kind), off });
+            err = kith__table_insert(
+                &op, kith__dict_root(&catalog), shard, &key,
+                (struct kith__stored){ .meta = KITH__OBJECT_META(kind), .value = off });
         if (err == KITH_OK)
             err = kith__op_commit(&op);
         if (err < 0)

@@ -35,6 +35,9 @@ kith_err kith__catalog_open(struct kith__self *self, const char *name, enum kith
 /* Ends the object `name`: whoever waits on it is woken, and gets KITH_EGONE. */
 kith_err kith__catalog_destroy(struct kith__self *self, const char *name);
 
+/* Gives the object `from` the name `to` (rename.c); KITH_ENOENT, KITH_EEXIST have no sentence. */
+kith_err kith__catalog_rename(struct kith__self *self, const char *from, const char *to);
+
 uint64_t kith__new_id(struct kith__arena *arena);
 /* The id in a root, whatever its kind: its first word. */
 uint64_t kith__object_id(struct kith__arena *arena, uint64_t off);

@@ -10,6 +10,7 @@
 
 #include <kith/dict.h>
 
+#include "shm/boot.h"
 #include "shm/table.h"
 
 /* ---- One key, read without a lock (dict_read.c) ---------------------------------------- */
@@ -20,10 +21,14 @@ struct kith__found {
     uint64_t value;
 };
 
-/* item_out, version_out may be NULL. */
+/* item_out, version_out, expires_out (0: never) may be NULL. */
 kith_err kith__dict_get(struct kith__self *self, const struct kith__dict *dict,
                         const struct kith__key *key, struct kith_buf *item_out,
-                        uint64_t *version_out);
+                        uint64_t *version_out, int64_t *expires_out);
+/* An item that has expired, too, if it still stands there. */
+kith_err kith__dict_get_stale(struct kith__self *self, const struct kith__dict *dict,
+                              const struct kith__key *key, struct kith_buf *item_out,
+                              int64_t *expires_out);
 /* As kith__dict_get(), without a copy: for the catalog, whose items are objects. */
 kith_err kith__dict_find(struct kith__self *self, const struct kith__dict *dict,
                          const struct kith__key *key, struct kith__found *found_out);
@@ -31,6 +36,9 @@ kith_err kith__dict_find(struct kith__self *self, const struct kith__dict *dict,
 kith_err kith__dict_get_readonly(struct kith__arena *arena, const struct kith__dict *dict,
                                  const struct kith__key *key, struct kith_buf *item_out,
                                  struct kith__found *found_out);
+kith_err kith__dict_get_stale_readonly(struct kith__arena *arena, const struct kith__dict *dict,
+                                       const struct kith__key *key, struct kith_buf *item_out,
+                                       int64_t *expires_out);
 /* Pins the extent that holds the item; *off_out is 0 if it is small enough to be copied. */
 kith_err kith__dict_pin(struct kith__self *self, const struct kith__dict *dict,
                         const struct kith__key *key, kith__word **pin_out, uint64_t *off_out,
@@ -51,6 +59,7 @@ struct kith__copy {
 };
 struct kith__copied {
     uint64_t ticket;
+    int64_t expires;
     uint64_t at; /* of a struct kith__entry in bytes, its key, and its item if that is a block */
 };
 kith_err kith__dict_copy(struct kith__self *self, const struct kith__dict *dict, bool items,
@@ -62,6 +71,8 @@ struct kith_item kith__copy_item(const struct kith__arena *arena, const struct k
 
 /* ---- One key, changed under its shard's lock (dict_write.c) ---------------------------- */
 
+#define KITH__TTL_KEEP INT64_C(-1)
+
 enum kith__change_what {
     KITH__CHANGE_SET,
     KITH__CHANGE_INSERT,
@@ -71,14 +82,17 @@ enum kith__change_what {
     KITH__CHANGE_CAS_VERSION,
     KITH__CHANGE_DELETE,
     KITH__CHANGE_DELETE_IF,
+    KITH__CHANGE_DELETE_VERSION,
 };
 struct kith__change {
     enum kith__change_what what;
     struct kith_item item;
     struct kith_item expected;
     uint64_t version;
+    int64_t ttl_ns;       /* 0: the item does not expire; KITH__TTL_KEEP: as it was */
     struct kith_buf *out; /* NULL, or gets the old item; for setdefault what is now there */
 };
+/* KITH_EVICTED is a success. */
 kith_err kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
                            const struct kith__key *key, const struct kith__change *change);
 
@@ -95,6 +109,7 @@ enum kith__number_what {
 struct kith__number {
     enum kith__number_what what;
     int64_t n, init, limit;
+    int64_t ttl_ns; /* of an entry that is made; 0: it does not expire */
 };
 kith_err kith__dict_number(struct kith__self *self, const struct kith__dict *dict,
                            const struct kith__key *key, const struct kith__number *number,
@@ -105,13 +120,73 @@ kith_err kith__dict_add_float(struct kith__self *self, const struct kith__dict *
 kith_err kith__number_apply(const struct kith__number *number, bool absent, int64_t old,
                             int64_t *now_out);
 
+/* ---- What expires, and bounds (dict_cache.c) --------------------------------------------- */
+
+/* The arena's time, if anything in the dict may expire; else 0, at which nothing has. */
+static inline int64_t
+kith__dict_time(const struct kith__dict *dict)
+{
+    return atomic_load_explicit(&kith__dict_root(dict)->expiring, memory_order_acquire) == 0
+               ? 0
+               : kith__arena_now_ns(dict->arena);
+}
+
+/* When something ends that begins to live now. */
+static inline int64_t
+kith__expiry(int64_t now, int64_t life)
+{
+    int64_t end;
+
+    return __builtin_add_overflow(now, life, &end) ? INT64_MAX : end;
+}
+
+/* Lock held. */
+static inline bool
+kith__entry_expired(struct kith__entry *entry, int64_t now)
+{
+    struct kith__more *more = now == 0 ? NULL : kith__entry_more(entry);
+    int64_t expires = more == NULL ? 0 : (int64_t)kith__load(&more->expires);
+
+    return expires != 0 && expires <= now;
+}
+
+/*
+ * Lock held: adds to `op` what has to be evicted so that the bounds hold with so much more; the
+ * entry at `keep` stays.  KITH_EFULL, in op->err too: it does not fit.
+ */
+kith_err kith__dict_make_room(struct kith__op *op, const struct kith__dict *dict,
+                              struct kith__shard *shard, uint64_t keep, uint64_t more_items,
+                              uint64_t more_bytes, uint64_t less_bytes, bool *evicted);
+/* Notes for eviction that the key was used, if its lock is free. */
+void kith__dict_visit(struct kith__self *self, const struct kith__dict *dict,
+                      const struct kith__key *key);
+/* Lock held, no operation under way: looks at the next few entries, and deletes what expired. */
+void kith__dict_sweep(struct kith__self *self, const struct kith__dict *dict,
+                      struct kith__shard *shard);
+kith_err kith__dict_purge(struct kith__self *self, const struct kith__dict *dict,
+                          uint64_t *count_out);
+enum kith__lifetime_what { KITH__LIFETIME_EXPIRE, KITH__LIFETIME_PERSIST, KITH__LIFETIME_TOUCH };
+kith_err kith__dict_lifetime(struct kith__self *self, const struct kith__dict *dict,
+                             const struct kith__key *key, enum kith__lifetime_what what,
+                             int64_t ttl_ns);
+/* Waits until the key's version is not `version`; 0: until it is there.  KITH_ENOENT: it went. */
+kith_err kith__dict_wait(struct kith__self *self, const struct kith__dict *dict,
+                         const struct kith__key *key, uint64_t version, int64_t deadline_ns,
+                         struct kith_buf *item_out, uint64_t *version_out);
+
 /* ---- The dict as a whole (dict_whole.c) ------------------------------------------------- */
 
 kith_err kith__dict_popitem(struct kith__self *self, const struct kith__dict *dict,
                             struct kith_buf *key_out, struct kith_buf *item_out);
 kith_err kith__dict_clear(struct kith__self *self, const struct kith__dict *dict);
 /* Adds to `op` that a fresh dict root, taken for it, comes to life with this id. */
-void kith__dict_init(struct kith__op *op, uint64_t off, uint64_t id);
+struct kith__bounds {
+    uint64_t max_items, max_bytes;
+    uint32_t policy;
+};
+/* `bounds` may be NULL. */
+void kith__dict_init(struct kith__op *op, uint64_t off, uint64_t id,
+                     const struct kith__bounds *bounds);
 /* All locks of the dict held: adds to `op` that it ends, and that its parts are taken apart. */
 void kith__dict_end(struct kith__op *op, const struct kith__dict *dict);
 /* Takes one part of what was a dict apart; `source` names it.  True when nothing is left. */

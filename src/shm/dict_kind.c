@@ -26,6 +26,14 @@ unlock_dict(struct kith__self *self, const struct kith__object *object,
 }
 
 static void
+wake_all(struct kith__self *self, uint64_t off)
+{
+    struct kith__dict_root *root = kith__ptr(self->arena, off);
+
+    kith__signal_raise(self, &root->signal, INT32_MAX);
+}
+
+static void
 end_dict(struct kith__op *op, const struct kith__object *object)
 {
     struct kith__dict dict = { op->self->arena, object->off, object->id };
@@ -55,9 +63,52 @@ in_its_place(struct kith__walk *w, struct kith__bucket *buckets, uint64_t mask, 
     return false;
 }
 
+/* What dict_cache.c argues of one shard, besides its list. */
+struct counted {
+    uint64_t bytes;
+    bool hand, sweep; /* was met in the list */
+};
+
+static void
+check_bounds(struct kith__walk *w, const struct kith__dict_root *root, struct kith__shard *shard,
+             const struct counted *counted)
+{
+    uint64_t bytes = kith__load(&shard->bytes), count = kith__load(&shard->count);
+
+    if (kith__load(&shard->root) != kith__off(w->arena, root))
+        kith__walk_violation(w, "A shard names %#llx as its dict.",
+                             (unsigned long long)kith__load(&shard->root));
+    if ((kith__load(&shard->hand) != 0 && !counted->hand) ||
+        (kith__load(&shard->sweep) != 0 && !counted->sweep))
+        kith__walk_violation(w, "The hand or the sweep of a shard is at no entry of it.");
+    if (bytes == 0)
+        return;
+    if (bytes - 1 != counted->bytes)
+        kith__walk_violation(w, "A dict counts %llu bytes and has %llu.",
+                             (unsigned long long)(bytes - 1), (unsigned long long)counted->bytes);
+    if ((root->max_items != 0 && count > root->max_items) ||
+        (root->max_bytes != 0 && bytes - 1 > root->max_bytes))
+        kith__walk_violation(w, "A dict of %llu keys and %llu bytes is larger than its bounds.",
+                             (unsigned long long)count, (unsigned long long)(bytes - 1));
+}
+
+static void
+check_flights(struct kith__walk *w, struct kith__dict_root *root)
+{
+    uint64_t off = kith__load(&root->flights), steps = 0;
+
+    for (; off != 0 && steps < KITH__ACTORS_MAX * UINT64_C(64); steps++) {
+        struct kith__flight *flight = kith__at(w->arena, off, sizeof *flight);
+
+        if (flight == NULL || !kith__walk_mark(w, off, "A computation for a dict"))
+            return;
+        off = kith__load(&flight->next);
+    }
+}
+
 static void
 check_entries(struct kith__walk *w, struct kith__shard *shard, struct kith__bucket *buckets,
-              uint64_t mask, uint8_t *displaced)
+              uint64_t mask, uint8_t *displaced, struct counted *counted)
 {
     uint64_t off = kith__load(&shard->first), before = 0, ticket = 0, n = 0;
     uint64_t count = kith__load(&shard->count);
@@ -66,11 +117,20 @@ check_entries(struct kith__walk *w, struct kith__shard *shard, struct kith__buck
         struct kith__entry *entry = kith__at(w->arena, off, sizeof *entry);
         uint64_t meta;
 
-        if (entry == NULL || !kith__walk_mark(w, off, "An entry of a dict"))
+        if (entry == NULL) {
+            kith__walk_violation(w,
+                                 "An entry of a dict is said to be at %#llx, outside of the heap.",
+                                 (unsigned long long)off);
+            return;
+        }
+        if (!kith__walk_mark(w, off, "An entry of a dict"))
             return;
         if (++n > count)
             break;
         meta = kith__load(&entry->meta);
+        counted->bytes += kith__entry_bytes(KITH__KEY_SIZE(entry->key_meta), meta);
+        counted->hand |= off == kith__load(&shard->hand);
+        counted->sweep |= off == kith__load(&shard->sweep);
         if (kith__load(&entry->prev) != before)
             kith__walk_violation(w, "The entry at %#llx has a wrong link back.",
                                  (unsigned long long)off);
@@ -93,8 +153,9 @@ check_entries(struct kith__walk *w, struct kith__shard *shard, struct kith__buck
 }
 
 static void
-check_shard(struct kith__walk *w, struct kith__shard *shard)
+check_shard(struct kith__walk *w, const struct kith__dict_root *root, struct kith__shard *shard)
 {
+    struct counted counted = { 0 };
     uint64_t table = kith__load(&shard->table), mask = kith__table_mask(table), filled = 0;
     struct kith__bucket *buckets = NULL;
     uint8_t *displaced = NULL;
@@ -114,7 +175,8 @@ check_shard(struct kith__walk *w, struct kith__shard *shard)
             return;
         }
     }
-    check_entries(w, shard, buckets, mask, displaced);
+    check_entries(w, shard, buckets, mask, displaced, &counted);
+    check_bounds(w, root, shard, &counted);
     for (uint64_t b = 0; buckets != NULL && b <= mask; b++) {
         uint64_t head = kith__load(&buckets[b].head);
 
@@ -143,6 +205,7 @@ check_dict(struct kith__walk *w, uint64_t off, bool whole)
     uint64_t shards_off = kith__load(&root->shards);
     struct kith__shard *shards = NULL;
 
+    check_flights(w, root);
     if (shards_off != 0) {
         if (!kith__walk_mark(w, shards_off, "The shards of a dict"))
             return;
@@ -152,7 +215,7 @@ check_dict(struct kith__walk *w, uint64_t off, bool whole)
         struct kith__shard *shard = i == 0 ? &root->own : &shards[i - 1];
 
         if (whole) {
-            check_shard(w, shard);
+            check_shard(w, root, shard);
             continue;
         }
         for (uint64_t entry_off = kith__load(&shard->first), n = 0; entry_off != 0; n++) {
@@ -205,6 +268,7 @@ const struct kith__kind kith__dict_kind = {
     .lock = lock_dict,
     .unlock = unlock_dict,
     .end = end_dict,
+    .wake_all = wake_all,
     .dismantle = kith__dict_dismantle,
     .want = want_dict,
     .check = check_dict,

@@ -40,6 +40,8 @@ struct pass {
     unsigned depth;
     uint64_t home;
     uint64_t meta, value, version;
+    uint64_t expires;
+    bool unvisited; /* what eviction should be told */
     struct kith__overlay overlay;
     unsigned overlay_actor;
 };
@@ -47,16 +49,28 @@ struct pass {
 enum result { AGAIN, FOUND, ABSENT, GONE };
 
 static bool
-entry_matches(const struct kith__arena *arena, const struct kith__entry *entry,
+entry_matches(const struct kith__arena *arena, const struct kith__entry *entry, uint64_t key_meta,
               const struct kith__key *key)
 {
     uint64_t size;
 
     if (entry->hash != key->hash)
         return false;
-    size = entry->key_meta >> 8;
+    size = KITH__KEY_SIZE(key_meta);
     return kith__at(arena, kith__off(arena, entry), sizeof *entry + size) != NULL &&
-           kith__key_same(key, (uint8_t)entry->key_meta, entry->key, size);
+           kith__key_same(key, KITH__KEY_TYPE(key_meta), entry->key, size);
+}
+
+/* What follows the key, which may be garbage by now; `key_meta` was read once. */
+static struct kith__more *
+more_of(const struct kith__arena *arena, struct kith__entry *entry, uint64_t key_meta)
+{
+    uint64_t at = kith__more_at(key_meta);
+
+    if ((key_meta & KITH__KEY_MORE) == 0 ||
+        kith__at(arena, kith__off(arena, entry), at + sizeof(struct kith__more)) == NULL)
+        return NULL;
+    return (struct kith__more *)(void *)((uint8_t *)entry + at);
 }
 
 static inline bool
@@ -81,13 +95,19 @@ look_in(struct pass *p, const struct kith__dict *dict, const struct kith__key *k
     for (unsigned s = 0; s < KITH__SLOTS; s++) {
         uint64_t slot = kith__overlay_load(overlay, &p->bucket->slot[s]);
         struct kith__entry *entry;
+        uint64_t key_meta;
 
         if ((slot ^ tag) >> 48 != 0 || slot == 0)
             continue;
         entry = kith__at(dict->arena, kith__slot_off(slot), sizeof *entry);
         if (entry == NULL)
             return AGAIN;
-        if (entry_matches(dict->arena, entry, key)) {
+        key_meta = entry->key_meta;
+        if (entry_matches(dict->arena, entry, key_meta, key)) {
+            struct kith__more *more = more_of(dict->arena, entry, key_meta);
+
+            p->expires = more != NULL ? kith__overlay_load(overlay, &more->expires) : 0;
+            p->unvisited = more != NULL && kith__load(&more->visited) == 0;
             p->entry = entry;
             p->version = kith__overlay_load(overlay, &entry->version);
             p->meta = kith__overlay_load(overlay, &entry->meta);
@@ -199,7 +219,7 @@ gone(void)
  */
 static inline kith_err
 read_with(struct kith__arena *arena, struct kith__actor *actor, const struct kith__dict *dict,
-          const struct kith__key *key,
+          const struct kith__key *key, bool stale,
           kith_err (*take)(struct kith__arena *arena, struct pass *p, void *arg), void *arg)
 {
     for (uint64_t tries = 0;; tries++) {
@@ -208,6 +228,9 @@ read_with(struct kith__arena *arena, struct kith__actor *actor, const struct kit
         kith_err err = KITH_OK;
 
         (void)actor;
+        if (result == FOUND && p.expires != 0 && !stale &&
+            (int64_t)p.expires <= kith__arena_now_ns(arena))
+            result = ABSENT;
         if (result == FOUND) {
             if (unchanged(&p, dict)) {
                 err = take(arena, &p, arg);
@@ -234,6 +257,8 @@ struct take_item {
     struct kith_buf *out;
     uint64_t *version_out;
     struct kith__actor *actor; /* for a pin */
+    int64_t *expires_out;      /* NULL, or is told */
+    bool unvisited;
 };
 
 static kith_err
@@ -246,6 +271,9 @@ take_item(struct kith__arena *arena, struct pass *p, void *arg)
 
     if (take->version_out != NULL)
         *take->version_out = p->version;
+    if (take->expires_out != NULL)
+        *take->expires_out = (int64_t)p->expires;
+    take->unvisited = p->unvisited;
     if (take->out == NULL)
         return KITH_OK;
     if (kith__meta_inline(p->meta)) {
@@ -322,6 +350,9 @@ take_both(struct kith__arena *arena, struct pass *p, void *arg)
         KITH__META_TAG(p->meta) + KITH__META_SIZE(p->meta) > KITH__SMALL_MAX) {
         if (both->item.version_out != NULL)
             *both->item.version_out = p->version;
+        if (both->item.expires_out != NULL)
+            *both->item.expires_out = (int64_t)p->expires;
+        both->item.unvisited = p->unvisited;
         take_pinned(arena, p, &both->item);
         return KITH_OK; /* checked once more after the fence, then copied at leisure */
     }
@@ -331,11 +362,13 @@ take_both(struct kith__arena *arena, struct pass *p, void *arg)
 
 static kith_err
 get(struct kith__arena *arena, struct kith__actor *actor, const struct kith__dict *dict,
-    const struct kith__key *key, struct kith_buf *item_out, uint64_t *version_out)
+    const struct kith__key *key, bool stale, struct kith_buf *item_out, uint64_t *version_out,
+    int64_t *expires_out, bool *unvisited_out)
 {
-    struct take_both both = { .item = { item_out, version_out, actor } };
-    kith_err err = read_with(arena, actor, dict, key, take_both, &both);
+    struct take_both both = { .item = { item_out, version_out, actor, expires_out, false } };
+    kith_err err = read_with(arena, actor, dict, key, stale, take_both, &both);
 
+    *unvisited_out = err == KITH_OK && both.item.unvisited;
     if (err == KITH_OK && item_out != NULL && !both.copied) {
         uint64_t off = kith__load(&actor->pin);
         size_t size = KITH__META_TAG(both.meta) + KITH__META_SIZE(both.meta);
@@ -368,7 +401,7 @@ quick(const struct kith__dict *dict, const struct kith__key *key, uint64_t *meta
     const struct kith__shard *shard = &root->own;
     const struct kith__bucket *bucket;
     const struct kith__entry *entry;
-    uint64_t shards = kith__load_acquire(&root->shards), table, head, off, meta, value;
+    uint64_t shards = kith__load_acquire(&root->shards), table, head, off, meta, value, key_meta;
     unsigned matches = 0;
 
     if (shards != 0) {
@@ -391,8 +424,20 @@ quick(const struct kith__dict *dict, const struct kith__key *key, uint64_t *meta
         return false;
     off = kith__slot_off(kith__load_acquire(&bucket->slot[__builtin_ctz(matches)]));
     entry = kith__at(arena, off, sizeof(*entry) + size);
-    if (entry == NULL || entry->key_meta != ((uint64_t)key->type | size << 8))
+    if (entry == NULL)
         return false;
+    key_meta = entry->key_meta;
+    if ((key_meta & ~KITH__KEY_MORE) != ((uint64_t)key->type | size << 8))
+        return false;
+    if (__builtin_expect((key_meta & KITH__KEY_MORE) != 0, 0)) {
+        const struct kith__more *more =
+            more_of(arena, (struct kith__entry *)(uintptr_t)entry, key_meta);
+        int64_t expires = more == NULL ? 1 : (int64_t)kith__load(&more->expires);
+
+        if (more == NULL || kith__load(&more->visited) == 0 ||
+            (expires != 0 && expires <= kith__arena_now_ns(arena)))
+            return false;
+    }
     if (size == 16) {
         uint64_t a[2], b[2];
         memcpy(a, entry->key, 16);
@@ -416,15 +461,16 @@ quick(const struct kith__dict *dict, const struct kith__key *key, uint64_t *meta
 
 kith_err
 kith__dict_get(struct kith__self *self, const struct kith__dict *dict, const struct kith__key *key,
-               struct kith_buf *item_out, uint64_t *version_out)
+               struct kith_buf *item_out, uint64_t *version_out, int64_t *expires_out)
 {
     struct kith__actor *actor = self->actor;
     uint64_t meta, value;
+    bool unvisited;
     kith_err err;
 
     kith__reading_begin(actor);
-    if (item_out != NULL && version_out == NULL && quick(dict, key, &meta, &value) &&
-        meta == KITH__META(KITH_TYPE_INT, 0, 8)) {
+    if (item_out != NULL && version_out == NULL && expires_out == NULL &&
+        quick(dict, key, &meta, &value) && meta == KITH__META(KITH_TYPE_INT, 0, 8)) {
         item_out->item.type = KITH_TYPE_INT;
         item_out->item.integer = (int64_t)value;
         item_out->item.data = NULL;
@@ -433,8 +479,23 @@ kith__dict_get(struct kith__self *self, const struct kith__dict *dict, const str
         kith__reading_end(actor);
         return KITH_OK;
     }
-    err = get(self->arena, actor, dict, key, item_out, version_out);
+    err = get(self->arena, actor, dict, key, false, item_out, version_out, expires_out, &unvisited);
     kith__reading_end(actor);
+    if (unvisited)
+        kith__dict_visit(self, dict, key);
+    return err;
+}
+
+kith_err
+kith__dict_get_stale(struct kith__self *self, const struct kith__dict *dict,
+                     const struct kith__key *key, struct kith_buf *item_out, int64_t *expires_out)
+{
+    bool unvisited;
+    kith_err err;
+
+    kith__reading_begin(self->actor);
+    err = get(self->arena, self->actor, dict, key, true, item_out, NULL, expires_out, &unvisited);
+    kith__reading_end(self->actor);
     return err;
 }
 
@@ -455,7 +516,7 @@ kith__dict_find(struct kith__self *self, const struct kith__dict *dict, const st
     kith_err err;
 
     kith__reading_begin(self->actor);
-    err = read_with(self->arena, self->actor, dict, key, take_words, found_out);
+    err = read_with(self->arena, self->actor, dict, key, false, take_words, found_out);
     kith__reading_end(self->actor);
     return err;
 }
@@ -465,9 +526,21 @@ kith__dict_get_readonly(struct kith__arena *arena, const struct kith__dict *dict
                         const struct kith__key *key, struct kith_buf *item_out,
                         struct kith__found *found_out)
 {
+    bool unvisited;
+
     if (found_out != NULL)
-        return read_with(arena, NULL, dict, key, take_words, found_out);
-    return get(arena, NULL, dict, key, item_out, NULL);
+        return read_with(arena, NULL, dict, key, false, take_words, found_out);
+    return get(arena, NULL, dict, key, false, item_out, NULL, NULL, &unvisited);
+}
+
+kith_err
+kith__dict_get_stale_readonly(struct kith__arena *arena, const struct kith__dict *dict,
+                              const struct kith__key *key, struct kith_buf *item_out,
+                              int64_t *expires_out)
+{
+    bool unvisited;
+
+    return get(arena, NULL, dict, key, true, item_out, NULL, expires_out, &unvisited);
 }
 
 /* ---- Pins ----------------------------------------------------------------------------- */
@@ -514,7 +587,7 @@ kith__dict_pin(struct kith__self *self, const struct kith__dict *dict, const str
 
     atomic_fetch_add(&take.holder->pin_count, 1);
     kith__reading_begin(self->actor);
-    err = read_with(self->arena, self->actor, dict, key, take_pin, &take);
+    err = read_with(self->arena, self->actor, dict, key, false, take_pin, &take);
     kith__reading_end(self->actor);
     if (err < 0 || take.off == 0) {
         if (take.pin != NULL)

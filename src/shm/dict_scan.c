@@ -228,9 +228,9 @@ find_racy(const struct note *note, const struct kith__arena *arena, const struct
             entry = kith__at(arena, kith__slot_off(slot), sizeof *entry);
             if (entry == NULL || entry->hash != key->hash)
                 continue;
-            size = entry->key_meta >> 8;
+            size = KITH__KEY_SIZE(entry->key_meta);
             if (kith__at(arena, kith__slot_off(slot), sizeof *entry + size) != NULL &&
-                kith__key_same(key, (uint8_t)entry->key_meta, entry->key, size))
+                kith__key_same(key, KITH__KEY_TYPE(entry->key_meta), entry->key, size))
                 return entry;
         }
         if ((head & KITH__HEAD_OVERFLOW) == 0)
@@ -239,7 +239,21 @@ find_racy(const struct note *note, const struct kith__arena *arena, const struct
     return NULL;
 }
 
+/* When an entry ends, which may be garbage by now; 0: never. */
+static int64_t
+expiry_racy(const struct note *note, const struct kith__arena *arena, struct kith__entry *entry)
+{
+    uint64_t meta = entry->key_meta, at = kith__more_at(meta);
+    struct kith__more *more = (struct kith__more *)(void *)((uint8_t *)entry + at);
+
+    if ((meta & KITH__KEY_MORE) == 0 ||
+        kith__at(arena, kith__off(arena, entry), at + sizeof *more) == NULL)
+        return 0;
+    return (int64_t)kith__overlay_load(&note->overlay, &more->expires);
+}
+
 struct many {
+    int64_t now;
     struct kith__key *keys;
     size_t count;
     struct kith_buf *items;
@@ -277,8 +291,11 @@ read_many(struct scan *scan, void *arg)
     for (size_t i = 0; i < many->count; i++) {
         const struct note *note = note_of(scan, many->keys[i].hash);
         struct kith__entry *entry = find_racy(note, arena, &many->keys[i]);
+        int64_t expires = entry == NULL ? 0 : expiry_racy(note, arena, entry);
         kith_err err;
 
+        if (expires != 0 && expires <= many->now)
+            entry = NULL;
         if (entry == NULL) {
             many->absent = true;
             err = kith__buf_set(&many->items[i],
@@ -326,7 +343,7 @@ kith_err
 kith__dict_get_many(struct kith__self *self, const struct kith__dict *dict, struct kith__key *keys,
                     size_t count, struct kith_buf *items_out)
 {
-    struct many many = { keys, count, items_out, false };
+    struct many many = { kith__arena_now_ns(dict->arena), keys, count, items_out, false };
     uint64_t which = 0;
     kith_err err;
 
@@ -404,7 +421,7 @@ copy_entry(struct scan *scan, const struct note *note, uint64_t off, struct copy
 
     if (entry == NULL)
         return KITH_ECONFLICT;
-    key_size = entry->key_meta >> 8;
+    key_size = KITH__KEY_SIZE(entry->key_meta);
     meta = kith__overlay_load(&note->overlay, &entry->meta);
     value = kith__overlay_load(&note->overlay, &entry->value);
     *next_out = kith__overlay_load(&note->overlay, &entry->next);
@@ -433,7 +450,8 @@ copy_entry(struct scan *scan, const struct note *note, uint64_t off, struct copy
     kith__store(&to->value, value);
     if (item_size > 0)
         memcpy(copy->bytes + copy->size + sizeof *entry + round8(key_size), block, item_size);
-    copy->entries[copy->count++] = (struct kith__copied){ to->ticket, copy->size };
+    copy->entries[copy->count++] =
+        (struct kith__copied){ to->ticket, expiry_racy(note, arena, entry), copy->size };
     copy->size += sizeof *entry + round8(key_size) + round8(item_size);
     return KITH_OK;
 }
@@ -493,6 +511,17 @@ read_copy(struct scan *scan, void *arg)
     return KITH_OK;
 }
 
+static void
+forget_expired(struct kith__copy *copy, int64_t now)
+{
+    uint64_t kept = 0;
+
+    for (uint64_t i = 0; i < copy->count; i++)
+        if (copy->entries[i].expires == 0 || copy->entries[i].expires > now)
+            copy->entries[kept++] = copy->entries[i];
+    copy->count = kept;
+}
+
 static int
 by_ticket(const void *a, const void *b)
 {
@@ -514,6 +543,7 @@ kith__dict_copy(struct kith__self *self, const struct kith__dict *dict, bool ite
         kith__copy_free(copy_out);
         return err == KITH_ECONFLICT ? broken() : err;
     }
+    forget_expired(copy_out, kith__arena_now_ns(dict->arena));
     if (copy_out->count > 1)
         qsort(copy_out->entries, copy_out->count, sizeof *copy_out->entries, by_ticket);
     return KITH_OK;
@@ -538,7 +568,8 @@ kith__copy_key(const struct kith__copy *copy, uint64_t index)
 {
     const struct kith__entry *entry = copied_at(copy, index);
 
-    return kith__key_item((uint8_t)entry->key_meta, entry->key, entry->key_meta >> 8);
+    return kith__key_item(KITH__KEY_TYPE(entry->key_meta), entry->key,
+                          KITH__KEY_SIZE(entry->key_meta));
 }
 
 struct kith_item
@@ -555,7 +586,8 @@ kith__copy_item(const struct kith__arena *arena, const struct kith__copy *copy, 
             item = (struct kith_item){ .type = KITH_TYPE_NONE };
         return item;
     }
-    const uint8_t *bytes = (const uint8_t *)entry + sizeof *entry + round8(entry->key_meta >> 8);
+    const uint8_t *bytes =
+        (const uint8_t *)entry + sizeof *entry + round8(KITH__KEY_SIZE(entry->key_meta));
     size_t tag_size = KITH__META_TAG(meta);
     item = (struct kith_item){ .type = (kith_type)KITH__META_TYPE(meta),
                                .data = bytes + tag_size,

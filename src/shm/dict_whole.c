@@ -30,10 +30,14 @@ broken(const struct kith__arena *arena)
 }
 
 void
-kith__dict_init(struct kith__op *op, uint64_t off, uint64_t id)
+kith__dict_init(struct kith__op *op, uint64_t off, uint64_t id, const struct kith__bounds *bounds)
 {
     struct kith__arena *arena = op->self->arena;
     struct kith__dict_root *root = kith__ptr(arena, off);
+
+    root->max_items = bounds != NULL ? bounds->max_items : 0;
+    root->max_bytes = bounds != NULL ? bounds->max_bytes : 0;
+    root->policy = bounds != NULL ? bounds->policy : 0;
 
     /*
      * The memory was a dict root before or is zero, and old handles may still try its lock, so
@@ -47,6 +51,12 @@ kith__dict_init(struct kith__op *op, uint64_t off, uint64_t id)
     kith__store(&root->own.count, 0);
     kith__store(&root->own.first, 0);
     kith__store(&root->own.last, 0);
+    kith__store(&root->own.root, off);
+    kith__store(&root->own.hand, 0);
+    kith__store(&root->own.sweep, 0);
+    kith__store(&root->own.bytes, root->max_items != 0 || root->max_bytes != 0);
+    kith__store(&root->flights, 0);
+    atomic_store(&root->expiring, 0);
     kith__op_set(op, &root->id, id);
 }
 
@@ -100,15 +110,20 @@ kith__dict_clear(struct kith__self *self, const struct kith__dict *dict)
         kith__store(&carcass->own.first, kith__load(&root->own.first));
         kith__store(&carcass->own.last, kith__load(&root->own.last));
         kith__store(&carcass->own.count, kith__load(&root->own.count));
+        kith__store(&carcass->flights, 0);
         cover_all(&op, dict);
         kith__op_set(&op, &root->shards, 0);
         kith__op_set(&op, &root->own.table, 0);
         kith__op_set(&op, &root->own.first, 0);
         kith__op_set(&op, &root->own.last, 0);
         kith__op_set(&op, &root->own.count, 0);
+        kith__op_set(&op, &root->own.hand, 0);
+        kith__op_set(&op, &root->own.sweep, 0);
+        kith__op_set(&op, &root->own.bytes, kith__load(&root->own.bytes) != 0);
         kith__op_trash(&op, off, KITH_KIND_DICT);
         err = kith__op_commit(&op);
     }
+    kith__dict_raise(self, root);
     kith__shards_unlock(self, list, count);
     if (err < 0)
         kith__op_abort(&op);
@@ -152,7 +167,7 @@ kith__dict_dismantle(struct kith__self *self, uint64_t off, kith__word *source,
 {
     struct kith__arena *arena = self->arena;
     struct kith__dict_root *root = kith__at(arena, off, sizeof *root);
-    uint64_t shards_off;
+    uint64_t shards_off, off_flight;
     kith_err err;
 
     if (root == NULL || kith__load(&root->id) != 0) {
@@ -169,6 +184,16 @@ kith__dict_dismantle(struct kith__self *self, uint64_t off, kith__word *source,
         if (err == KITH_OK)
             err = kith__block_free(self, shards_off, &root->shards, 0);
     }
+    while (err == KITH_OK && (off_flight = kith__load(&root->flights)) != 0) {
+        struct kith__flight *flight = kith__at(arena, off_flight, sizeof *flight);
+        uint64_t size;
+
+        if (flight == NULL || !kith__block_at(arena, off_flight, &size)) {
+            kith__store(&root->flights, 0);
+            break;
+        }
+        err = kith__block_free(self, off_flight, &root->flights, kith__load(&flight->next));
+    }
     return err < 0 ? err : kith__block_free(self, off, source, source_value);
 }
 
@@ -183,8 +208,8 @@ copy_pair(struct kith__arena *arena, struct kith__entry *entry, struct kith_buf 
     kith_err err = KITH_OK;
 
     if (key_out != NULL)
-        err = kith__buf_set(
-            key_out, kith__key_item((uint8_t)entry->key_meta, entry->key, entry->key_meta >> 8));
+        err = kith__buf_set(key_out, kith__key_item(KITH__KEY_TYPE(entry->key_meta), entry->key,
+                                                    KITH__KEY_SIZE(entry->key_meta)));
     if (err == KITH_OK && item_out != NULL) {
         err = kith__stored_item(arena, kith__load(&entry->meta), &entry->value,
                                 kith__load(&entry->value), &item, tag);
@@ -204,6 +229,7 @@ kith__dict_popitem(struct kith__self *self, const struct kith__dict *dict, struc
     struct kith__entry *newest = NULL;
     struct kith__place place;
     struct kith__op op;
+    int64_t now;
     unsigned count;
     kith_err err = kith__ledger_reserve(self, KITH__SHARDS + 1);
 
@@ -211,11 +237,16 @@ kith__dict_popitem(struct kith__self *self, const struct kith__dict *dict, struc
         err = kith__dict_lock_all(self, dict, list, &count);
     if (err < 0)
         return err;
+    now = kith__dict_time(dict);
     kith__op_begin(&op, self);
     for (unsigned i = 0; i < count && err == KITH_OK; i++) {
         uint64_t off = kith__load(&list[i]->last);
         struct kith__entry *entry = off != 0 ? kith__at(arena, off, sizeof *entry) : NULL;
 
+        while (entry != NULL && kith__entry_expired(entry, now)) {
+            off = kith__load(&entry->prev);
+            entry = off != 0 ? kith__at(arena, off, sizeof *entry) : NULL;
+        }
         if (off != 0 && entry == NULL)
             err = broken(arena);
         else if (entry != NULL && (newest == NULL || entry->ticket > newest->ticket)) {
@@ -225,17 +256,18 @@ kith__dict_popitem(struct kith__self *self, const struct kith__dict *dict, struc
     }
     if (err == KITH_OK && newest == NULL)
         err = KITH_EEMPTY;
-    if (err == KITH_OK &&
-        kith__at(arena, kith__off(arena, newest), sizeof *newest + (newest->key_meta >> 8)) == NULL)
+    if (err == KITH_OK && kith__at(arena, kith__off(arena, newest),
+                                   sizeof *newest + KITH__KEY_SIZE(newest->key_meta)) == NULL)
         err = broken(arena);
     if (err == KITH_OK)
         err = copy_pair(arena, newest, key_out, item_out);
     if (err == KITH_OK) {
         struct kith__key key;
 
-        err = kith__key_make(
-            arena->hash_key,
-            kith__key_item((uint8_t)newest->key_meta, newest->key, newest->key_meta >> 8), &key);
+        err = kith__key_make(arena->hash_key,
+                             kith__key_item(KITH__KEY_TYPE(newest->key_meta), newest->key,
+                                            KITH__KEY_SIZE(newest->key_meta)),
+                             &key);
         if (err == KITH_OK) {
             err = kith__table_find(&op, shard, &key, &place);
             kith__key_free(&key);
@@ -247,6 +279,7 @@ kith__dict_popitem(struct kith__self *self, const struct kith__dict *dict, struc
         if (err == KITH_OK)
             err = kith__op_commit(&op);
     }
+    kith__dict_raise(self, kith__dict_root(dict));
     kith__shards_unlock(self, list, count);
     if (err < 0)
         kith__op_abort(&op);
@@ -291,6 +324,11 @@ kith__dict_info(struct kith__self *self, const struct kith__dict *dict,
         info_out->shards = count;
         info_out->bytes_tables = tables;
         info_out->ordered = true;
+        info_out->max_items = root->max_items;
+        info_out->max_bytes = root->max_bytes;
+        info_out->policy = (enum kith_dict_policy)root->policy;
+        info_out->bytes = kith__load(&root->own.bytes);
+        info_out->bytes -= info_out->bytes != 0;
     }
     if (bytes_out != NULL) {
         /* Entries are not walked for an estimate: the head, a short key, and an item. */

@@ -63,6 +63,9 @@ decide(struct kith__self *self, const struct kith__change *change, const struct 
             return KITH_ECONFLICT;
         return KITH_OK;
     case KITH__CHANGE_CAS_VERSION:
+    case KITH__CHANGE_DELETE_VERSION:
+        if (change->what == KITH__CHANGE_DELETE_VERSION)
+            *verdict = DO_DELETE;
         if (entry == NULL || kith__load(&entry->version) != change->version) {
             /* A store in place was cut short: let the next who asks see an even version. */
             if (entry != NULL && (kith__load(&entry->version) & 1) != 0)
@@ -75,6 +78,61 @@ decide(struct kith__self *self, const struct kith__change *change, const struct 
         return entry == NULL ? KITH_ENOENT : KITH_OK;
     }
     return KITH_EINVAL;
+}
+
+/* Lock held: eviction passes the entry over once. */
+static inline void
+note_use(struct kith__entry *entry)
+{
+    struct kith__more *more = kith__entry_more(entry);
+
+    if (more != NULL && kith__load(&more->visited) == 0)
+        kith__store(&more->visited, 1);
+}
+
+/* The item's old time to live and its new one, as they will be stored. */
+static void
+set_expiry(const struct kith__change *change, struct kith__more *old, int64_t now,
+           struct kith__stored *stored)
+{
+    stored->expires = stored->life = 0;
+    if (change->ttl_ns > 0) {
+        stored->expires = kith__expiry(now, change->ttl_ns);
+        stored->life = change->ttl_ns;
+    } else if (change->ttl_ns == KITH__TTL_KEEP && old != NULL) {
+        stored->expires = (int64_t)kith__load(&old->expires);
+        stored->life = (int64_t)kith__load(&old->life);
+    }
+}
+
+/*
+ * Writes an item down over that of an entry.  *in_place_out: it was stored there, by one store,
+ * and there is no record.
+ */
+static kith_err
+replace(struct kith__op *op, struct kith__dict_root *root, const struct kith__place *place,
+        struct kith__stored stored, bool *in_place_out)
+{
+    struct kith__more *more = kith__entry_more(place->entry);
+    bool lasts =
+        more == NULL ? stored.expires == 0 : kith__load(&more->expires) == (uint64_t)stored.expires;
+
+    *in_place_out = false;
+    note_use(place->entry);
+    if (lasts && op->count == 0 && kith__load(&place->entry->meta) == stored.meta &&
+        kith__meta_inline(stored.meta)) {
+        kith__entry_store(place->entry, stored.value);
+        *in_place_out = true;
+        return KITH_OK;
+    }
+    if (more == NULL && !lasts)
+        return kith__table_rebuild(op, root, place, stored);
+    kith__table_replace(op, place, stored);
+    if (!lasts) {
+        kith__op_set(op, &more->expires, (uint64_t)stored.expires);
+        kith__op_set(op, &more->life, (uint64_t)stored.life);
+    }
+    return op->err;
 }
 
 static void
@@ -92,18 +150,27 @@ change_locked(struct kith__op *op, const struct kith__dict *dict, struct kith__s
 {
     struct kith__self *self = op->self;
     struct kith__dict_root *root = kith__dict_root(dict);
-    struct kith__place place;
+    struct kith__place place, dead = { 0 };
+    struct kith__more *more = NULL;
     enum verdict verdict;
-    bool force = false;
+    bool force = false, evicted = false, in_place;
+    int64_t now;
     kith_err err;
 
+    if (change->ttl_ns > 0)
+        atomic_store_explicit(&root->expiring, 1, memory_order_release);
+    now = kith__dict_time(dict);
     for (;;) {
         err = kith__table_find(op, shard, key, &place);
+        if (err == KITH_OK && place.entry != NULL && kith__entry_expired(place.entry, now)) {
+            dead = place;
+            place.entry = NULL;
+        }
         if (err == KITH_OK)
             err = decide(self, change, &place, &verdict);
         if (err < 0)
             return err;
-        if (verdict != DO_INSERT || (!force && !kith__table_tight(shard, 1)))
+        if (verdict != DO_INSERT || dead.entry != NULL || (!force && !kith__table_tight(shard, 1)))
             break;
         if (prepared)
             return KITH_EFULL; /* an operation can't grow a table amid another: start over */
@@ -129,13 +196,29 @@ change_locked(struct kith__op *op, const struct kith__dict *dict, struct kith__s
         if (err < 0)
             return err;
     }
+    if (dead.entry != NULL) { /* what expired goes in the record that puts something there */
+        err = kith__table_delete(op, &dead, false);
+        if (err < 0)
+            return err;
+    }
+    if (verdict != DO_DELETE) {
+        uint64_t bytes = kith__entry_bytes(key->size, stored->meta), less = 0;
+
+        if (place.entry != NULL) {
+            more = kith__entry_more(place.entry);
+            less = kith__entry_bytes(key->size, kith__load(&place.entry->meta));
+        }
+        set_expiry(change, more, now, stored);
+        err = kith__dict_make_room(op, dict, shard, place.entry != NULL ? place.entry_off : 0,
+                                   place.entry == NULL, bytes, less, &evicted);
+        if (err < 0)
+            return err;
+    }
     switch (verdict) {
     case DO_REPLACE:
-        if (kith__load(&place.entry->meta) == stored->meta && kith__meta_inline(stored->meta)) {
-            kith__entry_store(place.entry, stored->value);
-            return KITH_OK;
-        }
-        kith__table_replace(op, &place, *stored);
+        err = replace(op, root, &place, *stored, &in_place);
+        if (err < 0 || in_place)
+            return err;
         break;
     case DO_DELETE:
         err = kith__table_delete(op, &place, false);
@@ -150,7 +233,9 @@ change_locked(struct kith__op *op, const struct kith__dict *dict, struct kith__s
     err = kith__op_commit(op);
     if (err == KITH_OK && verdict == DO_INSERT && change->what != KITH__CHANGE_SETDEFAULT)
         mark_absent(change->out);
-    return err;
+    if (err == KITH_OK && now != 0 && verdict == DO_INSERT)
+        kith__dict_sweep(self, dict, shard);
+    return err == KITH_OK && evicted ? KITH_EVICTED : err;
 }
 
 /* The first step of growing for a large item: room for one more key, before it is copied. */
@@ -172,14 +257,14 @@ kith_err
 kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
                   const struct kith__key *key, const struct kith__change *change)
 {
-    bool deletes = change->what == KITH__CHANGE_DELETE || change->what == KITH__CHANGE_DELETE_IF;
+    bool deletes = change->what >= KITH__CHANGE_DELETE;
     bool large =
         !deletes && change->item.type > KITH_TYPE_FLOAT && change->item.size > KITH__SMALL_MAX;
     struct kith__dict_root *root = kith__dict_root(dict);
     struct kith__stored stored;
     struct kith__shard *shard;
     struct kith__op op;
-    bool force = false;
+    bool force = false, full = false;
     kith_err err;
 
     for (;;) {
@@ -206,10 +291,12 @@ kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
          */
         if (err == KITH_OK && shard == &root->own && kith__load(&shard->count) > KITH__SPREAD_AT)
             kith__dict_spread(self, dict);
-        kith__lock_release(self, &shard->lock);
-        if (err != KITH_OK || kith__load(&self->actor->staged.count) != 0)
+        kith__shard_release(self, root, shard);
+        if (err < 0 || kith__load(&self->actor->staged.count) != 0) {
+            full = op.err == KITH_EFULL;
             kith__op_abort(&op);
-        if (err != KITH_EFULL)
+        }
+        if (err != KITH_EFULL || full)
             break;
         force = !force; /* no place near the key's home: grow even though there is room */
     }
@@ -262,11 +349,12 @@ kith__number_apply(const struct kith__number *number, bool absent, int64_t old, 
 /* Stores the number by a record: it is new, or replaces an item of another type. */
 static kith_err
 store_number(struct kith__self *self, const struct kith__dict *dict, struct kith__shard *shard,
-             const struct kith__key *key, struct kith__stored stored)
+             const struct kith__key *key, struct kith__stored stored, int64_t now)
 {
     struct kith__dict_root *root = kith__dict_root(dict);
     struct kith__place place;
     struct kith__op op;
+    bool evicted = false, dead;
     kith_err err = KITH_OK;
 
     for (;;) {
@@ -274,21 +362,29 @@ store_number(struct kith__self *self, const struct kith__dict *dict, struct kith
         err = kith__table_find(&op, shard, key, &place);
         if (err < 0)
             return err;
-        if (place.entry != NULL) {
-            kith__table_replace(&op, &place, stored);
+        dead = place.entry != NULL && kith__entry_expired(place.entry, now);
+        if (place.entry != NULL && !dead) {
+            kith__table_replace(&op, &place, stored); /* its time to live stays */
             break;
         }
-        if (kith__table_tight(shard, 1)) {
+        if (!dead && kith__table_tight(shard, 1)) {
             err = kith__table_reserve(self, shard, 1, false);
             if (err < 0)
                 return err;
             continue;
         }
-        err = kith__table_insert(&op, root, shard, key, stored);
+        if (dead)
+            err = kith__table_delete(&op, &place, false);
+        if (err == KITH_OK)
+            err = kith__dict_make_room(&op, dict, shard, 0, 1,
+                                       kith__entry_bytes(key->size, stored.meta), 0, &evicted);
+        if (err == KITH_OK)
+            err = kith__table_insert(&op, root, shard, key, stored);
         if (err == KITH_OK)
             break;
+        dead = op.err == KITH_EFULL; /* by its bounds: growing would not help */
         kith__op_abort(&op);
-        if (err != KITH_EFULL)
+        if (err != KITH_EFULL || dead)
             return err;
         err = kith__table_reserve(self, shard, 1, true);
         if (err < 0)
@@ -299,9 +395,18 @@ store_number(struct kith__self *self, const struct kith__dict *dict, struct kith
         kith__op_abort(&op);
         return err;
     }
+    if (now != 0)
+        kith__dict_sweep(self, dict, shard);
     if (shard == &root->own && kith__load(&shard->count) > KITH__SPREAD_AT)
         kith__dict_spread(self, dict);
-    return KITH_OK;
+    return evicted ? KITH_EVICTED : KITH_OK;
+}
+
+/* Whether an entry stands at the place that has not expired. */
+static bool
+is_there(const struct kith__place *place, int64_t now)
+{
+    return place->entry != NULL && !kith__entry_expired(place->entry, now);
 }
 
 kith_err
@@ -312,34 +417,46 @@ kith__dict_number(struct kith__self *self, const struct kith__dict *dict,
     struct kith__place place;
     struct kith__op op;
     uint64_t meta;
-    int64_t now = 0;
+    int64_t now = 0, time;
+    bool there;
     kith_err err = kith__dict_lock(self, dict, key->hash, &shard);
 
     if (err < 0)
         return err;
+    if (number->ttl_ns > 0)
+        atomic_store_explicit(&kith__dict_root(dict)->expiring, 1, memory_order_release);
+    time = kith__dict_time(dict);
     kith__op_begin(&op, self);
     err = kith__table_find(&op, shard, key, &place);
     if (err < 0)
         goto out;
-    meta = place.entry != NULL ? kith__load(&place.entry->meta) : 0;
-    if (place.entry != NULL && KITH__META_TYPE(meta) == KITH_TYPE_INT) {
+    there = is_there(&place, time);
+    meta = there ? kith__load(&place.entry->meta) : 0;
+    if (there && KITH__META_TYPE(meta) == KITH_TYPE_INT) {
         err = kith__number_apply(number, false, (int64_t)kith__load(&place.entry->value), &now);
-        if (err == KITH_OK)
+        if (err == KITH_OK) {
+            note_use(place.entry);
             kith__entry_store(place.entry, (uint64_t)now);
-    } else if (place.entry == NULL || KITH__META_TYPE(meta) == KITH_TYPE_BOOL) {
-        int64_t old = place.entry == NULL ? number->init : (int64_t)kith__load(&place.entry->value);
-        err = kith__number_apply(number, place.entry == NULL, old, &now);
+        }
+    } else if (!there || KITH__META_TYPE(meta) == KITH_TYPE_BOOL) {
+        int64_t old = there ? (int64_t)kith__load(&place.entry->value) : number->init;
+        struct kith__stored stored = { .meta = KITH__META(KITH_TYPE_INT, 0, 8) };
+
+        if (number->ttl_ns > 0) {
+            stored.expires = kith__expiry(time, number->ttl_ns);
+            stored.life = number->ttl_ns;
+        }
+        err = kith__number_apply(number, !there, old, &now);
+        stored.value = (uint64_t)now;
         if (err == KITH_OK)
-            err = store_number(
-                self, dict, shard, key,
-                (struct kith__stored){ KITH__META(KITH_TYPE_INT, 0, 8), (uint64_t)now });
+            err = store_number(self, dict, shard, key, stored, time);
     } else {
         err = KITH__META_TYPE(meta) == KITH_TYPE_BIGINT ? KITH_ERANGE : KITH_ETYPE;
     }
 out:
-    kith__lock_release(self, &shard->lock);
+    kith__shard_release(self, kith__dict_root(dict), shard);
     kith__op_end(self);
-    if (err == KITH_OK && now_out != NULL)
+    if (err >= 0 && now_out != NULL)
         *now_out = now;
     return err;
 }
@@ -352,7 +469,9 @@ kith__dict_add_float(struct kith__self *self, const struct kith__dict *dict,
     struct kith__shard *shard;
     struct kith__place place;
     struct kith__op op;
+    int64_t time;
     double now = n;
+    bool there;
     kith_err err = kith__dict_lock(self, dict, key->hash, &shard);
 
     if (err < 0)
@@ -361,8 +480,10 @@ kith__dict_add_float(struct kith__self *self, const struct kith__dict *dict,
     err = kith__table_find(&op, shard, key, &place);
     if (err < 0)
         goto out;
-    meta = place.entry != NULL ? kith__load(&place.entry->meta) : float_meta;
-    if (place.entry != NULL)
+    time = kith__dict_time(dict);
+    there = is_there(&place, time);
+    meta = there ? kith__load(&place.entry->meta) : float_meta;
+    if (there)
         bits = kith__load(&place.entry->value);
     switch (KITH__META_TYPE(meta)) {
     case KITH_TYPE_FLOAT: {
@@ -380,14 +501,15 @@ kith__dict_add_float(struct kith__self *self, const struct kith__dict *dict,
         goto out;
     }
     memcpy(&bits, &now, sizeof bits);
-    if (place.entry != NULL && meta == float_meta)
+    if (there && meta == float_meta)
         kith__entry_store(place.entry, bits);
     else
-        err = store_number(self, dict, shard, key, (struct kith__stored){ float_meta, bits });
+        err = store_number(self, dict, shard, key,
+                           (struct kith__stored){ .meta = float_meta, .value = bits }, time);
 out:
-    kith__lock_release(self, &shard->lock);
+    kith__shard_release(self, kith__dict_root(dict), shard);
     kith__op_end(self);
-    if (err == KITH_OK && now_out != NULL)
+    if (err >= 0 && now_out != NULL)
         *now_out = now;
     return err;
 }

@@ -20,12 +20,9 @@
  */
 #include "shm/extent.h"
 
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include "base/error.h"
 #include "shm/alloc.h"
+#include "shm/grace.h"
 
 #define SEARCH_MAX 32u
 /* Free memory kept for reuse: a fresh page costs twenty times a used one. */
@@ -380,45 +377,6 @@ kith__limbo_sweep(struct kith__self *self)
 
 /* ---- Giving memory back ---------------------------------------------------------------- */
 
-static bool
-global_barrier(void)
-{
-#ifdef SYS_membarrier
-    /* Every process that maps an arena registered for it; one that could not set no_trim. */
-    return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0;
-#else
-    return false;
-#endif
-}
-
-/*
- * Whether every reader that might still hold an offset into memory freed before this call has
- * ended its read.  Readers mark their reads with plain stores; the barrier makes them visible.
- */
-static bool
-readers_have_moved_on(struct kith__self *self)
-{
-    struct kith__arena *arena = self->arena;
-    struct kith__header *h = KITH__HEADER(arena);
-    uint64_t top;
-
-    if (kith__load(&h->no_trim) != 0 || kith__holder_readers(arena) || !global_barrier())
-        return false;
-    top = kith__load_acquire(&h->actors_top);
-    for (unsigned id = 1; id <= top && id <= arena->actors_max; id++) {
-        struct kith__actor *actor = kith__actor_at(arena, id);
-        uint64_t reading = kith__load_acquire(&actor->reading);
-
-        if (id == self->id || (reading & 1) == 0 ||
-            KITH__SLOT_KIND(kith__load(&actor->state)) != KITH__SLOT_LIVE)
-            continue;
-        for (unsigned i = 0; kith__load_acquire(&actor->reading) == reading; i++)
-            if (i == 10000)
-                return false; /* stopped, or at a long copy: some other time */
-    }
-    return true;
-}
-
 /* Takes the largest dirty free run out of its bin into `staged`; 0 if there is none. */
 static kith_err
 stage_dirty_run(struct kith__self *self, uint64_t *index_out, uint64_t *run_out)
@@ -500,7 +458,7 @@ kith__trim(struct kith__self *self, bool all, uint64_t *bytes_out)
         err = stage_dirty_run(self, &index, &run);
         if (err < 0 || run == 0)
             break;
-        if (!readers_have_moved_on(self)) {
+        if (!kith__readers_have_moved_on(self)) {
             err =
                 kith__extent_free(self, kith__granule_off(arena, index), &self->actor->staged.count,
                                   kith__load(&self->actor->staged.count) - 1);

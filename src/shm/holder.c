@@ -164,15 +164,15 @@ kith__holder_join_reader(struct kith__arena *arena)
     if (fd < 0 || lock_bytes(fd, F_RDLCK, READERS_BYTE, 1) != 0) {
         if (fd >= 0)
             close(fd);
-        return kith__fail(KITH_ESYSTEM, "%s cannot be joined as a reader: %s.", arena->path,
-                          strerror(errno));
+        return kith__fail(KITH_ESYSTEM, "%s cannot be joined as a reader: %s.",
+                          arena->path ? arena->path : "The mem:// space", strerror(errno));
     }
     arena->byte_map = keep_by_mapping(fd);
     if (arena->byte_map == NULL)
         return kith__fail(KITH_ESYSTEM,
                           "%s cannot be joined as a reader: no mapping to keep its "
                           "lock.",
-                          arena->path);
+                          arena->path ? arena->path : "The mem:// space");
     return KITH_OK;
 }
 
@@ -237,6 +237,21 @@ kith__holder_readers(struct kith__arena *arena)
     int fd = kith__arena_fd(arena);
 
     return fd < 0 || byte_locked(fd, READERS_BYTE, 1);
+}
+
+int
+kith__holder_exclude(struct kith__arena *arena)
+{
+    int fd = kith__arena_reopen(arena, O_RDWR);
+    int64_t ours = BYTES_OFF + arena->holder;
+
+    /* All bytes but our own: of those before it the first is the readers'. */
+    if (fd >= 0 && (lock_bytes(fd, F_WRLCK, READERS_BYTE, ours - READERS_BYTE) != 0 ||
+                    lock_bytes(fd, F_WRLCK, ours + 1, BYTES_OFF + KITH__HOLDERS_MAX - ours) != 0)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
 }
 
 /* ---- Fork ----------------------------------------------------------------------------- */

@@ -51,6 +51,7 @@ struct kith__kind {
 extern const struct kith__kind kith__dict_kind;
 extern const struct kith__kind kith__queue_kind;
 extern const struct kith__kind kith__sync_kind;
+extern const struct kith__kind kith__value_kind;
 
 /* NULL: a kind that this version does not know, or bytes that somebody overwrote. */
 const struct kith__kind *kith__kind_of(enum kith_kind kind);

@@ -8,6 +8,7 @@ static const struct kith__kind *const kinds[] = {
     [KITH_KIND_QUEUE] = &kith__queue_kind,
     [KITH_KIND_LOCK] = &kith__sync_kind,
     [KITH_KIND_EVENT] = &kith__sync_kind,
+    [KITH_KIND_VALUE] = &kith__value_kind,
 };
 
 const struct kith__kind *

@@ -68,6 +68,7 @@ kith__lock_tag(uint64_t off)
 #define KITH__SIGNAL_POLLERS 0x40000000u /* somebody watches through a descriptor */
 #define KITH__SIGNAL_ON 0x00000001u      /* events: the flag itself */
 #define KITH__SIGNAL_STEP 0x00000002u
+#define KITH__SIGNAL_FLAGS (KITH__SIGNAL_WAITERS | KITH__SIGNAL_POLLERS | KITH__SIGNAL_ON)
 
 /* ---- Small allocation --------------------------------------------------------------- */
 
@@ -242,14 +243,17 @@ struct kith__shard {
     /* read by everybody, written when the table grows or is emptied */
     kith__word table;  /* offset of the buckets | log2 of their number (in the low 6 bits) */
     kith__word intent; /* a cover of the whole shard */
-    uint64_t spare_read[6];
+    kith__word root;   /* of the dict, for whoever finds the lock in a ledger */
+    uint64_t spare_read[5];
     /* written by every writer */
     struct kith__lock lock;
     kith__word seq; /* bumped after each locking, before anything visible is stored */
     kith__word count;
     kith__word first; /* entries in the order of their tickets */
     kith__word last;
-    uint64_t spare_write[3];
+    kith__word hand;  /* bounds: the next entry that eviction looks at; 0: the oldest */
+    kith__word sweep; /* the next entry that is looked at for having expired; 0: the oldest */
+    kith__word bytes; /* 0: not counted; else those of all keys and items, and 1 */
 };
 static_assert(sizeof(struct kith__shard) == 128, "LAYOUT is a format");
 
@@ -257,8 +261,13 @@ struct kith__dict_root {
     kith__word id;     /* 0: destroyed; the memory stays a dict root for ever */
     kith__word shards; /* 0: only `own`; else offset of KITH__SHARDS shards */
     int64_t created_ns;
-    uint64_t spare[5];
-    kith__word ticket; /* the next insertion's place; a line of its own */
+    uint64_t max_items, max_bytes; /* bounds; 0: none.  Such a dict keeps its one shard */
+    uint32_t policy;               /* enum kith_dict_policy */
+    _Atomic uint32_t expiring;     /* not 0: some entry was ever given a time to live */
+    _Atomic uint32_t signal;       /* where those sleep who wait for a key */
+    uint32_t spare;
+    kith__word flights; /* computations under way, see flight.c; own.lock guards the list */
+    kith__word ticket;  /* the next insertion's place; a line of its own */
     uint64_t spare_ticket[7];
     struct kith__shard own;
 };
@@ -268,7 +277,7 @@ struct kith__entry {
     uint64_t hash;
     uint64_t ticket;
     kith__word prev, next;
-    uint64_t key_meta;  /* type: 8 bits, size: 56 */
+    uint64_t key_meta;  /* type: 7 bits, whether a kith__more follows the key: 1, size: 56 */
     kith__word version; /* odd: a store in place is under way */
     kith__word meta;    /* type: 8 bits, tag length: 8, size: 48 */
     kith__word value;   /* up to 8 bytes of it, or the offset of a block */
@@ -280,6 +289,25 @@ static_assert(sizeof(struct kith__entry) == 64, "LAYOUT is a format");
 #define KITH__META_TYPE(meta) ((unsigned)((meta)&0xff))
 #define KITH__META_TAG(meta) ((size_t)(((meta) >> 8) & 0xff))
 #define KITH__META_SIZE(meta) ((size_t)((meta) >> 16))
+#define KITH__KEY_MORE UINT64_C(0x80)
+#define KITH__KEY_TYPE(key_meta) ((uint8_t)((key_meta)&0x7f))
+#define KITH__KEY_SIZE(key_meta) ((uint64_t)(key_meta) >> 8)
+
+/* Behind the key, at the next multiple of 8: of entries that expire, or that may be evicted. */
+struct kith__more {
+    kith__word expires; /* a time of the arena's clock; 0: never */
+    kith__word life;    /* what it was last given to live, in nanoseconds; 0: for ever */
+    kith__word visited; /* SIEVE: it was used since the hand last passed */
+};
+
+/* A computation under way: KITH__FLIGHT_SIZE bytes and the key. */
+struct kith__flight {
+    kith__word next;
+    kith__word actor; /* who computes: its number, and the generation of its slot << 16 */
+    uint64_t hash;
+    uint64_t key_meta;
+    uint8_t key[];
+};
 /* In the catalog alone: the value is the offset of an object's root; kind and id in the meta. */
 #define KITH__TYPE_OBJECT 0x40u
 
@@ -417,6 +445,24 @@ struct kith__root {
 };
 static_assert(sizeof(struct kith__root) == 64, "LAYOUT is a format");
 #define KITH__ROOT_SIZE UINT64_C(256)
+
+/* ---- Value ---------------------------------------------------------------------------- */
+
+#define KITH__VALUE_INLINE 16u /* words */
+#define KITH__VALUE_GUARDED 1u /* changed under its lock, by records */
+struct kith__value_root {
+    struct kith__root root;
+    kith__word cell; /* not guarded: the bits; a line of its own */
+    kith__word head; /* guarded: a cover; actor: 16 bits, version: 48 */
+    kith__word block; /* guarded, of more than the words here: where the bytes are */
+    uint64_t size;   /* constant from here on */
+    uint32_t code;   /* its type's; 0: a structure */
+    uint32_t flags;
+    uint64_t spare[3];
+    kith__word words[KITH__VALUE_INLINE]; /* guarded: the bytes, in native order */
+};
+static_assert(sizeof(struct kith__value_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+#define KITH__COVER_VERSION_ONE UINT64_C(0x10000)
 
 /* ---- Header ------------------------------------------------------------------------- */
 

@@ -114,27 +114,57 @@ kith__lock_acquire(struct kith__self *self, struct kith__lock *lock)
     return err;
 }
 
+/* Acquires it if it is free, and does not wait. */
+static inline bool
+kith__lock_try(struct kith__self *self, struct kith__lock *lock)
+{
+    uint32_t free_word = 0;
+
+    if (atomic_load_explicit(&lock->word, memory_order_relaxed) != 0)
+        return false;
+    kith__ledger_write(self, kith__off(self->arena, lock)); /* L1 */
+    if (!atomic_compare_exchange_strong_explicit(&lock->word, &free_word, self->id,
+                                                 memory_order_acquire, memory_order_relaxed)) {
+        kith__ledger_drop(self, kith__off(self->arena, lock));
+        return false;
+    }
+    self->depth++;
+    return true;
+}
+
 /*
  * Releases it.  STEPS
  *   U1 pending_wake names it   U2 the word is free   U3 a sleeper is woken
  *   U4 pending_wake is clear   U5 the ledger forgets it
+ * in two halves, between which a structure wakes those who wait for a change of it: the reaper
+ * does so for every lock that the ledger names.
  */
 static inline void
-kith__lock_release(struct kith__self *self, struct kith__lock *lock)
+kith__lock_free(struct kith__self *self, struct kith__lock *lock)
 {
-    struct kith__actor *actor = self->actor;
-    uint64_t off = kith__off(self->arena, lock);
-
-    kith__store(&actor->pending_wake, off); /* U1 */
+    kith__store(&self->actor->pending_wake, kith__off(self->arena, lock)); /* U1 */
     kith__step();
     if ((atomic_exchange_explicit(&lock->word, 0, memory_order_seq_cst) & KITH__LOCK_WAITERS) !=
         0)                           /* U2 */
         kith__lock_wake(self, lock); /* U3 */
     kith__step();
-    kith__store(&actor->pending_wake, 0); /* U4 */
+}
+
+static inline void
+kith__lock_forget(struct kith__self *self, struct kith__lock *lock)
+{
     kith__step();
-    kith__ledger_drop(self, off); /* U5 */
+    kith__store(&self->actor->pending_wake, 0); /* U4 */
+    kith__step();
+    kith__ledger_drop(self, kith__off(self->arena, lock)); /* U5 */
     self->depth--;
+}
+
+static inline void
+kith__lock_release(struct kith__self *self, struct kith__lock *lock)
+{
+    kith__lock_free(self, lock);
+    kith__lock_forget(self, lock);
 }
 
 /* Room for `more` entries beside the spare ones.  Called with no lock held. */

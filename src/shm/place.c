@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -270,6 +271,30 @@ kith__arena_each(int (*each)(const struct kith_space_info *info, void *arg), voi
 
 /* ---- Left-overs --------------------------------------------------------------------------- */
 
+#define REPAIR_MARK ".repair-"
+
+bool
+kith__repair_name(const char *name)
+{
+    const char *mark = strrchr(name, '.');
+
+    return mark != NULL && mark != name && strncmp(mark, REPAIR_MARK, strlen(REPAIR_MARK)) == 0 &&
+           strspn(mark + strlen(REPAIR_MARK), "0123456789abcdef") == 16 &&
+           strlen(mark) == strlen(REPAIR_MARK) + 16;
+}
+
+kith_err
+kith__repair_path(const char *path, char **path_out)
+{
+    uint64_t salt;
+
+    if (getrandom(&salt, sizeof salt, 0) != (ssize_t)sizeof salt)
+        return kith__fail(KITH_ESYSTEM, "No random bytes for a name: %s.", strerror(errno));
+    if (asprintf(path_out, "%s" REPAIR_MARK "%016llx", path, (unsigned long long)salt) < 0)
+        return kith__fail(KITH_ENOMEM, "This process has no memory left for a path.");
+    return KITH_OK;
+}
+
 static int
 remove_leftover(int fd, const char *path, const char *name, const struct stat *st,
                 const struct kith__identity *identity, void *arg)
@@ -281,8 +306,7 @@ remove_leftover(int fd, const char *path, const char *name, const struct stat *s
     uint64_t *removed = arg;
     struct stat now;
 
-    (void)name;
-    if ((identity->flags & KITH__FLAG_TEMPORARY) == 0)
+    if ((identity->flags & KITH__FLAG_TEMPORARY) == 0 && !kith__repair_name(name))
         return 0;
     /* While we hold every byte nobody can join; who tries meanwhile finds the name gone after. */
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0 && lstat(path, &now) == 0 && now.st_ino == st->st_ino &&

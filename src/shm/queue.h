@@ -40,6 +40,7 @@ struct kith__queue_making {
 struct kith__put_how {
     int64_t priority;
     int64_t delay_ns;
+    uint32_t attempts; /* it was lent so often before */
 };
 
 /* ---- Items (queue.c) -------------------------------------------------------------------- */
@@ -82,6 +83,41 @@ kith_err kith__queue_extend(struct kith__self *self, const struct kith__queue *q
 kith_err kith__queues_hand_back(struct kith__self *self, uint64_t owner);
 /* Enters the queue into the chain of those that lend, once. */
 kith_err kith__queue_chain(struct kith__self *self, const struct kith__queue *queue);
+
+/* ---- Copies (queue_copy.c) -------------------------------------------------------------- */
+
+/* One item as it waits in a queue. */
+struct kith__queued {
+    struct kith_item item;
+    uint32_t attempts; /* how often it was lent */
+    int64_t priority;
+    int64_t delay_ns; /* until it is ready; 0: it is */
+};
+
+/* What a queue is besides its items. */
+struct kith__queue_state {
+    uint64_t capacity;
+    uint32_t attempts_max;
+    bool joinable, closed;
+    uint64_t dead_letter, dead_letter_id;
+    uint64_t expected; /* items it says that it has */
+    uint64_t count;    /* items copied */
+};
+
+/*
+ * Calls `each` for every item, ready, leased or delayed, in the order in which they would be got if
+ * all were ready, as of one instant; on a copy, with nothing locked.  *state_out is set before the
+ * first call.  A non-zero return stops.  `rescue`: of a queue that breaks invariants, what can be
+ * had of it.
+ */
+kith_err kith__queue_copy(struct kith__self *self, const struct kith__queue *queue, bool rescue,
+                          struct kith__queue_state *state_out,
+                          int (*each)(const struct kith__queued *queued, void *arg), void *arg);
+
+#define KITH__RESTORE_MAX 64u
+/* Puts up to KITH__RESTORE_MAX items in that were lent before; all or none, without waiting. */
+kith_err kith__queue_restore(struct kith__self *self, const struct kith__queue *queue,
+                             const struct kith__queued *queued, size_t count);
 
 /* ---- For transactions: the locks are held by the caller ---------------------------------- */
 

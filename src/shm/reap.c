@@ -37,8 +37,6 @@
 #include "shm/kind.h"
 #include "shm/queue.h"
 
-#define CLASS_OF_QUEUES KITH__CLASS_QUEUE
-
 /* ---- The urgent part --------------------------------------------------------------------- */
 
 static void
@@ -57,17 +55,74 @@ settle_journal(struct kith__arena *arena, struct kith__actor *victim, struct kit
     }
 }
 
+/*
+ * A signal is changed as well as woken: one who has joined it and looked, and is not yet asleep,
+ * then does not fall asleep.
+ */
+static void
+nudge(_Atomic uint32_t *signal)
+{
+    uint32_t word = atomic_load(signal), after;
+
+    do
+        after = ((word & ~KITH__SIGNAL_FLAGS) + KITH__SIGNAL_STEP) & ~KITH__SIGNAL_FLAGS;
+    while (!atomic_compare_exchange_weak(signal, &word, after | (word & KITH__SIGNAL_FLAGS)));
+    kith__futex_wake(signal, INT_MAX);
+}
+
+/* The start and the class of the small block that `off` lies in; 0: in none. */
+static uint64_t
+block_of(struct kith__arena *arena, uint64_t off, unsigned *class_out)
+{
+    uint64_t index = kith__granule_of(arena, off), start;
+    struct kith__span *span;
+
+    if (off == 0 || index >= arena->granules_max ||
+        KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) != KITH__GRANULE_SPAN)
+        return 0;
+    start = kith__granule_off(arena, index);
+    span = kith__ptr(arena, start);
+    if (span->class_index >= KITH__CLASS_COUNT || off < start + span->first)
+        return 0;
+    *class_out = span->class_index;
+    return off - (off - start - span->first) % kith__class_size(span->class_index);
+}
+
+/* Whether a signal stands at `off`, by the type of its memory, which it keeps. */
+static bool
+is_signal(struct kith__arena *arena, uint64_t off)
+{
+    unsigned class_index = 0;
+    uint64_t at = off - block_of(arena, off, &class_index);
+
+    if (at == off)
+        return false;
+    switch (class_index) {
+    case KITH__CLASS_QUEUE:
+        return at == offsetof(struct kith__queue_root, items) ||
+               at == offsetof(struct kith__queue_root, room) ||
+               at == offsetof(struct kith__queue_root, drained);
+    case KITH__CLASS_SYNC:
+        return at == offsetof(struct kith__sync_root, signal);
+    case KITH__CLASS_DICT:
+        return at == offsetof(struct kith__dict_root, signal);
+    case KITH__CLASS_ROOT:
+        return at - offsetof(struct kith__root, signal) < sizeof((struct kith__root *)0)->signal;
+    default:
+        return false;
+    }
+}
+
+/* Wakes whoever sleeps on a word, whatever it is. */
 static void
 wake_off(struct kith__arena *arena, uint64_t off)
 {
-    _Atomic uint32_t *word = off == 0 ? NULL : kith__at_any(arena, off & ~UINT64_C(3), 4);
-
-    /* A 4-byte word may stand in the upper half of 8: kith__at_any() checked the lower. */
-    if (word == NULL && (off & 7) == 4)
-        word = kith__at_any(arena, off - 4, 8) == NULL ? NULL
-                                                       : (_Atomic uint32_t *)kith__ptr(arena, off);
-    if (word != NULL)
-        kith__futex_wake(word, INT_MAX);
+    if (off == 0 || (off & 3) != 0 || kith__at_any(arena, off & ~UINT64_C(7), 8) == NULL)
+        return;
+    if (is_signal(arena, off))
+        nudge(kith__ptr(arena, off));
+    else
+        kith__futex_wake((_Atomic uint32_t *)kith__ptr(arena, off), INT_MAX);
 }
 
 static void
@@ -77,32 +132,57 @@ wake_queue(struct kith__arena *arena, uint64_t off)
 
     if (root == NULL)
         return;
-    kith__futex_wake(&root->items, INT_MAX);
-    kith__futex_wake(&root->room, INT_MAX);
-    kith__futex_wake(&root->drained, INT_MAX);
+    nudge(&root->items);
+    nudge(&root->room);
+    nudge(&root->drained);
 }
 
-/* If the lock is one of a queue's: the root of that queue.  By the type of its memory. */
-static uint64_t
-queue_of_lock(struct kith__arena *arena, uint64_t off)
+static void
+wake_root(struct kith__arena *arena, uint64_t off)
 {
-    uint64_t index = kith__granule_of(arena, off), start;
-    struct kith__span *span;
+    struct kith__root *root = kith__at(arena, off, sizeof *root);
 
-    if (index >= arena->granules_max ||
-        KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) != KITH__GRANULE_SPAN)
-        return 0;
-    start = kith__granule_off(arena, index);
-    span = kith__ptr(arena, start);
-    if (span->class_index != CLASS_OF_QUEUES || off < start + span->first)
-        return 0;
-    return off - (off - start - span->first) % kith__class_size(CLASS_OF_QUEUES);
+    for (unsigned i = 0; root != NULL && i < sizeof root->signal / sizeof root->signal[0]; i++)
+        nudge(&root->signal[i]);
+}
+
+/*
+ * Wakes those who wait for a change of what the lock guards: the dead may have made one, and may
+ * have released the lock since.  What it guards is known by the type of its memory.
+ */
+static void
+wake_object(struct kith__arena *arena, uint64_t off)
+{
+    struct kith__dict_root *root;
+    struct kith__shard *shard;
+    unsigned class_index = 0;
+    uint64_t block = block_of(arena, off, &class_index);
+
+    if (block == 0)
+        return;
+    switch (class_index) {
+    case KITH__CLASS_QUEUE:
+        wake_queue(arena, block);
+        break;
+    case KITH__CLASS_DICT:
+    case KITH__CLASS_SHARDS:
+        shard = kith__at(arena, off - offsetof(struct kith__shard, lock), sizeof *shard);
+        root = shard == NULL ? NULL : kith__at(arena, kith__load(&shard->root), sizeof *root);
+        if (root != NULL)
+            nudge(&root->signal);
+        break;
+    case KITH__CLASS_ROOT:
+        wake_root(arena, block);
+        break;
+    default:
+        break;
+    }
 }
 
 static void
 release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
 {
-    uint64_t off = entry & ~UINT64_C(7), queue;
+    uint64_t off = entry & ~UINT64_C(7);
     struct kith__lock *lock = kith__at_any(arena, off, sizeof *lock);
     uint32_t word;
 
@@ -116,15 +196,14 @@ release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
             continue;
 #ifndef KITH_MISTAKE_REAP_NO_WAKE
         kith__futex_wake(&lock->word, INT_MAX);
-        queue = queue_of_lock(arena, off);
-        if (queue != 0)
-            wake_queue(arena, queue);
-#else
-        (void)queue;
-        (void)queue_of_lock;
 #endif
         break;
     }
+#ifndef KITH_MISTAKE_REAP_NO_WAKE
+    wake_object(arena, off);
+#else
+    (void)wake_object;
+#endif
 }
 
 static void

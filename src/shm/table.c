@@ -27,6 +27,8 @@
  */
 #include "shm/table.h"
 
+#include <kith/dict.h>
+
 #include <string.h>
 
 #include "base/error.h"
@@ -144,6 +146,7 @@ kith__stored_make(struct kith__op *op, struct kith_item item, struct kith__store
     kith_err err;
 
     stored->value = 0;
+    stored->expires = stored->life = 0;
     switch (item.type) {
     case KITH_TYPE_NONE:
         stored->meta = KITH__META(KITH_TYPE_NONE, 0, 0);
@@ -295,11 +298,13 @@ static bool
 entry_is(const struct kith__arena *arena, const struct kith__entry *entry,
          const struct kith__key *key)
 {
-    uint64_t size = entry->key_meta >> 8;
+    uint64_t meta = entry->key_meta, size = KITH__KEY_SIZE(meta);
 
     return entry->hash == key->hash &&
-           kith__at(arena, kith__off(arena, entry), sizeof *entry + size) != NULL &&
-           kith__key_same(key, (uint8_t)entry->key_meta, entry->key, size);
+           kith__at(arena, kith__off(arena, entry),
+                    (meta & KITH__KEY_MORE) != 0 ? kith__more_at(meta) + sizeof(struct kith__more)
+                                                 : sizeof *entry + size) != NULL &&
+           kith__key_same(key, KITH__KEY_TYPE(meta), entry->key, size);
 }
 
 /*
@@ -400,6 +405,58 @@ find_free_slot(struct kith__op *op, struct kith__bucket *buckets, uint64_t mask,
     return NULL;
 }
 
+/* Takes and fills an entry, which is ours alone until the commit. */
+static struct kith__entry *
+make_entry(struct kith__op *op, const struct kith__dict_root *root, uint64_t hash, uint8_t type,
+           const void *key, uint64_t key_size, struct kith__stored stored, uint64_t *off_out)
+{
+    uint64_t key_meta = (uint64_t)type | key_size << 8,
+             size = sizeof(struct kith__entry) + key_size;
+    struct kith__entry *entry;
+
+    if (stored.expires != 0 || root->policy == KITH_DICT_SIEVE) {
+        key_meta |= KITH__KEY_MORE;
+        size = kith__more_at(key_meta) + sizeof(struct kith__more);
+    }
+    if (kith__op_take(op, size, off_out) < 0)
+        return NULL;
+    entry = kith__ptr(op->self->arena, *off_out);
+    entry->hash = hash;
+    entry->key_meta = key_meta;
+    kith__store(&entry->meta, stored.meta);
+    kith__store(&entry->value, stored.value);
+    if (key_size > 0)
+        memcpy(entry->key, key, key_size);
+    if ((key_meta & KITH__KEY_MORE) != 0) {
+        struct kith__more *more = kith__entry_more(entry);
+
+        kith__store(&more->expires, (uint64_t)stored.expires);
+        kith__store(&more->life, (uint64_t)stored.life);
+        /* Where nothing is evicted by use, readers are spared the question. */
+        kith__store(&more->visited, root->policy != KITH_DICT_SIEVE);
+    }
+    return entry;
+}
+
+/* Eviction and the sweep go on at `to` if they stand at an entry that goes. */
+static void
+move_cursors(struct kith__op *op, struct kith__shard *shard, uint64_t from, uint64_t to)
+{
+    if (kith__op_get(op, &shard->hand) == from)
+        kith__op_set(op, &shard->hand, to);
+    if (kith__op_get(op, &shard->sweep) == from)
+        kith__op_set(op, &shard->sweep, to);
+}
+
+static void
+count_bytes(struct kith__op *op, struct kith__shard *shard, uint64_t more, uint64_t less)
+{
+    uint64_t bytes = kith__op_get(op, &shard->bytes);
+
+    if (bytes != 0 && more != less)
+        kith__op_set(op, &shard->bytes, bytes + more - less);
+}
+
 kith_err
 kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kith__shard *shard,
                    const struct kith__key *key, struct kith__stored stored)
@@ -416,24 +473,18 @@ kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kit
         buckets == NULL ? NULL : find_free_slot(op, buckets, mask, key->hash, &slot, &distance);
     if (bucket == NULL)
         return KITH_EFULL;
-    if (kith__op_take(op, sizeof *entry + key->size, &off) < 0)
-        return op->err;
     last_off = kith__op_get(op, &shard->last);
     last = last_off != 0 ? entry_at(arena, last_off) : NULL;
     if (last == NULL && last_off != 0)
         return broken(arena);
 
-    entry = kith__ptr(arena, off); /* ours alone until the commit */
-    entry->hash = key->hash;
+    entry = make_entry(op, root, key->hash, key->type, key->data, key->size, stored, &off);
+    if (entry == NULL)
+        return op->err;
     entry->ticket = atomic_fetch_add_explicit(&root->ticket, 1, memory_order_relaxed) + 1;
     kith__store(&entry->prev, last_off);
     kith__store(&entry->next, 0);
-    entry->key_meta = (uint64_t)key->type | (uint64_t)key->size << 8;
     kith__store(&entry->version, entry->ticket << 24); /* above that of any earlier incarnation */
-    kith__store(&entry->meta, stored.meta);
-    kith__store(&entry->value, stored.value);
-    if (key->size > 0)
-        memcpy(entry->key, key->data, key->size);
 
     for (unsigned d = 0; d < distance; d++) { /* T2 */
         struct kith__bucket *passed = &buckets[(key->hash + d) & mask];
@@ -449,6 +500,41 @@ kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kit
 #ifndef KITH_MISTAKE_INSERT_WITHOUT_COUNT
     kith__op_set(op, &shard->count, kith__op_get(op, &shard->count) + 1);
 #endif
+    count_bytes(op, shard, kith__entry_bytes(key->size, stored.meta), 0);
+    return op->err;
+}
+
+kith_err
+kith__table_rebuild(struct kith__op *op, struct kith__dict_root *root,
+                    const struct kith__place *place, struct kith__stored stored)
+{
+    struct kith__arena *arena = op->self->arena;
+    struct kith__shard *shard = place->shard;
+    struct kith__entry *old = place->entry, *entry;
+    uint64_t next_off = kith__op_get(op, &old->next), prev_off = kith__op_get(op, &old->prev);
+    struct kith__entry *next = next_off != 0 ? entry_at(arena, next_off) : NULL;
+    struct kith__entry *prev = prev_off != 0 ? entry_at(arena, prev_off) : NULL;
+    uint64_t size = KITH__KEY_SIZE(old->key_meta), meta = kith__op_get(op, &old->meta), off;
+
+    if ((next == NULL) != (next_off == 0) || (prev == NULL) != (prev_off == 0))
+        return broken(arena);
+    entry = make_entry(op, root, old->hash, KITH__KEY_TYPE(old->key_meta), old->key, size, stored,
+                       &off);
+    if (entry == NULL)
+        return op->err;
+    entry->ticket = old->ticket;
+    kith__store(&entry->prev, prev_off);
+    kith__store(&entry->next, next_off);
+    kith__store(&entry->version, (kith__op_get(op, &old->version) | 1) + 1);
+    cover(op, place->bucket);
+    kith__op_set(op, &place->bucket->slot[place->slot], kith__tag_of(old->hash) | off >> 4);
+    kith__op_set(op, prev != NULL ? &prev->next : &shard->first, off);
+    kith__op_set(op, next != NULL ? &next->prev : &shard->last, off);
+    move_cursors(op, shard, place->entry_off, off);
+    count_bytes(op, shard, kith__entry_bytes(size, stored.meta), kith__entry_bytes(size, meta));
+    if (meta != stored.meta || kith__op_get(op, &old->value) != stored.value)
+        kith__stored_give(op, meta, kith__op_get(op, &old->value));
+    kith__op_give(op, place->entry_off);
     return op->err;
 }
 
@@ -468,6 +554,7 @@ kith__table_replace(struct kith__op *op, const struct kith__place *place,
         kith__op_set(op, &entry->meta, stored.meta);
     kith__op_set(op, &entry->value, stored.value);
     kith__op_set(op, &entry->version, (version | 1) + 1);
+    count_bytes(op, place->shard, kith__entry_bytes(0, stored.meta), kith__entry_bytes(0, meta));
 }
 
 kith_err
@@ -501,6 +588,9 @@ kith__table_delete(struct kith__op *op, const struct kith__place *place, bool ke
         kith__op_set(op, &shard->last, prev_off);
 #endif
     kith__op_set(op, &shard->count, kith__op_get(op, &shard->count) - 1);
+    move_cursors(op, shard, place->entry_off, next_off);
+    count_bytes(op, shard, 0,
+                kith__entry_bytes(KITH__KEY_SIZE(entry->key_meta), kith__op_get(op, &entry->meta)));
     if (!keep_item)
         kith__stored_give(op, kith__op_get(op, &entry->meta), kith__op_get(op, &entry->value));
     kith__op_give(op, place->entry_off);
@@ -656,6 +746,8 @@ kith__dict_spread(struct kith__self *self, const struct kith__dict *dict)
     struct kith__op op;
     kith_err err;
 
+    if (kith__load(&own->bytes) != 0)
+        return KITH_OK; /* bounds are kept by one lock */
     kith__op_begin(&op, self);
     if (kith__op_take_typed(&op, KITH__CLASS_SHARDS, &shards_off) < 0)
         goto fail;
@@ -685,6 +777,10 @@ kith__dict_spread(struct kith__self *self, const struct kith__dict *dict)
         kith__store(&shards[i].count, counts[i]);
         kith__store(&shards[i].first, 0);
         kith__store(&shards[i].last, 0);
+        kith__store(&shards[i].root, dict->off);
+        kith__store(&shards[i].hand, 0);
+        kith__store(&shards[i].sweep, 0);
+        kith__store(&shards[i].bytes, 0);
     }
     for (off = kith__load(&own->first); off != 0;) {
         struct kith__entry *entry = entry_at(arena, off);
@@ -712,6 +808,7 @@ kith__dict_spread(struct kith__self *self, const struct kith__dict *dict)
     kith__op_set(&op, &own->first, 0);
     kith__op_set(&op, &own->last, 0);
     kith__op_set(&op, &own->count, 0);
+    kith__op_set(&op, &own->sweep, 0);
     kith__op_set(&op, &root->shards, shards_off);
     kith__op_cover(&op, &own->intent, 0);
     err = kith__op_commit(&op);

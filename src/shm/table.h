@@ -18,6 +18,7 @@ struct kith__dict {
 struct kith__stored {
     uint64_t meta;
     uint64_t value;
+    int64_t expires, life; /* as in struct kith__more; 0: it does not expire */
 };
 
 static inline struct kith__dict_root *
@@ -68,6 +69,28 @@ kith__meta_inline(uint64_t meta)
            KITH__META_TAG(meta) + KITH__META_SIZE(meta) <= 8;
 }
 
+static inline uint64_t
+kith__more_at(uint64_t key_meta)
+{
+    return sizeof(struct kith__entry) + ((KITH__KEY_SIZE(key_meta) + 7) & ~UINT64_C(7));
+}
+
+/* What follows the key, of an entry that is known to lie inside the arena; NULL: nothing does. */
+static inline struct kith__more *
+kith__entry_more(struct kith__entry *entry)
+{
+    if ((entry->key_meta & KITH__KEY_MORE) == 0)
+        return NULL;
+    return (struct kith__more *)(void *)((uint8_t *)entry + kith__more_at(entry->key_meta));
+}
+
+/* Bytes that bounds count. */
+static inline uint64_t
+kith__entry_bytes(uint64_t key_size, uint64_t meta)
+{
+    return key_size + KITH__META_TAG(meta) + KITH__META_SIZE(meta);
+}
+
 /* Where a key is, or is not. */
 struct kith__place {
     struct kith__shard *shard;
@@ -101,6 +124,27 @@ kith_err kith__dict_lock_all(struct kith__self *self, const struct kith__dict *d
                              struct kith__shard **list, unsigned *count_out);
 void kith__shards_unlock(struct kith__self *self, struct kith__shard **list, unsigned count);
 
+/*
+ * Releases the lock of a shard that was changed, and wakes those who wait for keys of the dict.
+ * The ledger names the lock until that is done, so a reaper does it if we die on the way.
+ */
+static inline void
+kith__shard_release(struct kith__self *self, struct kith__dict_root *root,
+                    struct kith__shard *shard)
+{
+    kith__lock_free(self, &shard->lock);
+    kith__signal_raise(self, &root->signal, INT32_MAX);
+    kith__lock_forget(self, &shard->lock);
+}
+
+/* The same with locks that are released after. */
+static inline void
+kith__dict_raise(struct kith__self *self, struct kith__dict_root *root)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    kith__signal_raise(self, &root->signal, INT32_MAX);
+}
+
 /* The shards, and how many; lock of one held, or none and then only a guess.  NULL: corrupt. */
 struct kith__shard *kith__dict_shards(const struct kith__dict *dict, uint64_t shards_word,
                                       unsigned *count_out);
@@ -129,6 +173,12 @@ kith_err kith__table_insert(struct kith__op *op, struct kith__dict_root *root,
                             struct kith__stored stored);
 void kith__table_replace(struct kith__op *op, const struct kith__place *place,
                          struct kith__stored stored);
+/*
+ * Puts a new entry in the place of one, in the order too: `stored`, and a kith__more if the old had
+ * none.
+ */
+kith_err kith__table_rebuild(struct kith__op *op, struct kith__dict_root *root,
+                             const struct kith__place *place, struct kith__stored stored);
 /* `keep_item`: the block of its item is not given back. */
 kith_err kith__table_delete(struct kith__op *op, const struct kith__place *place, bool keep_item);
 

@@ -3,19 +3,19 @@
  *
  * STEPS
  *   X1  the locks of everything the steps name are taken, in one order for all: shards of
- *       dicts, then heads of queues, then tails, each by offset
+ *       dicts and values, then heads of queues, then tails, each by offset
  *   X2  tables grow until every insertion has room, each by a record of its own, locks kept
  *   X3  conditions are decided; then the steps are written down, each seeing what those before
  *       it wrote; blocks are taken and staged on the way.  An error here ends it
  *   X4  the record: committed, carried out, cleared
- *   X5  sleepers are woken, and then the locks released: a reaper that finds a queue's lock in
- *       the ledger wakes its sleepers, so no list of wakes has to survive
+ *   X5  sleepers are woken, and then the locks released: a reaper that finds the lock of a queue
+ *       or a value in the ledger wakes its sleepers, so no list of wakes has to survive
  * DEATH
  *   up to X4   nothing happened: staged blocks are freed, locks released
  *   from X4    everything did
  *
- * ISOLATION  Readers see covers on every bucket the record touches, and go by the record's
- *            state: all of it or none, at every instant, also while its writer is stopped.
+ * ISOLATION  Readers see covers on every bucket and value the record touches, and go by the
+ *            record's state: all of it or none, at every instant, also while its writer is stopped.
  */
 #include "shm/txn.h"
 
@@ -25,7 +25,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-enum rank { RANK_SHARD, RANK_HEAD, RANK_TAIL };
+enum rank { RANK_OBJECT, RANK_HEAD, RANK_TAIL }; /* an object: a shard, or a value */
 
 /* A lock that some steps need. */
 struct needed {
@@ -33,6 +33,7 @@ struct needed {
     enum rank rank;
     uint32_t step;    /* one that needs it */
     uint64_t inserts; /* shards: keys that the steps may add */
+    bool shard;
 };
 
 struct plan {
@@ -42,6 +43,7 @@ struct plan {
     struct needed *locks;
     size_t lock_count, held;
     size_t failed;
+    bool evicted;
 };
 
 static int
@@ -65,6 +67,19 @@ static bool
 is_aside(const struct kith__txn_step *step)
 {
     return step->what == KITH__TXN_PUT && (step->how.priority != 0 || step->how.delay_ns > 0);
+}
+
+static bool
+on_value(const struct kith__txn_step *step)
+{
+    return step->what == KITH__TXN_VALUE_SET || step->what == KITH__TXN_VALUE_ADD ||
+           step->what == KITH__TXN_IF_VALUE;
+}
+
+static bool
+on_dict(const struct kith__txn_step *step)
+{
+    return !on_queue(step) && !on_value(step);
 }
 
 static bool
@@ -98,15 +113,15 @@ list_run(struct plan *plan, size_t *at)
 
     if (shards == NULL)
         return kith__fail(KITH_ECORRUPT, "A dict breaks an invariant; run kith check.");
-    for (; *at < plan->count && !on_queue(&plan->steps[*at]) &&
-           plan->steps[*at].dict.off == dict->off;
+    for (;
+         *at < plan->count && on_dict(&plan->steps[*at]) && plan->steps[*at].dict.off == dict->off;
          ++*at) {
         struct kith__txn_step *step = &plan->steps[*at];
         unsigned i = count == 1 ? 0 : kith__shard_of(step->key->hash);
 
         if (index[i] == 0) {
             plan->locks[plan->lock_count++] =
-                (struct needed){ &shards[i].lock, RANK_SHARD, (uint32_t)*at, 0 };
+                (struct needed){ &shards[i].lock, RANK_OBJECT, (uint32_t)*at, 0, true };
             index[i] = (uint8_t)(plan->lock_count - first);
         }
         step->shard = &shards[i];
@@ -131,10 +146,15 @@ list_locks(struct plan *plan)
 
             plan->locks[plan->lock_count++] =
                 (struct needed){ put ? &root->tail_lock : &root->head_lock,
-                                 put ? RANK_TAIL : RANK_HEAD, (uint32_t)at, 0 };
+                                 put ? RANK_TAIL : RANK_HEAD, (uint32_t)at, 0, false };
             if (is_aside(step))
                 plan->locks[plan->lock_count++] =
-                    (struct needed){ &root->head_lock, RANK_HEAD, (uint32_t)at, 0 };
+                    (struct needed){ &root->head_lock, RANK_HEAD, (uint32_t)at, 0, false };
+            at++;
+        } else if (on_value(step)) {
+            plan->locks[plan->lock_count++] =
+                (struct needed){ &kith__value_root(&step->value)->root.lock, RANK_OBJECT,
+                                 (uint32_t)at, 0, false };
             at++;
         } else {
             err = list_run(plan, &at);
@@ -162,7 +182,7 @@ unlock_all(struct plan *plan)
 static bool
 is_locked(const struct plan *plan, struct kith__lock *lock)
 {
-    struct needed key = { .lock = lock, .rank = RANK_SHARD };
+    struct needed key = { .lock = lock, .rank = RANK_OBJECT };
 
     return bsearch(&key, plan->locks, plan->lock_count, sizeof key, by_rank) != NULL;
 }
@@ -183,6 +203,11 @@ check_objects(struct plan *plan, bool *again_out)
         plan->failed = i;
         if (on_queue(step)) {
             if (kith__load(&kith__queue_root(&step->queue)->id) != step->queue.id)
+                return KITH_EGONE;
+            continue;
+        }
+        if (on_value(step)) {
+            if (kith__load(&kith__value_root(&step->value)->root.id) != step->value.id)
                 return KITH_EGONE;
             continue;
         }
@@ -219,7 +244,7 @@ lock_all(struct plan *plan)
             err = kith__lock_acquire(plan->self, plan->locks[plan->held].lock);
             if (err < 0)
                 break;
-            if (plan->locks[plan->held].rank == RANK_SHARD)
+            if (plan->locks[plan->held].shard)
                 kith__shard_touch(shard_of_lock(plan->locks[plan->held].lock));
         }
         if (err == KITH_OK)
@@ -240,7 +265,7 @@ is_tight(struct plan *plan, const struct needed *needed)
     struct kith__shard *shard = shard_of_lock(needed->lock);
     struct kith__txn_step *step = &plan->steps[needed->step];
 
-    return needed->rank == RANK_SHARD && needed->inserts > 0 &&
+    return needed->shard && needed->inserts > 0 &&
            (kith__table_tight(shard, needed->inserts) ||
             (shard == &kith__dict_root(&step->dict)->own &&
              kith__load(&shard->count) + needed->inserts > KITH__SPREAD_AT));
@@ -256,7 +281,7 @@ count_exactly(struct plan *plan)
     for (size_t i = 0; i < plan->count; i++) {
         struct kith__txn_step *step = &plan->steps[i];
         struct kith__place place;
-        struct needed key = { .rank = RANK_SHARD }, *needed;
+        struct needed key = { .rank = RANK_OBJECT }, *needed;
         kith_err err;
 
         if (!may_insert(step))
@@ -312,6 +337,22 @@ make_room(struct plan *plan, bool *again_out)
 /* ---- X3 --------------------------------------------------------------------------------- */
 
 static kith_err
+decide_value(struct kith__op *op, struct kith__txn_step *step)
+{
+    size_t size = step->value.type.size;
+    void *now = kith__malloc(size);
+    kith_err err;
+
+    if (now == NULL)
+        return kith__fail(KITH_ENOMEM, "This process has no memory for a copy of a value.");
+    err = kith__value_op_get(op, &step->value, now);
+    if (err == KITH_OK && memcmp(now, step->item.data, size) != 0)
+        err = KITH_ECONFLICT;
+    kith__free(now);
+    return err;
+}
+
+static kith_err
 decide(struct kith__op *op, struct kith__txn_step *step)
 {
     struct kith__place place;
@@ -320,6 +361,8 @@ decide(struct kith__op *op, struct kith__txn_step *step)
 
     if (err < 0)
         return err;
+    if (place.entry != NULL && kith__entry_expired(place.entry, step->now))
+        place.entry = NULL;
     switch (step->what) {
     case KITH__TXN_IF_ABSENT:
         holds = place.entry == NULL;
@@ -351,17 +394,23 @@ add_to_number(struct kith__op *op, struct kith__txn_step *step, struct kith__pla
         return KITH_ETYPE;
     if (__builtin_add_overflow((int64_t)kith__op_get(op, &place->entry->value), step->n, &now))
         return KITH_ERANGE;
-    kith__table_replace(op, place,
-                        (struct kith__stored){ KITH__META(KITH_TYPE_INT, 0, 8), (uint64_t)now });
+    kith__table_replace(
+        op, place,
+        (struct kith__stored){ .meta = KITH__META(KITH_TYPE_INT, 0, 8), .value = (uint64_t)now });
     return op->err;
 }
 
-/* KITH_EFULL of an insertion: no place near the key's home. */
+/*
+ * KITH_EFULL of an insertion: no place near the key's home; in op->err too: the bounds of the dict.
+ */
 static kith_err
-write_step(struct kith__op *op, struct kith__txn_step *step)
+write_step(struct kith__op *op, struct kith__txn_step *step, bool *evicted)
 {
-    struct kith__stored stored = { KITH__META(KITH_TYPE_INT, 0, 8), (uint64_t)step->n };
+    struct kith__stored stored = { .meta = KITH__META(KITH_TYPE_INT, 0, 8),
+                                   .value = (uint64_t)step->n };
+    struct kith__more *more;
     struct kith__place place;
+    uint64_t bytes, less;
     struct kith__shard *shard;
     kith_err err;
 
@@ -369,8 +418,16 @@ write_step(struct kith__op *op, struct kith__txn_step *step)
         return kith__queue_link(op, &step->queue, &step->item, &step->how);
     if (step->what == KITH__TXN_ACK)
         return kith__queue_unlend(op, &step->queue, &step->lent);
+    if (step->what == KITH__TXN_VALUE_SET)
+        return kith__value_op_set(op, &step->value, step->item.data);
+    if (step->what == KITH__TXN_VALUE_ADD)
+        return kith__value_op_add(op, &step->value, (uint64_t)step->n);
     shard = step->shard;
     err = kith__table_find(op, shard, step->key, &place);
+    if (err == KITH_OK && place.entry != NULL && kith__entry_expired(place.entry, step->now)) {
+        err = kith__table_delete(op, &place, false);
+        place.entry = NULL;
+    }
     if (err < 0)
         return err;
     if (step->what == KITH__TXN_DELETE) {
@@ -384,8 +441,19 @@ write_step(struct kith__op *op, struct kith__txn_step *step)
         if (err < 0)
             return err;
     }
+    bytes = kith__entry_bytes(step->key->size, stored.meta);
+    less = place.entry == NULL
+               ? 0
+               : kith__entry_bytes(step->key->size, kith__op_get(op, &place.entry->meta));
+    err = kith__dict_make_room(op, &step->dict, shard, place.entry != NULL ? place.entry_off : 0,
+                               place.entry == NULL, bytes, less, evicted);
+    if (err < 0)
+        return err;
     if (place.entry != NULL) {
         kith__table_replace(op, &place, stored);
+        more = kith__entry_more(place.entry);
+        if (more != NULL && kith__op_get(op, &more->expires) != 0)
+            kith__op_set(op, &more->expires, 0); /* set anew, it does not expire */
         return op->err;
     }
     return kith__table_insert(op, kith__dict_root(&step->dict), shard, step->key, stored);
@@ -394,6 +462,9 @@ write_step(struct kith__op *op, struct kith__txn_step *step)
 static void
 raise_signals(struct plan *plan)
 {
+    uint64_t last = 0;
+
+    atomic_thread_fence(memory_order_seq_cst); /* what was stored is seen, or the sleepers are */
     for (size_t i = 0; i < plan->count; i++) {
         struct kith__txn_step *step = &plan->steps[i];
 
@@ -401,8 +472,14 @@ raise_signals(struct plan *plan)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 1, false);
         if (is_aside(step))
             kith__queue_raise_due(plan->self, kith__queue_root(&step->queue), 0);
-        else if (step->what == KITH__TXN_ACK)
+        if (step->what == KITH__TXN_ACK)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 0, true);
+        else if (on_value(step) && !is_condition(step))
+            kith__value_raise(plan->self, &step->value);
+        else if (on_dict(step) && !is_condition(step) && step->dict.off != last) {
+            last = step->dict.off;
+            kith__signal_raise(plan->self, &kith__dict_root(&step->dict)->signal, INT32_MAX);
+        }
     }
 }
 
@@ -410,28 +487,39 @@ static kith_err
 write_and_commit(struct plan *plan)
 {
     struct kith__op op;
+    bool full;
     kith_err err;
 
+    for (size_t i = 0; i < plan->count; i++) /* one reading of the clock for all of a dict */
+        if (on_dict(&plan->steps[i]))
+            plan->steps[i].now =
+                i > 0 && on_dict(&plan->steps[i - 1]) && plan->steps[i - 1].now != 0
+                    ? plan->steps[i - 1].now
+                    : kith__dict_time(&plan->steps[i].dict);
 retry:
+    plan->evicted = false;
     err = KITH_OK;
     kith__op_begin(&op, plan->self);
     for (size_t i = 0; i < plan->count && err == KITH_OK; i++)
         if (is_condition(&plan->steps[i])) {
             plan->failed = i;
-            err = decide(&op, &plan->steps[i]);
+            err = on_value(&plan->steps[i]) ? decide_value(&op, &plan->steps[i])
+                                            : decide(&op, &plan->steps[i]);
         }
     for (size_t i = 0; i < plan->count && err == KITH_OK; i++)
         if (!is_condition(&plan->steps[i])) {
             plan->failed = i;
-            err = write_step(&op, &plan->steps[i]);
+            err = write_step(&op, &plan->steps[i], &plan->evicted);
         }
     if (err == KITH_OK) {
         plan->failed = plan->count;
         err = kith__op_commit(&op); /* X4 */
     }
+    full = op.err == KITH_EFULL;
     if (err < 0)
         kith__op_abort(&op);
-    if (err == KITH_EFULL && plan->failed < plan->count && !on_queue(&plan->steps[plan->failed])) {
+    if (err == KITH_EFULL && !full && plan->failed < plan->count &&
+        on_dict(&plan->steps[plan->failed])) {
         err = kith__table_reserve(plan->self, plan->steps[plan->failed].shard, 1, true);
         if (err == KITH_OK)
             goto retry;
@@ -470,5 +558,5 @@ kith__txn_run(struct kith__self *self, struct kith__txn_step *steps, size_t coun
         kith__free(plan.locks);
     *failed_out = plan.failed;
     kith__op_end(self);
-    return err;
+    return err == KITH_OK && plan.evicted ? KITH_EVICTED : err;
 }

@@ -4,11 +4,20 @@
 #include "scenarios.h"
 
 extern const struct scenario_table arena_scenarios;
+extern const struct scenario_table cache_scenarios;
+extern const struct scenario_table cell_scenarios;
 extern const struct scenario_table dict_scenarios;
 extern const struct scenario_table queue_scenarios;
 extern const struct scenario_table sync_scenarios;
 extern const struct scenario_table txn_scenarios;
 
 const struct scenario_table *const scenario_tables[] = {
-    &dict_scenarios, &queue_scenarios, &sync_scenarios, &txn_scenarios, &arena_scenarios, NULL,
+    &dict_scenarios,
+    &cache_scenarios,
+    &queue_scenarios,
+    &sync_scenarios,
+    &txn_scenarios,
+    &cell_scenarios,
+    &arena_scenarios,
+    NULL,
 };

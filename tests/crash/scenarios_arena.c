@@ -41,6 +41,13 @@ destroy_queue(struct stage *stage, struct kith__self *self)
 }
 
 static void
+rename_object(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_rename(self, "q", "moved");
+}
+
+static void
 register_thread(struct stage *stage, struct kith__self *self)
 {
     (void)self;
@@ -78,6 +85,22 @@ see_objects(struct stage *stage, struct kith__self *self, char *text, size_t siz
     kith__copy_free(&copy);
 }
 
+/* At every instant the queue has one of its names, whoever looks, and leads to one root. */
+static const char *
+peek_names(struct stage *stage, struct kith__self *self)
+{
+    struct kith__object old, new;
+    kith_err old_err = kith__catalog_find(stage->arena, self, "q", &old);
+    kith_err new_err = kith__catalog_find(stage->arena, self, "moved", &new);
+
+    if (old_err == KITH_OK && new_err == KITH_OK)
+        return "the object has both names";
+    if (old_err < 0 && new_err < 0)
+        return "the object has neither name";
+    return (old_err == KITH_OK ? old.off : new.off) == stage->q.off ? NULL
+                                                                    : "the name leads elsewhere";
+}
+
 static const struct scenario scenarios[] = {
     { .name = "allocator refill and flush",
       .set_up = few_keys,
@@ -100,6 +123,12 @@ static const struct scenario scenarios[] = {
       .prepare = warm_up,
       .act = destroy_queue,
       .observe = see_objects },
+    { .name = "object renamed",
+      .set_up = few_keys,
+      .prepare = warm_up,
+      .act = rename_object,
+      .observe = see_objects,
+      .peek = peek_names },
     { .name = "registration",
       .set_up = few_keys,
       .prepare = do_nothing,

@@ -139,7 +139,7 @@ look(struct stage *stage, struct kith__self *self, const struct kith__dict *dict
     int64_t seen;
 
     key_of(stage, name, &key);
-    err = kith__dict_get(self, dict, &key, &buf, NULL);
+    err = kith__dict_get(self, dict, &key, &buf, NULL, NULL);
     seen = err == KITH_ENOENT               ? -1
            : err < 0                        ? -2
            : buf.item.type == KITH_TYPE_INT ? buf.item.integer

@@ -23,7 +23,7 @@ static void
 put_with(struct stage *stage, struct kith__self *self, const char *text, int64_t priority,
          int64_t delay_ns)
 {
-    struct kith__put_how how = { priority, delay_ns };
+    struct kith__put_how how = { priority, delay_ns, 0 };
     struct kith_item item = kith_str(text);
 
     kith__queue_put_with(self, &stage->q, &item, &how, 0);
@@ -246,6 +246,19 @@ queue_destroy(struct stage *stage, struct kith__self *self)
     kith__catalog_destroy(self, "q");
 }
 
+static void
+queue_restore(struct stage *stage, struct kith__self *self)
+{
+    const struct kith__queued queued[] = {
+        { KITH_INT(1), 3, 0, 0 },
+        { kith_str("an item of more than eight bytes"), 0, 0, 0 },
+        { kith_str("first"), 1, 7, 0 },
+        { kith_str("later"), 0, 0, LONG_NS },
+    };
+
+    kith__queue_restore(self, &stage->q, queued, 4);
+}
+
 static const struct scenario scenarios[] = {
     { .name = "queue put",
       .set_up = few_keys,
@@ -378,6 +391,11 @@ static const struct scenario scenarios[] = {
       .set_up = few_keys,
       .prepare = warm_up,
       .act = queue_shutdown,
+      .observe = see_queues },
+    { .name = "queue restore",
+      .set_up = few_keys,
+      .prepare = warm_up,
+      .act = queue_restore,
       .observe = see_queues },
 };
 const struct scenario_table queue_scenarios = SCENARIO_TABLE(scenarios);

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -404,33 +405,31 @@ start_victim(const struct scenario *scenario, struct stage *stage)
 
 enum stepped { STEPPED, ENDED, ASLEEP };
 
-/* Whether the kernel has put the process to sleep until something happens. */
+/*
+ * Whether it sleeps in a futex call: on a busy machine any other, or no call at all, may take as
+ * long, and is waited for.
+ */
 static bool
-sleeps(pid_t pid)
+in_futex(pid_t pid)
 {
-    char path[64], text[512], *after;
+    char path[64];
+    long number = -1;
     FILE *file;
-    size_t size;
 
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    file = fopen(path, "r");
+    snprintf(path, sizeof path, "/proc/%d/syscall", (int)pid);
+    file = fopen(path, "re");
     if (file == NULL)
         return false;
-    size = fread(text, 1, sizeof text - 1, file);
+    if (fscanf(file, "%ld", &number) != 1)
+        number = -1; /* "running" */
     fclose(file);
-    text[size] = '\0';
-    after = strrchr(text, ')'); /* the name may have any characters in it */
-    return after != NULL && after[1] == ' ' && after[2] == 'S';
+    return number == SYS_futex || number == 449; /* futex_waitv */
 }
 
-/*
- * One instruction; a system call is one, with all the time it sleeps.  One that only takes long, on
- * a machine that has other things to do, is waited for.
- */
+/* One instruction; a system call is one, with all the time it sleeps. */
 static enum stepped
 step(pid_t pid, bool resume)
 {
-    unsigned asleep = 0;
     int status;
 
     if (!resume && ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0)
@@ -444,8 +443,7 @@ step(pid_t pid, bool resume)
             struct timespec pause = { 0, 1000000 };
             nanosleep(&pause, NULL);
         }
-        asleep = i > 2000 && sleeps(pid) ? asleep + 1 : 0;
-        if (asleep == 10)
+        if (i > 2050 && in_futex(pid))
             return ASLEEP;
     }
     if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP)

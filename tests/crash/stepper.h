@@ -89,7 +89,7 @@ static inline kith_err
 init_dict(struct kith__op *op, uint64_t off, uint64_t id, void *unused)
 {
     (void)unused;
-    kith__dict_init(op, off, id);
+    kith__dict_init(op, off, id, NULL);
     return op->err;
 }
 

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/value.h"
 #include "stepper.h"
 
 #define SLEEPERS 2
@@ -36,7 +37,7 @@ pause_a_little(void)
     nanosleep(&t, NULL);
 }
 
-/* ---- The three kinds ------------------------------------------------------------------------ */
+/* ---- The kinds ------------------------------------------------------------------------ */
 
 static void
 sleep_for_lock(struct stage *stage, struct kith__self *self)
@@ -111,6 +112,121 @@ set_missing(struct stage *stage, struct kith__self *self)
         kith__event_set(self, &stage->event);
 }
 
+static void
+sleep_for_key(struct stage *stage, struct kith__self *self)
+{
+    struct kith_buf buf = KITH_BUF_INIT;
+    struct kith__key key;
+    uint64_t version;
+
+    if (kith__key_make(stage->arena->hash_key, kith_str("awaited"), &key) == KITH_OK)
+        kith__dict_wait(self, &stage->a, &key, 0, INT64_MAX, &buf, &version);
+    kith_buf_free(&buf);
+}
+
+static void
+set_awaited(struct stage *stage, struct kith__self *self)
+{
+    struct kith__change how = { .what = KITH__CHANGE_SET, .item = KITH_INT(1) };
+    struct kith__key key;
+
+    if (kith__key_make(stage->arena->hash_key, kith_str("awaited"), &key) == KITH_OK)
+        kith__dict_change(self, &stage->a, &key, &how);
+}
+
+static void
+set_awaited_if_missing(struct stage *stage, struct kith__self *self)
+{
+    struct kith__found found;
+    struct kith__key key;
+
+    kith__reap_all(self);
+    if (kith__key_make(stage->arena->hash_key, kith_str("awaited"), &key) == KITH_OK &&
+        kith__dict_find(self, &stage->a, &key, &found) == KITH_ENOENT)
+        set_awaited(stage, self);
+}
+
+static struct kith__value
+number(struct stage *stage, struct kith__self *self, const char *name, bool guarded)
+{
+    struct kith__value_making making = { *kith__scalar_of('q'), guarded, NULL };
+    struct kith__object object;
+    struct kith__value value;
+
+    if (kith__catalog_open(self, name, KITH_KIND_VALUE, KITH_CREATE_OR_OPEN, kith__value_init,
+                           &making, &object) < 0 ||
+        kith__value_of(stage->arena, object.off, object.id, &value) < 0)
+        abort();
+    return value;
+}
+
+static void
+sleep_for_change(struct stage *stage, struct kith__self *self)
+{
+    struct kith__value value = number(stage, self, "native", false);
+    uint64_t old = 0;
+
+    self->spin = 16;
+    kith__value_wait(self, &value, &old, INT64_MAX);
+}
+
+/* What the waker changes, found before it is stepped. */
+static struct kith__value native, guarded;
+
+static void
+make_numbers(struct stage *stage, struct kith__self *self)
+{
+    native = number(stage, self, "native", false);
+    guarded = number(stage, self, "guarded", true);
+}
+
+static void
+change(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__value_update(self, &native, KITH__MATH_ADD, 1, NULL, NULL);
+}
+
+static void
+change_missing(struct stage *stage, struct kith__self *self)
+{
+    struct kith__value value = number(stage, self, "native", false);
+    uint64_t seen;
+
+    kith__value_cas(self, &value, 0, 1, &seen);
+}
+
+static void
+sleep_for_commit(struct stage *stage, struct kith__self *self)
+{
+    struct kith__value value = number(stage, self, "guarded", true);
+    uint64_t old = 0;
+
+    self->spin = 16;
+    kith__value_wait(self, &value, &old, INT64_MAX);
+}
+
+static void
+commit(struct stage *stage, struct kith__self *self)
+{
+    struct kith__txn_step step = { .what = KITH__TXN_VALUE_ADD, .n = 1 };
+    size_t failed;
+
+    (void)stage;
+    step.value = guarded;
+    kith__txn_run(self, &step, 1, &failed);
+}
+
+static void
+commit_missing(struct stage *stage, struct kith__self *self)
+{
+    struct kith__value value = number(stage, self, "guarded", true);
+    uint64_t seen;
+
+    kith__reap_all(self);
+    kith__value_cas(self, &value, 0, 1, &seen);
+}
+
 /* A holder that is killed wakes by its death alone. */
 static void
 do_nothing(struct stage *stage, struct kith__self *self)
@@ -129,6 +245,9 @@ static const struct {
     { "lock release", sleep_for_lock, hold_lock, release_lock, do_nothing },
     { "queue put", sleep_for_item, do_nothing, put_items, put_missing },
     { "event set", sleep_for_event, do_nothing, set_event, set_missing },
+    { "dict set", sleep_for_key, do_nothing, set_awaited, set_awaited_if_missing },
+    { "value add", sleep_for_change, make_numbers, change, change_missing },
+    { "value commit", sleep_for_commit, make_numbers, commit, commit_missing },
 };
 
 /* ---- One death ------------------------------------------------------------------------------- */
@@ -241,7 +360,7 @@ main(void)
     kith__recheck_ns = INT64_MAX; /* inherited by the children */
     board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (unsigned kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
-        uint64_t lost = 0, deaths = 0, stride = is_long || kind != 1 ? 1 : 9;
+        uint64_t lost = 0, deaths = 0, stride = is_long || kind % 2 == 0 ? 1 : 9;
 
         for (uint64_t at = 0; lost < 3 && one_death(kind, at, &lost); at += stride)
             deaths++;

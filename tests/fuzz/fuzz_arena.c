@@ -633,6 +633,15 @@ use_txn(struct user *u)
         u->lease[slot] = NULL;
 }
 
+static int
+see_dump(const void *data, size_t size, void *arg)
+{
+    (void)data;
+    (void)size;
+    (void)arg;
+    return fuzz_percent(1); /* it cannot go on */
+}
+
 static void
 use_space(struct user *u)
 {
@@ -640,7 +649,15 @@ use_space(struct user *u)
     struct kith_stat stat = KITH_STAT_INIT;
 
     left_to_see = (int)fuzz_below(50);
-    switch (fuzz_below(10)) {
+    switch (fuzz_below(12)) {
+    case 10:
+        CALL(kith_dump(u->space, fuzz_percent(50) ? NULL : dict_names[fuzz_below(DICTS)], see_dump,
+                       NULL, NULL));
+        break;
+    case 11:
+        if (fuzz_percent(30))
+            CALL(kith_rename(u->space, queue_names[fuzz_below(QUEUES)], "another name"));
+        break;
     case 0:
         CALL(kith_list(u->space, see_info, NULL));
         break;
@@ -1131,6 +1148,34 @@ offline_round(void)
     }
 }
 
+/* What a repair says that it mended is whole, whatever was broken. */
+static void
+repaired_round(void)
+{
+    struct kith_report report;
+    kith_space *space;
+    kith_err err;
+
+    make_arena();
+    map_arena();
+    for (uint64_t n = some_damages(); n > 0; n--)
+        damage();
+    munmap(arena, arena_size);
+    space = open_space(false);
+    if (space == NULL)
+        return;
+    err = CALL(kith_repair_each(space, see_sentence, NULL, &report));
+    kith_close(space);
+    if (err < 0)
+        return;
+    space = open_space(false);
+    if (space == NULL)
+        fuzz_failed("a repaired space is refused: %s", kith_last_error());
+    if (CALL(kith_check(space, &report)) < 0)
+        fuzz_failed("a repaired space is not whole: %s", report.first);
+    kith_close(space);
+}
+
 static void
 between_round(void)
 {
@@ -1290,9 +1335,8 @@ int
 main(int argc, char **argv)
 {
     static const struct fuzz_kind kinds[] = {
-        { "offline", 12000, offline_round },
-        { "between", 10000, between_round },
-        { "online", 10000, online_round },
+        { "offline", 12000, offline_round }, { "between", 10000, between_round },
+        { "online", 10000, online_round },   { "repaired", 5000, repaired_round },
         { "refused", 3000, refused_round },
     };
 

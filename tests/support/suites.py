@@ -19,7 +19,7 @@ import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ORDER = ["tidy", "unit", "conformance", "crash", "property", "stress", "environment", "cli",
-         "install", "sanitize", "fuzz"]
+         "examples", "install", "sanitize", "fuzz"]
 RUN_LIMIT_S = 900      # of a `run` script
 LONG_FACTOR = 10       # by which --long stretches every limit
 RESULT = re.compile(r"^(not )?ok\b[ \t]*\d*(.*)$")

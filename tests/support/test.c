@@ -472,6 +472,12 @@ close_event(void *handle)
     kith_event_close(handle);
 }
 
+static void
+close_value(void *handle)
+{
+    kith_value_close(handle);
+}
+
 kith_space *
 test_open(struct test *t, const char *address, const struct kith_options *options)
 {
@@ -528,6 +534,16 @@ test_event(struct test *t, const char *name)
     EXPECT_OK(kith_event_open(test_space(t), name, NULL, &event));
     remember(t, event, close_event);
     return event;
+}
+
+kith_value *
+test_value(struct test *t, const char *name, const struct kith_value_options *options)
+{
+    kith_value *value = NULL;
+
+    EXPECT_OK(kith_value_open(test_space(t), name, options, &value));
+    remember(t, value, close_value);
+    return value;
 }
 
 void

@@ -139,6 +139,7 @@ kith_dict *test_dict(struct test *t, const char *name);
 kith_queue *test_queue(struct test *t, const char *name, const struct kith_queue_options *options);
 kith_lock *test_lock(struct test *t, const char *name);
 kith_event *test_event(struct test *t, const char *name);
+kith_value *test_value(struct test *t, const char *name, const struct kith_value_options *options);
 
 /* Checks a space: KITH_OK and not one violation. */
 void test_whole(const char *file, int line, kith_space *space);

@@ -7,6 +7,8 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "engine/shm/shm_view.h"
+#include "shm/flight.h"
+#include "shm/rescue.h"
 #include "shm/txn.h"
 
 /* Bytes that a dict keeps at hand for copies that do not stay. */
@@ -42,23 +44,25 @@ init_dict(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
 {
     struct kith__dict_root *root = kith__ptr(op->self->arena, off);
 
-    (void)arg;
     root->created_ns = kith__real_ns();
-    kith__dict_init(op, off, id);
+    kith__dict_init(op, off, id, arg);
     return op->err;
 }
 
 static kith_err
-dict_open(void *state, const char *name, enum kith_create create, void **dict_out)
+dict_open(void *state, const char *name, const struct kith_dict_options *options, void **dict_out)
 {
     struct kith__shm_space *space = state;
     struct shm_dict *dict = kith__shm_state(sizeof(*dict));
+    struct kith__bounds bounds = { options->max_items, options->max_bytes,
+                                   (uint32_t)options->policy };
     struct kith__object object;
     kith_err err;
 
     if (dict == NULL)
         return KITH_ENOMEM;
-    err = kith__shm_object_open(space, name, KITH_KIND_DICT, create, init_dict, NULL, &object);
+    err = kith__shm_object_open(space, name, KITH_KIND_DICT, options->create, init_dict, &bounds,
+                                &object);
     if (err < 0) {
         kith__free(dict);
         return err;
@@ -111,7 +115,7 @@ get_with(struct kith__self *self, const struct shm_dict *dict, const struct kith
 {
     if (self == NULL)
         return get_readonly(dict->dict.arena, &dict->dict, key, item_out, version_out);
-    return kith__dict_get(self, &dict->dict, key, item_out, version_out);
+    return kith__dict_get(self, &dict->dict, key, item_out, version_out, NULL);
 }
 
 static kith_err
@@ -305,6 +309,13 @@ dict_each(void *state, bool items,
 }
 
 static kith_err
+dict_rescue(void *state, int (*each)(struct kith_item key, struct kith_item item, void *arg),
+            void *arg, uint64_t *lost_out)
+{
+    return kith__dict_rescue(kith__shm_dict_of(state), each, arg, lost_out);
+}
+
+static kith_err
 dict_info(void *state, struct kith_dict_info *info_out)
 {
     struct shm_dict *dict = state;
@@ -351,9 +362,11 @@ dict_edit(void *state, const struct kith_item *key, const struct kith__edit *edi
         [KITH__EDIT_CAS_VERSION] = KITH__CHANGE_CAS_VERSION,
         [KITH__EDIT_DELETE] = KITH__CHANGE_DELETE,
         [KITH__EDIT_DELETE_IF] = KITH__CHANGE_DELETE_IF,
+        [KITH__EDIT_DELETE_VERSION] = KITH__CHANGE_DELETE_VERSION,
     };
     struct kith__change c = { .what = whats[edit->what],
                               .version = edit->version,
+                              .ttl_ns = edit->ttl_ns,
                               .out = edit->out };
 
     if (edit->item != NULL)
@@ -397,11 +410,13 @@ dict_sum(void *state, const struct kith_item *key, const struct kith__sum *sum, 
         [KITH__SUM_OR] = KITH__NUMBER_OR,   [KITH__SUM_XOR] = KITH__NUMBER_XOR,
     };
 
-    return number(
-        state, key,
-        &(struct kith__number){
-            .what = whats[sum->what], .n = sum->n, .init = sum->init, .limit = sum->limit },
-        now_out);
+    return number(state, key,
+                  &(struct kith__number){ .what = whats[sum->what],
+                                          .n = sum->n,
+                                          .init = sum->init,
+                                          .limit = sum->limit,
+                                          .ttl_ns = sum->ttl_ns },
+                  now_out);
 }
 
 static kith_err
@@ -482,9 +497,121 @@ dict_many(void *state, enum kith__many_what what, const struct kith_item *key_it
     err = kith__txn_run(self, steps, count, &failed);
     for (size_t i = 0; i < count; i++)
         done += steps[i].done;
-    if (err == KITH_OK && done_out != NULL)
+    if (err >= 0 && done_out != NULL)
         *done_out = done;
     free_keys(keys, count);
+    return err;
+}
+
+/* ---- What expires ---------------------------------------------------------------------- */
+
+static kith_err
+dict_get_stale(void *state, const struct kith_item *key_item, struct kith_buf *item_out,
+               int64_t *expires_in_out)
+{
+    struct shm_dict *dict = state;
+    struct kith__arena *arena = dict->dict.arena;
+    struct kith__self *self;
+    struct kith__key key;
+    int64_t expires = 0;
+    kith_err err = kith__shm_reader(arena, &self);
+
+    if (err == KITH_OK)
+        err = make_key(arena, key_item, &key);
+    if (err < 0)
+        return err;
+    if (self != NULL)
+        err = kith__dict_get_stale(self, &dict->dict, &key, item_out, &expires);
+    else
+        err = kith__dict_get_stale_readonly(arena, &dict->dict, &key, item_out, &expires);
+    kith__key_free(&key);
+    if (err == KITH_OK && expires_in_out != NULL)
+        *expires_in_out = expires == 0 ? INT64_MAX : expires - kith__arena_now_ns(arena);
+    return err;
+}
+
+/* Makes the key, and finds who asks; what follows frees the key. */
+static kith_err
+begin(struct shm_dict *dict, const struct kith_item *key_item, struct kith__self **self_out,
+      struct kith__key *key_out)
+{
+    *self_out = kith__shm_self(dict->dict.arena);
+    return *self_out == NULL ? kith__shm_refusal() : make_key(dict->dict.arena, key_item, key_out);
+}
+
+static kith_err
+dict_life(void *state, const struct kith_item *key_item, enum kith__life_what what, int64_t ttl_ns)
+{
+    static const enum kith__lifetime_what whats[] = {
+        [KITH__LIFE_EXPIRE] = KITH__LIFETIME_EXPIRE,
+        [KITH__LIFE_PERSIST] = KITH__LIFETIME_PERSIST,
+        [KITH__LIFE_TOUCH] = KITH__LIFETIME_TOUCH,
+    };
+    struct shm_dict *dict = state;
+    struct kith__self *self;
+    struct kith__key key;
+    kith_err err = begin(dict, key_item, &self, &key);
+
+    if (err < 0)
+        return err;
+    err = kith__dict_lifetime(self, &dict->dict, &key, whats[what], ttl_ns);
+    kith__key_free(&key);
+    return err;
+}
+
+static kith_err
+dict_purge(void *state, uint64_t *count_out)
+{
+    struct shm_dict *dict = state;
+    struct kith__self *self = kith__shm_self(dict->dict.arena);
+
+    return self == NULL ? kith__shm_refusal() : kith__dict_purge(self, &dict->dict, count_out);
+}
+
+static kith_err
+dict_wait(void *state, const struct kith_item *key_item, uint64_t version, int64_t deadline_ns,
+          struct kith_buf *item_out, uint64_t *version_out)
+{
+    struct shm_dict *dict = state;
+    struct kith__self *self;
+    struct kith__key key;
+    kith_err err = begin(dict, key_item, &self, &key);
+
+    if (err < 0)
+        return err;
+    err = kith__dict_wait(self, &dict->dict, &key, version, deadline_ns, item_out, version_out);
+    kith__key_free(&key);
+    return err;
+}
+
+static kith_err
+dict_flight_begin(void *state, const struct kith_item *key_item, int64_t deadline_ns,
+                  bool *mine_out)
+{
+    struct shm_dict *dict = state;
+    struct kith__self *self;
+    struct kith__key key;
+    kith_err err = begin(dict, key_item, &self, &key);
+
+    if (err < 0)
+        return err;
+    err = kith__flight_begin(self, &dict->dict, &key, deadline_ns, mine_out);
+    kith__key_free(&key);
+    return err;
+}
+
+static kith_err
+dict_flight_end(void *state, const struct kith_item *key_item)
+{
+    struct shm_dict *dict = state;
+    struct kith__self *self;
+    struct kith__key key;
+    kith_err err = begin(dict, key_item, &self, &key);
+
+    if (err < 0)
+        return err;
+    err = kith__flight_end(self, &dict->dict, &key);
+    kith__key_free(&key);
     return err;
 }
 
@@ -500,6 +627,7 @@ const struct kith__dict_ops kith__shm_dict_ops = {
     .view = dict_view,
     .len = dict_len,
     .each = dict_each,
+    .rescue = dict_rescue,
     .info = dict_info,
     .edit = dict_edit,
     .popitem = dict_popitem,
@@ -507,4 +635,10 @@ const struct kith__dict_ops kith__shm_dict_ops = {
     .sum = dict_sum,
     .add_float = dict_add_float,
     .many = dict_many,
+    .get_stale = dict_get_stale,
+    .life = dict_life,
+    .purge = dict_purge,
+    .wait = dict_wait,
+    .flight_begin = dict_flight_begin,
+    .flight_end = dict_flight_end,
 };

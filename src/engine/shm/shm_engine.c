@@ -3,10 +3,13 @@
  */
 #include "engine/shm/shm_engine.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/membarrier.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,6 +19,7 @@
 #include "shm/extent.h"
 #include "shm/kind.h"
 #include "shm/reap.h"
+#include "shm/rescue.h"
 #include "shm/sync.h"
 #include "shm/verify.h"
 
@@ -147,6 +151,7 @@ space_open(const struct kith__address *address, void **space_out)
 
     if (space == NULL)
         return KITH_ENOMEM;
+    space->transactional = address->options.transactional;
     err = path_of(address, &path);
     if (err == KITH_OK)
         err = kith__arena_open(where_of(address), path, &address->options, &space->arena);
@@ -161,6 +166,47 @@ space_open(const struct kith__address *address, void **space_out)
         return err;
     }
     *space_out = space;
+    return KITH_OK;
+}
+
+static kith_err
+space_open_fd(int fd, const struct kith_options *options, void **space_out)
+{
+    struct kith__shm_space *space = kith__shm_state(sizeof(*space));
+    kith_err err;
+
+    if (space == NULL)
+        return KITH_ENOMEM;
+    err = kith__arena_open_fd(fd, options, &space->arena);
+    if (err < 0) {
+        kith__free(space);
+        return err;
+    }
+    err = enter(space);
+    if (err < 0) {
+        space_close(space);
+        return err;
+    }
+    *space_out = space;
+    return KITH_OK;
+}
+
+static kith_err
+space_share(void *state, int *fd_out)
+{
+    struct kith__shm_space *space = state;
+    int fd;
+
+    if (!space->arena->memory)
+        return kith__fail(KITH_EUNSUPPORTED,
+                          "The space %s has a name: another process opens it by its address, and "
+                          "needs no descriptor.",
+                          space->arena->path);
+    fd = kith__arena_fd(space->arena);
+    fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return kith__fail(KITH_ESYSTEM, "The mem:// space cannot be shared: %s.", strerror(errno));
+    *fd_out = fd;
     return KITH_OK;
 }
 
@@ -224,6 +270,15 @@ space_destroy(void *state, const char *name)
     struct kith__self *self = kith__shm_self(space->arena);
 
     return self == NULL ? kith__shm_refusal() : kith__catalog_destroy(self, name);
+}
+
+static kith_err
+space_rename(void *state, const char *from, const char *to)
+{
+    struct kith__shm_space *space = state;
+    struct kith__self *self = kith__shm_self(space->arena);
+
+    return self == NULL ? kith__shm_refusal() : kith__catalog_rename(self, from, to);
 }
 
 /* ---- Listing -------------------------------------------------------------------------- */
@@ -426,6 +481,111 @@ space_gc(void *state, struct kith_report *report_out)
     return KITH_OK;
 }
 
+/* ---- Replacing a broken one --------------------------------------------------------------- */
+
+static kith_err
+refuse_rebuild(const struct kith__arena *arena)
+{
+    if (arena->memory || arena->temporary)
+        return kith__fail(KITH_EUNSUPPORTED,
+                          "A %s space is not repaired: it ends with its processes.  Dump what can "
+                          "still be read of it.",
+                          arena->memory ? "mem://" : "temporary");
+    if (arena->readonly)
+        return kith__fail(KITH_EPERM,
+                          "The space %s was opened to be read only, and a repair makes "
+                          "it anew.",
+                          arena->path);
+    return KITH_OK;
+}
+
+static kith_err
+make_beside(struct kith__arena *arena, struct kith__arena **fresh_out)
+{
+    struct kith_options options = KITH_OPTIONS_INIT;
+    char *path = NULL;
+    struct stat st;
+    kith_err err = kith__repair_path(arena->path, &path);
+
+    if (err < 0)
+        return err;
+    options.create = KITH_MUST_CREATE;
+    options.size = arena->granules_max * KITH__GRANULE;
+    options.timeout_ns = arena->timeout_ns;
+    if (stat(arena->path, &st) == 0)
+        options.mode = (uint32_t)st.st_mode & 0666;
+    err = kith__arena_open(KITH__WHERE_FILE, path, &options, fresh_out);
+    free(path);
+    return err;
+}
+
+static kith_err
+space_rebuild(void *state, void **fresh_out)
+{
+    struct kith__shm_space *space = state;
+    struct kith__arena *arena = space->arena;
+    kith_err err = refuse_rebuild(arena);
+    struct kith__shm_space *fresh;
+    int excluding;
+
+    if (err < 0)
+        return err;
+    fresh = kith__shm_state(sizeof(*fresh));
+    if (fresh == NULL)
+        return KITH_ENOMEM;
+    excluding = kith__holder_exclude(arena);
+    if (excluding < 0) {
+        kith__free(fresh);
+        return kith__fail(KITH_EUNAVAILABLE,
+                          "The space %s is not repaired while other processes have it open.",
+                          arena->path);
+    }
+    fresh->excluding = excluding;
+    err = make_beside(arena, &fresh->arena);
+    if (err == KITH_OK) {
+        err = enter(fresh);
+        if (err < 0) {
+            unlink(fresh->arena->path);
+            space_close(fresh);
+            close(excluding);
+            return err;
+        }
+    }
+    if (err < 0) {
+        close(excluding);
+        kith__free(fresh);
+        return err;
+    }
+    *fresh_out = fresh;
+    return KITH_OK;
+}
+
+static kith_err
+space_rebuilt(void *state, void *fresh_state, bool keep)
+{
+    struct kith__shm_space *space = state, *fresh = fresh_state;
+    kith_err err = KITH_OK;
+
+    if (!keep)
+        unlink(fresh->arena->path);
+    else if (rename(fresh->arena->path, space->arena->path) != 0) {
+        err = kith__fail(KITH_ESYSTEM, "The repaired space cannot take the place of %s: %s.",
+                         space->arena->path, strerror(errno));
+        unlink(fresh->arena->path);
+    }
+    close(fresh->excluding);
+    return err;
+}
+
+static kith_err
+space_rescue(void *state, int (*each)(const char *name, enum kith_kind kind, void *arg), void *arg,
+             uint64_t *lost_out)
+{
+    struct kith__shm_space *space = state;
+
+    return kith__catalog_rescue(space->arena, each, arg, lost_out);
+}
+
 static const struct kith__space_ops space_ops = {
     .open = space_open,
     .leave = space_leave,
@@ -435,6 +595,12 @@ static const struct kith__space_ops space_ops = {
     .stat = space_stat,
     .check = space_check,
     .gc = space_gc,
+    .rename = space_rename,
+    .share = space_share,
+    .open_fd = space_open_fd,
+    .rebuild = space_rebuild,
+    .rebuilt = space_rebuilt,
+    .rescue = space_rescue,
     .remove = space_remove,
     .spaces = kith__arena_each,
 };
@@ -447,5 +613,6 @@ const struct kith__engine kith__shm_engine = {
     .queue = &kith__shm_queue_ops,
     .lock = &kith__shm_lock_ops,
     .event = &kith__shm_event_ops,
+    .value = &kith__shm_value_ops,
     .txn = &kith__shm_txn_ops,
 };

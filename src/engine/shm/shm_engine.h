@@ -9,6 +9,7 @@
 #include "shm/actor.h"
 #include "shm/catalog.h"
 #include "shm/queue.h"
+#include "shm/value.h"
 
 extern const struct kith__engine kith__shm_engine;
 extern const struct kith__view_ops kith__shm_view_ops;
@@ -16,6 +17,7 @@ extern const struct kith__dict_ops kith__shm_dict_ops;
 extern const struct kith__queue_ops kith__shm_queue_ops;
 extern const struct kith__lock_ops kith__shm_lock_ops;
 extern const struct kith__event_ops kith__shm_event_ops;
+extern const struct kith__value_ops kith__shm_value_ops;
 extern const struct kith__txn_ops kith__shm_txn_ops;
 
 /* A space: one reference on an arena, which several spaces of a process may share. */
@@ -23,6 +25,8 @@ struct kith__shm_space {
     struct kith__arena *arena;
     struct kith__shm_space *next; /* of those not left; under kith__arenas_lock() */
     _Atomic bool left;
+    bool transactional; /* as it was opened: cells made by it are guarded */
+    int excluding;      /* of one that rebuild() made: keeps others out of the old one */
 };
 
 /* ---- Who acts ------------------------------------------------------------------------- */
@@ -67,9 +71,10 @@ kith_err kith__shm_object_open(struct kith__shm_space *space, const char *name, 
                                enum kith_create create, kith__shm_init *init, void *arg,
                                struct kith__object *object_out);
 
-/* What the state of a dict, and of a queue, stands for. */
+/* What the state of a dict, a queue, and a value, stands for. */
 const struct kith__dict *kith__shm_dict_of(const void *state);
 const struct kith__queue *kith__shm_queue_of(const void *state);
+const struct kith__value *kith__shm_value_of(const void *state);
 
 /* Zeroed memory for the state of an object; NULL with a sentence. */
 void *kith__shm_state(size_t size);

@@ -109,7 +109,7 @@ queue_put_with(void *state, const struct kith_item *item, const struct kith_put_
                int64_t deadline_ns)
 {
     struct shm_queue *queue = state;
-    struct kith__put_how how = { options->priority, options->delay_ns };
+    struct kith__put_how how = { options->priority, options->delay_ns, 0 };
     struct kith__self *self = kith__shm_self(queue->queue.arena);
 
     return self == NULL ? kith__shm_refusal()
@@ -331,6 +331,114 @@ queue_shutdown(void *state)
     return self == NULL ? kith__shm_refusal() : kith__queue_shutdown(self, &queue->queue);
 }
 
+/* ---- Copies ----------------------------------------------------------------------------- */
+
+struct copying {
+    int (*each)(const struct kith__dump_item *item, void *arg);
+    void *arg;
+    struct kith__arena *arena;
+    struct kith__self *self;
+    struct kith__queue_state state;
+    struct kith__dump_queue *out;
+    bool told; /* *out is set */
+};
+
+/* The name of the object at `off`: the catalog leads the other way, so it is searched. */
+static kith_err
+name_of_object(struct copying *copying, uint64_t off, uint64_t id, char *name, size_t size)
+{
+    struct kith__dict catalog = kith__catalog_of(copying->arena);
+    struct kith__copy copy;
+    kith_err err;
+
+    name[0] = '\0';
+    if (off == 0 || kith__object_id(copying->arena, off) != id)
+        return KITH_OK;
+    err = kith__dict_copy(copying->self, &catalog, true, &copy);
+    if (err < 0)
+        return err;
+    for (uint64_t i = 0; i < copy.count; i++) {
+        const struct kith__entry *entry =
+            (const struct kith__entry *)(const void *)(copy.bytes + copy.entries[i].at);
+        struct kith_item key = kith__copy_key(&copy, i);
+
+        if (kith__load(&entry->value) == off && key.size < size) {
+            memcpy(name, key.data, key.size);
+            name[key.size] = '\0';
+        }
+    }
+    kith__copy_free(&copy);
+    return KITH_OK;
+}
+
+static void
+tell_state(struct copying *copying)
+{
+    const struct kith__queue_state *state = &copying->state;
+    struct kith__dump_queue *out = copying->out;
+
+    copying->told = true;
+    out->capacity = state->capacity;
+    out->attempts_max = state->attempts_max;
+    out->joinable = state->joinable;
+    out->closed = state->closed;
+    out->lost = state->expected > state->count && state->expected <= copying->arena->size
+                    ? state->expected - state->count
+                    : 0;
+    /* A catalog that cannot be read costs a rescued queue its dead letters, not its items. */
+    (void)name_of_object(copying, state->dead_letter, state->dead_letter_id, out->dead_letter,
+                         sizeof(out->dead_letter));
+}
+
+static int
+tell_item(const struct kith__queued *queued, void *arg)
+{
+    struct copying *copying = arg;
+    struct kith__dump_item item = { queued->item, queued->attempts, queued->priority,
+                                    queued->delay_ns };
+
+    if (!copying->told)
+        tell_state(copying);
+    return copying->each(&item, copying->arg);
+}
+
+static kith_err
+queue_copy(void *state, bool rescue, struct kith__dump_queue *queue_out,
+           int (*each)(const struct kith__dump_item *item, void *arg), void *arg)
+{
+    struct shm_queue *queue = state;
+    struct copying copying = { .each = each,
+                               .arg = arg,
+                               .arena = queue->queue.arena,
+                               .self = kith__shm_self(queue->queue.arena),
+                               .out = queue_out };
+    kith_err err;
+
+    if (copying.self == NULL)
+        return kith__shm_refusal();
+    err =
+        kith__queue_copy(copying.self, &queue->queue, rescue, &copying.state, tell_item, &copying);
+    if (err == KITH_OK && !copying.told)
+        tell_state(&copying);
+    return err;
+}
+
+static kith_err
+queue_restore(void *state, const struct kith__dump_item *items, size_t count)
+{
+    struct shm_queue *queue = state;
+    struct kith__self *self = kith__shm_self(queue->queue.arena);
+    struct kith__queued queued[KITH__RESTORE_MAX];
+
+    static_assert(KITH__RESTORE_MAX >= KITH__DUMP_BATCH, "a batch fits");
+    if (self == NULL)
+        return kith__shm_refusal();
+    for (size_t i = 0; i < count; i++)
+        queued[i] = (struct kith__queued){ items[i].item, items[i].attempts, items[i].priority,
+                                           items[i].delay_ns };
+    return kith__queue_restore(self, &queue->queue, queued, count);
+}
+
 const struct kith__queue_ops kith__shm_queue_ops = {
     .open = queue_open,
     .close = queue_close,
@@ -345,6 +453,8 @@ const struct kith__queue_ops kith__shm_queue_ops = {
     .extend = queue_extend,
     .end_lease = queue_end_lease,
     .info = queue_info,
+    .copy = queue_copy,
+    .restore = queue_restore,
     .task_done = queue_task_done,
     .join = queue_join,
     .shutdown = queue_shutdown,

@@ -12,10 +12,13 @@ static const enum kith__txn_what whats[] = {
     [KITH__STEP_DELETE] = KITH__TXN_DELETE,
     [KITH__STEP_PUT] = KITH__TXN_PUT,
     [KITH__STEP_ACK] = KITH__TXN_ACK,
+    [KITH__STEP_VALUE_SET] = KITH__TXN_VALUE_SET,
+    [KITH__STEP_VALUE_ADD] = KITH__TXN_VALUE_ADD,
     [KITH__STEP_IF_ABSENT] = KITH__TXN_IF_ABSENT,
     [KITH__STEP_IF_PRESENT] = KITH__TXN_IF_PRESENT,
     [KITH__STEP_IF_EQUAL] = KITH__TXN_IF_EQUAL,
     [KITH__STEP_IF_VERSION] = KITH__TXN_IF_VERSION,
+    [KITH__STEP_IF_VALUE] = KITH__TXN_IF_VALUE,
 };
 
 /* `key` is made if the step has one. */
@@ -29,10 +32,15 @@ convert(const struct kith__arena *arena, const struct kith__step *from, struct k
     key->scratch = NULL;
     if (from->what == KITH__STEP_PUT || from->what == KITH__STEP_ACK) {
         to->queue = *kith__shm_queue_of(from->object);
-        to->how = (struct kith__put_how){ from->put.priority, from->put.delay_ns };
+        to->how = (struct kith__put_how){ from->put.priority, from->put.delay_ns, 0 };
         if (from->lease != NULL)
             to->lent =
                 (struct kith__lent){ from->lease->node, from->lease->fence, from->lease->attempts };
+        return KITH_OK;
+    }
+    if (from->what == KITH__STEP_VALUE_SET || from->what == KITH__STEP_VALUE_ADD ||
+        from->what == KITH__STEP_IF_VALUE) {
+        to->value = *kith__shm_value_of(from->object);
         return KITH_OK;
     }
     to->dict = *kith__shm_dict_of(from->object);

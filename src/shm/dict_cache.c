@@ -1,0 +1,380 @@
+/*
+ * dict_cache.c - dicts that forget: entries that expire, and bounds.
+ *
+ * LAYOUT   A time to live stands behind the key, in a kith__more, which only entries have that need
+ *          it.  A bounded dict has one shard for ever, so that one lock guards the bounds and one
+ *          list, in the order of insertion, is the queue of SIEVE and of FIFO.  `hand` and `sweep`
+ *          are two places in that list.
+ *
+ * EXPIRY   An entry whose time has come is absent to everybody from that instant on, without a
+ * store: readers compare its deadline with the clock, writers delete it in the record in which they
+ * put something in its place.  What nobody asks for is found by the sweep, two entries an
+ * insertion, and by purge().  A record holds the outcome, so replay looks at no clock.
+ *
+ * EVICTION Who inserts into a dict that is full deletes others in the same record, until the new
+ *          item fits: so bounds hold at every instant, and an item that does not fit is not in.
+ *          FIFO: the oldest.  SIEVE (Zhang et al., NSDI 2024): the hand goes from the oldest to
+ *          the newest and round again, clears `visited` where it is set, and evicts the first that
+ *          was not.  Readers set `visited` under the lock if they get it at once, and leave it
+ *          otherwise: a bit stored without the lock might land in memory that is another's by then.
+ *
+ * INVARIANTS  C1  count and bytes - 1 are within the bounds
+ *             C2  hand and sweep are 0 or entries of the list
+ * DEATH       Each change is one record.  `visited` is one store under the lock, and means nothing
+ *             but that an entry stays a round longer.
+ */
+#include "base/error.h"
+#include "shm/dict.h"
+
+#define SWEEP_LOOKS 2u
+#define PURGE_BATCH 16u
+
+static kith_err
+broken(const struct kith__arena *arena)
+{
+    return kith__fail(KITH_ECORRUPT, "A dict in %s breaks an invariant; run kith check.",
+                      arena->path ? arena->path : "the mem:// space");
+}
+
+static struct kith__entry *
+entry_at(struct kith__arena *arena, uint64_t off)
+{
+    struct kith__entry *entry = off != 0 ? kith__at(arena, off, sizeof *entry) : NULL;
+
+    if (entry == NULL || (entry->key_meta & KITH__KEY_MORE) == 0)
+        return entry;
+    return kith__at(arena, off, kith__more_at(entry->key_meta) + sizeof(struct kith__more)) == NULL
+               ? NULL
+               : entry;
+}
+
+/* ---- Deleting by place in the list -------------------------------------------------------- */
+
+/* Finds the place of an entry of the list: the slot that names it. */
+static kith_err
+place_of(struct kith__op *op, struct kith__shard *shard, struct kith__entry *entry,
+         struct kith__place *place)
+{
+    struct kith__arena *arena = op->self->arena;
+    uint64_t off = kith__off(arena, entry), table = kith__op_get(op, &shard->table);
+    uint64_t mask = kith__table_mask(table);
+    struct kith__bucket *buckets =
+        (table & 63) > 40
+            ? NULL
+            : kith__at(arena, kith__table_off(table), (mask + 1) * sizeof(struct kith__bucket));
+
+    for (unsigned d = 0; buckets != NULL && d < KITH__PROBES && d <= mask; d++) {
+        struct kith__bucket *bucket = &buckets[(entry->hash + d) & mask];
+
+        for (unsigned s = 0; s < KITH__SLOTS; s++)
+            if (kith__slot_off(kith__op_get(op, &bucket->slot[s])) == off) {
+                *place = (struct kith__place){ shard, bucket, s, d, off, entry };
+                return KITH_OK;
+            }
+    }
+    return broken(arena);
+}
+
+static kith_err
+delete_entry(struct kith__op *op, struct kith__shard *shard, struct kith__entry *entry)
+{
+    struct kith__place place;
+    kith_err err = place_of(op, shard, entry, &place);
+
+    return err < 0 ? err : kith__table_delete(op, &place, false);
+}
+
+/* ---- Bounds ------------------------------------------------------------------------------- */
+
+/* The entry that has to go next; NULL: none but `keep`. */
+static struct kith__entry *
+choose(struct kith__op *op, const struct kith__dict_root *root, struct kith__shard *shard,
+       uint64_t keep)
+{
+    struct kith__arena *arena = op->self->arena;
+    uint64_t hand = root->policy == KITH_DICT_SIEVE ? kith__op_get(op, &shard->hand) : 0;
+    uint64_t most = 2 * kith__op_get(op, &shard->count) + 2;
+
+    for (uint64_t steps = 0; steps < most; steps++) {
+        struct kith__entry *entry;
+        struct kith__more *more;
+
+        if (hand == 0)
+            hand = kith__op_get(op, &shard->first);
+        entry = entry_at(arena, hand);
+        if (entry == NULL)
+            return NULL;
+        more = root->policy == KITH_DICT_SIEVE ? kith__entry_more(entry) : NULL;
+        if (hand != keep && (more == NULL || kith__load(&more->visited) == 0)) {
+            if (root->policy == KITH_DICT_SIEVE)
+                kith__op_set(op, &shard->hand, hand); /* deleting it moves the hand on */
+            return entry;
+        }
+        if (more != NULL)
+            kith__store(&more->visited, 0);
+        hand = kith__op_get(op, &entry->next);
+    }
+    return NULL;
+}
+
+kith_err
+kith__dict_make_room(struct kith__op *op, const struct kith__dict *dict, struct kith__shard *shard,
+                     uint64_t keep, uint64_t more_items, uint64_t more_bytes, uint64_t less_bytes,
+                     bool *evicted)
+{
+    struct kith__dict_root *root = kith__dict_root(dict);
+
+    if (kith__op_get(op, &shard->bytes) == 0)
+        return KITH_OK;
+    for (;;) {
+        uint64_t items = kith__op_get(op, &shard->count) + more_items;
+        uint64_t bytes = kith__op_get(op, &shard->bytes) - 1 + more_bytes - less_bytes;
+        struct kith__entry *victim;
+        kith_err err;
+
+        if ((root->max_items == 0 || items <= root->max_items || more_items == 0) &&
+            (root->max_bytes == 0 || bytes <= root->max_bytes || more_bytes <= less_bytes))
+            return KITH_OK;
+        victim = root->policy == KITH_DICT_REFUSE ? NULL : choose(op, root, shard, keep);
+        if (victim == NULL) {
+            op->err = KITH_EFULL; /* said here, so that nobody takes it for a full table */
+            return KITH_EFULL;
+        }
+        err = delete_entry(op, shard, victim);
+        if (err < 0)
+            return err;
+        *evicted = true;
+    }
+}
+
+void
+kith__dict_visit(struct kith__self *self, const struct kith__dict *dict,
+                 const struct kith__key *key)
+{
+    struct kith__dict_root *root = kith__dict_root(dict);
+    struct kith__shard *shard = &root->own;
+    struct kith__place place;
+    struct kith__op op;
+
+    if (!kith__lock_try(self, &shard->lock))
+        return;
+    if (kith__load(&root->id) == dict->id) {
+        kith__op_begin(&op, self);
+        if (kith__table_find(&op, shard, key, &place) == KITH_OK && place.entry != NULL &&
+            kith__entry_more(place.entry) != NULL)
+            kith__store(&kith__entry_more(place.entry)->visited, 1);
+    }
+    kith__lock_release(self, &shard->lock);
+}
+
+/* ---- Expiry ------------------------------------------------------------------------------- */
+
+void
+kith__dict_sweep(struct kith__self *self, const struct kith__dict *dict, struct kith__shard *shard)
+{
+    struct kith__arena *arena = self->arena;
+    int64_t now = kith__dict_time(dict);
+    uint64_t at = kith__load(&shard->sweep);
+    struct kith__op op;
+    kith_err err = KITH_OK;
+
+    kith__op_begin(&op, self);
+    for (unsigned looks = 0; looks < SWEEP_LOOKS && err == KITH_OK; looks++) {
+        struct kith__entry *entry;
+
+        if (at == 0)
+            at = kith__load(&shard->first);
+        entry = entry_at(arena, at);
+        if (entry == NULL)
+            break;
+        at = kith__op_get(&op, &entry->next);
+        if (kith__entry_expired(entry, now))
+            err = delete_entry(&op, shard, entry);
+    }
+    if (op.count == 0) {
+        kith__store(&shard->sweep, at);
+        return;
+    }
+    if (err == KITH_OK) {
+        kith__op_set(&op, &shard->sweep, at);
+        err = kith__op_commit(&op);
+    }
+    if (err < 0)
+        kith__op_abort(&op);
+}
+
+/* Deletes what has expired of a locked shard, a batch a record. */
+static kith_err
+purge_shard(struct kith__self *self, const struct kith__dict *dict, struct kith__shard *shard,
+            int64_t now, uint64_t *count)
+{
+    struct kith__arena *arena = self->arena;
+    uint64_t off = kith__load(&shard->first), steps = kith__load(&shard->count);
+
+    (void)dict;
+    while (off != 0 && steps > 0) {
+        unsigned batch = 0;
+        struct kith__op op;
+        kith_err err = KITH_OK;
+
+        kith__op_begin(&op, self);
+        for (; off != 0 && steps > 0 && batch < PURGE_BATCH && err == KITH_OK; steps--) {
+            struct kith__entry *entry = entry_at(arena, off);
+
+            if (entry == NULL)
+                return broken(arena);
+            off = kith__op_get(&op, &entry->next);
+            if (kith__entry_expired(entry, now)) {
+                err = delete_entry(&op, shard, entry);
+                batch++;
+            }
+        }
+        if (err == KITH_OK && batch > 0)
+            err = kith__op_commit(&op);
+        if (err < 0) {
+            kith__op_abort(&op);
+            return err;
+        }
+        *count += batch;
+    }
+    return KITH_OK;
+}
+
+kith_err
+kith__dict_purge(struct kith__self *self, const struct kith__dict *dict, uint64_t *count_out)
+{
+    struct kith__dict_root *root = kith__dict_root(dict);
+    uint64_t count = 0;
+    kith_err err = KITH_OK;
+
+    for (uint64_t i = 0; i < KITH__SHARDS && err == KITH_OK; i++) {
+        struct kith__shard *shard;
+        bool one;
+
+        err = kith__dict_lock(self, dict, i << (64 - KITH__SHARDS_LOG), &shard);
+        if (err < 0)
+            break;
+        one = shard == &root->own;
+        err = purge_shard(self, dict, shard, kith__dict_time(dict), &count);
+        kith__shard_release(self, root, shard);
+        if (one)
+            break;
+    }
+    kith__op_end(self);
+    if (err == KITH_OK)
+        *count_out = count;
+    return err;
+}
+
+kith_err
+kith__dict_lifetime(struct kith__self *self, const struct kith__dict *dict,
+                    const struct kith__key *key, enum kith__lifetime_what what, int64_t ttl_ns)
+{
+    struct kith__dict_root *root = kith__dict_root(dict);
+    struct kith__place place = { 0 };
+    struct kith__shard *shard;
+    struct kith__more *more;
+    struct kith__op op;
+    int64_t now;
+    kith_err err = kith__dict_lock(self, dict, key->hash, &shard);
+
+    if (err < 0)
+        return err;
+    if (what == KITH__LIFETIME_EXPIRE)
+        atomic_store_explicit(&root->expiring, 1, memory_order_release);
+    now = kith__dict_time(dict);
+    kith__op_begin(&op, self);
+    err = kith__table_find(&op, shard, key, &place);
+    if (err == KITH_OK && (place.entry == NULL || kith__entry_expired(place.entry, now)))
+        err = KITH_ENOENT;
+    if (err < 0)
+        goto out;
+    more = kith__entry_more(place.entry);
+    switch (what) {
+    case KITH__LIFETIME_PERSIST:
+        if (more != NULL) {
+            kith__op_set(&op, &more->expires, 0);
+            kith__op_set(&op, &more->life, 0);
+        }
+        break;
+    case KITH__LIFETIME_TOUCH:
+        if (more != NULL)
+            kith__store(&more->visited, 1);
+        if (more != NULL && kith__load(&more->life) != 0)
+            kith__store(&more->expires,
+                        (uint64_t)kith__expiry(now, (int64_t)kith__load(&more->life)));
+        break;
+    case KITH__LIFETIME_EXPIRE:
+        if (more != NULL) {
+            kith__op_set(&op, &more->expires, (uint64_t)kith__expiry(now, ttl_ns));
+            kith__op_set(&op, &more->life, (uint64_t)ttl_ns);
+        } else {
+            /* The same item in an entry that has room for its end: a longer one, in its place. */
+            err = kith__table_rebuild(&op, root, &place,
+                                      (struct kith__stored){ kith__load(&place.entry->meta),
+                                                             kith__load(&place.entry->value),
+                                                             kith__expiry(now, ttl_ns), ttl_ns });
+        }
+    }
+    if (err == KITH_OK && op.count > 0)
+        err = kith__op_commit(&op);
+out:
+    kith__shard_release(self, root, shard);
+    if (err < 0)
+        kith__op_abort(&op);
+    kith__op_end(self);
+    return err;
+}
+
+/* ---- Waiting ------------------------------------------------------------------------------ */
+
+kith_err
+kith__dict_wait(struct kith__self *self, const struct kith__dict *dict, const struct kith__key *key,
+                uint64_t version, int64_t deadline_ns, struct kith_buf *item_out,
+                uint64_t *version_out)
+{
+    struct kith__dict_root *root = kith__dict_root(dict);
+    bool timed_out = false;
+
+    for (;;) {
+        uint64_t now_version = 0;
+        int64_t until = deadline_ns, expires = 0;
+        uint32_t joined;
+        kith_err err;
+
+        /* Joined before looking: a change after the look then ends the sleep. */
+        kith__store(&self->actor->waiting_on, kith__off(self->arena, &root->signal));
+        kith__step();
+        joined = kith__signal_join(&root->signal);
+        err = kith__dict_get(self, dict, key, item_out, &now_version, &expires);
+        if ((err < 0 && err != KITH_ENOENT) || (err == KITH_OK && now_version != version) ||
+            (err == KITH_ENOENT && version != 0)) {
+            kith__awake(self);
+            if (err == KITH_OK)
+                *version_out = now_version;
+            return err;
+        }
+        if (deadline_ns == KITH__NO_WAIT || timed_out) {
+            kith__awake(self);
+            return KITH_ETIMEDOUT;
+        }
+        if (expires != 0) {
+            int64_t end = kith__arena_deadline_ns(self->arena, expires);
+
+            until = end < until ? end : until;
+        }
+        switch (kith__sleep(self, &root->signal, joined, until, true)) {
+        case KITH__SLEPT_TIMEOUT:
+            timed_out = until == deadline_ns; /* else it expired: look again */
+            break;
+        case KITH__SLEPT_INTERRUPTED:
+            kith__awake(self);
+            kith__op_end(self);
+            return KITH_EINTERRUPTED;
+        default:
+            break;
+        }
+        kith__awake(self);
+        kith__op_end(self);
+    }
+}
