@@ -105,6 +105,14 @@ LOCK, MUTEX = by_processes(("kith lock pair", "bench-lock", "pair"),
 VALUE_ADD, FETCH_ADD = by_processes(("kith value add", "bench-cell", "value-add"),
                                     ("atomic add", "peer-glibc", "fetch-add"))
 measured("kith value get", "bench-cell", "value-get")
+PLAIN_MUTEX = measured("plain mutex pair", "peer-glibc", "plain-lock-pair")
+measured("kith rlock pair", "bench-lock", "recursive-pair")
+measured("kith fair lock pair", "bench-lock", "fair-pair")
+measured("kith unowned lock pair", "bench-lock", "unowned-pair")
+READ, GLIBC_READ = by_processes(("kith rwlock read", "bench-lock", "read-pair"),
+                                ("glibc rwlock read", "peer-glibc", "read-pair"))
+measured("kith rwlock read beside a writer", "bench-lock", "read-pair-beside-writer", processors=2)
+measured("kith rwlock write", "bench-lock", "write-pair")
 
 RESIZE, BOOST_RESIZE = by_processes(("kith resize", "bench-dict", "resize"),
                                     ("boost resize", "peer-boost", "resize"))
@@ -123,6 +131,10 @@ measured("redis set", "peer-redis", "set")
 measured("redis add", "peer-redis", "add")
 
 measured("kith owner killed", "bench-lock", "owner-killed", processors=2, ms=3)
+for kind in ("fair", "unowned"):
+    measured(f"kith {kind} owner killed", "bench-lock", f"{kind}-owner-killed", processors=2, ms=3)
+measured("kith writer killed", "bench-lock", "writer-killed", processors=2, ms=3)
+measured("kith reader killed", "bench-lock", "reader-killed", processors=2, ms=3)
 measured("kith consumer killed", "bench-queue", "consumer-killed", processors=2, ms=3)
 
 measured("kith empty arena", "bench-memory", "empty-arena", once=True)
@@ -173,6 +185,9 @@ PEERS = [
     Peer("robust mutex", "glibc", "a pthread_mutex_t, process-shared and robust, with the same "
          "work inside: one count"),
     Peer("atomic add", "processor", "an atomic_fetch_add on a word of shared memory, inlined"),
+    Peer("plain mutex", "glibc", "a pthread_mutex_t, process-shared and not robust, with the same "
+         "work inside: one count"),
+    Peer("glibc rwlock", "glibc", "a pthread_rwlock_t, process-shared, which no death releases"),
     Peer("manager", "Manager", "proxies of a dict with the same number of entries over the "
          "manager's own unix socket, its process on the client's processor, where it is quicker; "
          "an add is `with lock: d[k] += 1`, since without the lock counts are lost"),
@@ -234,6 +249,10 @@ ROWS = [
     Row("lock", "acquire and release, two processes", "ratio", LOCK[1], 1.0, MUTEX[1],
         why="Two locked instructions as in glibc, with a ledger entry and a wake owed "
             "beside them."),
+    Row("lock", "recursive, acquire and release", "ratio", "kith rlock pair", 1.5, PLAIN_MUTEX),
+    Row("lock", "rwlock, readers in two processes against one", "ratio", READ[1], 1 / 1.5, READ[0],
+        why="Readers write nothing shared. On a busy host the second processor is often not "
+            "there."),
     Row("space", "open an existing arena", "limit", "kith open", 300_000),
     Row("space", "first use by a thread", "limit", "kith thread", 20_000),
     Row("manager", "dict get", "speedup", GET[0], 500, "manager get",
@@ -245,6 +264,11 @@ ROWS = [
     Row("death", "owner's kill to waiter's return, p99", "p99", "kith owner killed",
         100_000_000),
     Row("death", "owner's kill to waiter's return, p50", "p50", "kith owner killed", 1_000_000),
+    *(Row("death", f"{whose} kill to waiter's return, p99", "p99", name, 100_000_000)
+      for whose, name in (("fair lock's owner's", "kith fair owner killed"),
+                          ("unowned lock's taker's", "kith unowned owner killed"),
+                          ("rwlock writer's", "kith writer killed"),
+                          ("rwlock reader's", "kith reader killed"))),
     Row("death", "consumer's kill to getter's return, p99", "p99", "kith consumer killed",
         100_000_000),
     Row("death", "consumer's kill to getter's return, p50", "p50", "kith consumer killed",
@@ -275,6 +299,14 @@ ROWS = [
     Row("lock", "acquire and release, 8 processes", "none", LOCK[2], peer=MUTEX[2]),
     Row("value", "add, two processes", "none", VALUE_ADD[1], peer=FETCH_ADD[1]),
     Row("value", "add, 8 processes", "none", VALUE_ADD[2], peer=FETCH_ADD[2]),
+    Row("lock", "fair, acquire and release", "none", "kith fair lock pair", peer=LOCK[0]),
+    Row("lock", "unowned, acquire and release", "none", "kith unowned lock pair", peer=LOCK[0]),
+    Row("lock", "rwlock, shared", "none", READ[0], peer=GLIBC_READ[0]),
+    Row("lock", "rwlock, shared, two processes", "none", READ[1], peer=GLIBC_READ[1]),
+    Row("lock", "rwlock, shared, 8 processes", "none", READ[2], peer=GLIBC_READ[2]),
+    Row("lock", "rwlock, shared, beside a writer", "none", "kith rwlock read beside a writer",
+        peer=READ[0]),
+    Row("lock", "rwlock, alone", "none", "kith rwlock write", peer=LOCK[0]),
     Row("queue", "64-byte items in batches of 100", "none", "kith queue 64 B in batches",
         peer="boost queue 64 B"),
     Row("queue", "put and get, one process", "none", "kith put and get",

@@ -158,6 +158,8 @@ stat_lock(struct facts *facts, kith_space *space, const char *name)
         flag_fact(facts, "alive", owner.alive);
         if (owner.since_ns != 0)
             time_fact(facts, "since", owner.since_ns);
+        number_fact(facts, "depth", owner.depth);
+        number_fact(facts, "sharers", owner.sharers);
     }
     number_fact(facts, "waiters", owner.waiters);
     return KITH_OK;
@@ -217,6 +219,7 @@ stat_object(struct facts *facts, kith_space *space, const struct kith_info *info
     case KITH_KIND_QUEUE:
         return stat_queue(facts, space, info->name);
     case KITH_KIND_LOCK:
+    case KITH_KIND_RWLOCK:
         return stat_lock(facts, space, info->name);
     case KITH_KIND_EVENT:
         return stat_event(facts, space, info->name);

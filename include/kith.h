@@ -14,6 +14,7 @@
 #include <kith/item.h>
 #include <kith/lock.h>
 #include <kith/queue.h>
+#include <kith/rwlock.h>
 #include <kith/space.h>
 #include <kith/txn.h>
 #include <kith/value.h>

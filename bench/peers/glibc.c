@@ -1,7 +1,7 @@
 /*
- * glibc.c - what glibc, the kernel and the processor offer by themselves: the robust mutex, the
- * wait and wake of a futex, an atomic addition.  `calibrate` measures the machine, to tell how
- * quiet it was.
+ * glibc.c - what glibc, the kernel and the processor offer by themselves: mutexes,
+ * robust and plain, a rwlock, the wait and wake of a futex, an atomic addition.  `calibrate`
+ * measures the machine, to tell how quiet it was.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -18,6 +18,7 @@
 
 struct shared {
     pthread_mutex_t mutex;
+    pthread_rwlock_t rwlock;
     uint64_t count;                          /* guarded by the mutex */
     _Alignas(64) atomic_uint there;          /* round trips asked for */
     _Alignas(64) atomic_uint back;           /* round trips answered */
@@ -30,19 +31,31 @@ shared_of(struct bench *b)
     return b->shared;
 }
 
-/* ---- the robust mutex ---- */
+/* ---- the mutexes ---- */
 
 static void
-make_mutex(struct bench *b)
+make_mutex_of(struct bench *b, int robust)
 {
     pthread_mutexattr_t attr;
 
     if (pthread_mutexattr_init(&attr) != 0 ||
         pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) != 0 ||
-        pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) != 0 ||
+        pthread_mutexattr_setrobust(&attr, robust) != 0 ||
         pthread_mutex_init(&shared_of(b)->mutex, &attr) != 0)
-        bench_fail("no robust mutex");
+        bench_fail("no such mutex");
     pthread_mutexattr_destroy(&attr);
+}
+
+static void
+make_mutex(struct bench *b)
+{
+    make_mutex_of(b, PTHREAD_MUTEX_ROBUST);
+}
+
+static void
+make_plain_mutex(struct bench *b)
+{
+    make_mutex_of(b, PTHREAD_MUTEX_STALLED);
 }
 
 static void
@@ -81,6 +94,32 @@ fetch_add(struct bench *b, uint64_t ops)
 
     for (uint64_t n = 0; n < ops; n++)
         atomic_fetch_add(pairs, 1);
+}
+
+/* ---- the rwlock ---- */
+
+static void
+make_rwlock(struct bench *b)
+{
+    pthread_rwlockattr_t attr;
+
+    if (pthread_rwlockattr_init(&attr) != 0 ||
+        pthread_rwlockattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) != 0 ||
+        pthread_rwlock_init(&shared_of(b)->rwlock, &attr) != 0)
+        bench_fail("no rwlock");
+    pthread_rwlockattr_destroy(&attr);
+}
+
+static void
+read_pair(struct bench *b, uint64_t ops)
+{
+    struct shared *shared = shared_of(b);
+
+    for (uint64_t n = 0; n < ops; n++) {
+        if (pthread_rwlock_rdlock(&shared->rwlock) != 0 ||
+            pthread_rwlock_unlock(&shared->rwlock) != 0)
+            bench_fail("cannot read");
+    }
 }
 
 /* ---- a futex round trip ---- */
@@ -141,6 +180,8 @@ calibrate(struct bench *b, uint64_t ops)
 static const struct bench_case cases[] = {
     { .name = "lock-pair", .make = make_mutex, .work = lock_pair, .end = check_pairs },
     { .name = "fetch-add", .work = fetch_add },
+    { .name = "plain-lock-pair", .make = make_plain_mutex, .work = lock_pair, .end = check_pairs },
+    { .name = "read-pair", .make = make_rwlock, .work = read_pair },
     { .name = "futex-round-trip", .companions = 1, .beside = futex_echo, .work = futex_round_trip },
     { .name = "calibrate", .work = calibrate },
 };

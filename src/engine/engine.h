@@ -25,6 +25,7 @@
 #include <kith/lock.h>
 #include <kith/queue.h>
 #include <kith/value.h>
+#include <kith/rwlock.h>
 
 #include "base/address.h"
 #include "base/scalar.h"
@@ -260,15 +261,34 @@ struct kith__queue_ops {
     kith_err (*shutdown)(void *queue);
 };
 
-/* ---- Locks and events ----------------------------------------------------------------- */
+/* ---- Locks, rwlocks and events -----------------------------------------------------------------
+ */
 
 struct kith__lock_ops {
-    kith_err (*open)(void *space, const char *name, enum kith_create create, void **lock_out);
+    /* The options are whole, and none excludes another.  A rwlock is opened as well. */
+    kith_err (*open)(void *space, const char *name, const struct kith_lock_options *options,
+                     void **lock_out);
     void (*close)(void *lock);
-    /* KITH_OWNER_DIED is a success. */
+    /* KITH_OWNER_DIED is a success.  KITH_EDEADLOCK has a sentence if it is a circle. */
     kith_err (*acquire)(void *lock, int64_t deadline_ns);
     kith_err (*release)(void *lock);
     kith_err (*owner)(void *lock, struct kith_owner *owner_out);
+    kith_err (*locked)(void *lock, bool *locked_out);
+    kith_err (*parties)(void *lock, int (*each)(const struct kith_party *party, void *arg),
+                        void *arg);
+};
+
+struct kith__rwlock_ops {
+    /* The options are whole.  A lock that was made shareable is opened as well. */
+    kith_err (*open)(void *space, const char *name, const struct kith_rwlock_options *options,
+                     void **rwlock_out);
+    void (*close)(void *rwlock);
+    /* KITH_OWNER_DIED is a success.  KITH_EDEADLOCK has a sentence if it is a circle. */
+    kith_err (*acquire)(void *rwlock, int64_t deadline_ns);
+    kith_err (*acquire_shared)(void *rwlock, int64_t deadline_ns);
+    kith_err (*release)(void *rwlock); /* however it was acquired */
+    kith_err (*owner)(void *rwlock, struct kith_owner *owner_out);
+    kith_err (*locked)(void *rwlock, bool *locked_out);
 };
 
 struct kith__event_ops {
@@ -350,6 +370,7 @@ struct kith__engine {
     const struct kith__dict_ops *dict;
     const struct kith__queue_ops *queue;
     const struct kith__lock_ops *lock;
+    const struct kith__rwlock_ops *rwlock;
     const struct kith__event_ops *event;
     const struct kith__value_ops *value;
     const struct kith__txn_ops *txn;

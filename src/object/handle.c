@@ -166,6 +166,8 @@ kith__the_kind(enum kith_kind kind)
         return "The event \"";
     case KITH_KIND_VALUE:
         return "The value \"";
+    case KITH_KIND_RWLOCK:
+        return "The rwlock \"";
     default:
         return "The object \"";
     }
@@ -221,6 +223,8 @@ sync_outcome(enum kith_kind kind, kith_err err)
         return "\" is not held by the calling thread.";
     case KITH_EDEADLOCK:
         return "\" is held by the calling thread already.";
+    case KITH_ERANGE:
+        return "\" is held by the calling thread as often as it may be.";
     default:
         return NULL;
     }
@@ -264,7 +268,8 @@ kith__fail_outcome(const struct kith__handle *handle, kith_err err, unsigned tol
     const char *what = after != NULL ? after : kith__outcome(handle->kind, err);
 
     /* A code that may also be a trouble comes with its own sentence then. */
-    if (kith__told() != told && (what == NULL || err == KITH_EFULL || err == KITH_EPERM))
+    if (kith__told() != told &&
+        (what == NULL || err == KITH_EFULL || err == KITH_EPERM || err == KITH_EDEADLOCK))
         return err;
     if (what != NULL)
         return kith__fail_object(err, kith__the_kind(handle->kind), handle->name, what);

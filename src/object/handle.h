@@ -42,6 +42,10 @@ struct kith_lock {
     const struct kith__lock_ops *ops;
     struct kith__handle handle;
 };
+struct kith_rwlock {
+    const struct kith__rwlock_ops *ops;
+    struct kith__handle handle;
+};
 struct kith_event {
     const struct kith__event_ops *ops;
     struct kith__handle handle;

@@ -16,11 +16,19 @@ kith_lock_open(kith_space *space, const char *name, const struct kith_lock_optio
 
     if (err < 0)
         return err;
+    if (whole.unowned && (whole.recursive || whole.detect_deadlock || whole.shareable))
+        return kith__fail(KITH_EINVAL,
+                          "The lock \"%s\" cannot be unowned and also recursive, shareable, or one "
+                          "that detects deadlocks: these are about its owner.",
+                          name);
+    if (whole.recursive && whole.shareable)
+        return kith__fail(KITH_EINVAL, "The lock \"%s\" cannot be both recursive and shareable.",
+                          name);
     lock = kith__handle_new(sizeof(*lock));
     if (lock == NULL)
         return KITH_ENOMEM;
     lock->ops = space->engine->lock;
-    err = lock->ops->open(space->state, name, whole.create, &state);
+    err = lock->ops->open(space->state, name, &whole, &state);
     if (err < 0) {
         kith__free(lock);
         return err;
@@ -83,13 +91,19 @@ kith_err
 kith_lock_locked(kith_lock *lock, bool *locked_out)
 {
     unsigned told = kith__told();
-    struct kith_owner owner;
-    kith_err err;
 
     if (lock == NULL || locked_out == NULL)
         return kith__fail_null("kith_lock_locked");
-    err = lock->ops->owner(lock->handle.state, &owner);
-    if (err == KITH_OK)
-        *locked_out = owner.held && owner.alive;
-    return outcome(lock, err, told);
+    return outcome(lock, lock->ops->locked(lock->handle.state, locked_out), told);
+}
+
+kith_err
+kith_lock_parties(kith_lock *lock, int (*each)(const struct kith_party *party, void *arg),
+                  void *arg)
+{
+    unsigned told = kith__told();
+
+    if (lock == NULL || each == NULL)
+        return kith__fail_null("kith_lock_parties");
+    return outcome(lock, lock->ops->parties(lock->handle.state, each, arg), told);
 }

@@ -44,10 +44,14 @@ key_of(struct kith__arena *arena, const char *name, struct kith__key *key)
 static kith_err
 object_of(struct kith__arena *arena, uint64_t meta, uint64_t value, struct kith__object *object)
 {
+    const struct kith__kind *kind = kith__kind_of((enum kith_kind)KITH__META_TAG(meta));
+
     object->kind = (enum kith_kind)KITH__META_TAG(meta);
     object->off = value;
     object->id = kith__object_id(arena, value);
-    if (KITH__META_TYPE(meta) != KITH__TYPE_OBJECT || kith__at(arena, value, 64) == NULL)
+    /* All of the root has to be inside: whoever opens it looks no more. */
+    if (KITH__META_TYPE(meta) != KITH__TYPE_OBJECT ||
+        kith__at(arena, value, kind != NULL ? kith__class_size(kind->class_index) : 64) == NULL)
         return kith__fail(KITH_ECORRUPT, "The catalog of objects is broken; run kith check.");
     return KITH_OK;
 }

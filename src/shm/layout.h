@@ -52,8 +52,10 @@ struct kith__lock {
     uint32_t tag;
 };
 #define KITH__LOCK_ACTOR 0x0000ffffu
-#define KITH__LOCK_DIED 0x20000000u    /* user locks: the last owner died holding it */
-#define KITH__LOCK_WAITERS 0x80000000u /* somebody may be asleep on the word */
+#define KITH__LOCK_HOLDER 0x00008000u  /* unowned locks: below it a holder, or 0: one that left */
+#define KITH__LOCK_CLAIM 0x10000000u /* rwlocks: the owner still waits for readers to go */
+#define KITH__LOCK_DIED 0x20000000u  /* user locks: the last owner died holding it */
+#define KITH__LOCK_WAITERS 0x80000000u /* somebody may be asleep on the word, or in its row */
 #define KITH__LOCK_MAGIC 0x6b4c6f63u
 
 static inline uint32_t
@@ -196,10 +198,14 @@ struct kith__actor {
     kith__word pending_wake;   /* the lock it owes a wake */
     kith__word pending_signal; /* a queue's root, or a signal | 1, whose sleepers it owes a wake */
     kith__word retired;        /* an extent to be freed: an outgrown vector or record */
+    kith__word wanted;         /* the user's lock it waits for: offset | 1 to share it */
+    kith__word ticket;         /* its place among those who want that lock */
+    _Atomic uint32_t call;     /* what it sleeps on in a row: others add to it */
+    uint32_t spare_call;
 
     struct kith__journal main;
     struct kith__journal mini;
-    struct kith__vec ledger; /* locks held, or about to be: offset | 1 for a user's */
+    struct kith__vec ledger; /* locks held, or about to be: see lock.h */
     struct kith__vec staged; /* blocks taken, not yet linked */
     struct kith__vec trash;  /* blocks unlinked, not yet freed: offset | kind */
     struct kith__vec record; /* the area of a long main record; count unused */
@@ -412,19 +418,33 @@ static_assert(offsetof(struct kith__queue_root, head_lock) % 64 == 0, "a line of
 static_assert(offsetof(struct kith__queue_root, tail_lock) % 64 == 0, "a line of the putters'");
 static_assert(offsetof(struct kith__queue_root, items) % 64 == 0, "a line of their own");
 
-/* ---- Lock and event ----------------------------------------------------------------- */
+/* ---- Lock, rwlock and event ---------------------------------------------------------- */
 
 struct kith__sync_root {
     kith__word id;
     int64_t created_ns;
     struct kith__lock lock;
-    _Atomic uint32_t signal;
-    uint32_t spare;
-    kith__word since; /* locks: when the owner was first seen to hold it; 0: not looked at yet */
-    kith__word sets;  /* events: how often it was set */
-    uint64_t spare2[2];
+    _Atomic uint32_t signal; /* events */
+    uint32_t options;        /* locks: KITH__SYNC_*, as they were made */
+    kith__word since;        /* locks: when the owner was first seen to hold it; 0: not looked at */
+    kith__word sets;         /* events: how often it was set */
+    kith__word depth;        /* recursive locks: how often more than once the owner has it */
+    kith__word ticket;       /* the last place given to one who waits in the row */
+    kith__word chain;        /* the next root in the header's chain of unowned locks, for good */
+    kith__word chained;
+    uint64_t spare[6];
 };
-static_assert(sizeof(struct kith__sync_root) == 64, "LAYOUT is a format");
+static_assert(sizeof(struct kith__sync_root) == 128, "LAYOUT is a format");
+
+#define KITH__SYNC_RECURSIVE 1u
+#define KITH__SYNC_FAIR 2u
+#define KITH__SYNC_UNOWNED 4u
+#define KITH__SYNC_DETECT 8u
+#define KITH__SYNC_SHARED 16u /* a rwlock, or a lock that may be opened as one */
+#define KITH__SYNC_ALL 31u
+/* Who waits for one of these sleeps on a word of its own, and is called by its number. */
+#define KITH__SYNC_ROW                                                                             \
+    (KITH__SYNC_FAIR | KITH__SYNC_UNOWNED | KITH__SYNC_DETECT | KITH__SYNC_SHARED)
 
 /* ---- Roots of all other objects ------------------------------------------------------ */
 
@@ -504,7 +524,8 @@ struct kith__header {
     kith__word bin[KITH__BINS];
     _Alignas(64) struct kith__class classes[KITH__CLASS_COUNT];
     _Alignas(64) struct kith__lock chain_lock;
-    kith__word chain; /* queues that ever lent an item */
+    kith__word chain;   /* queues that ever lent an item */
+    kith__word unowned; /* unowned locks that were ever taken */
     _Alignas(64) struct kith__dict_root catalog;
 };
 static_assert(sizeof(struct kith__header) <= KITH__HOLDERS_OFF, "the header fits its granule");

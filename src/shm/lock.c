@@ -41,7 +41,7 @@ kith__ledger_forget(struct kith__self *self, uint64_t entry)
         if (kith__load(&ledger[i]) == entry) {
             /* First the copy, then the count: each lock held stays named at every instant. */
             kith__store(&ledger[i], kith__load(&ledger[count - 1]));
-            kith__step();
+            atomic_thread_fence(memory_order_release); /* others search it from its end */
             kith__store(&actor->ledger.count, count - 1);
             return;
         }

@@ -36,6 +36,8 @@
 #include "shm/futex.h"
 #include "shm/kind.h"
 #include "shm/queue.h"
+#include "shm/row.h"
+#include "shm/special.h"
 
 /* ---- The urgent part --------------------------------------------------------------------- */
 
@@ -179,6 +181,25 @@ wake_object(struct kith__arena *arena, uint64_t off)
     }
 }
 
+/*
+ * A share of an rwlock.  In an orderly end the slot is still LIVE, so the share has to be gone
+ * before those who wait look: what is left of the entry names the lock, should we die here.
+ */
+static void
+release_share(struct kith__arena *arena, kith__word *at)
+{
+    uint64_t entry = kith__load(at), off = entry & KITH__LEDGER_OFF;
+    struct kith__lock *lock = kith__at_any(arena, off, sizeof *lock);
+
+    if (lock == NULL || lock->tag != kith__lock_tag(off))
+        return;
+    if ((entry & KITH__LEDGER_TOLD) != 0)
+        atomic_fetch_or(&lock->word, KITH__LOCK_DIED);
+    kith__step();
+    kith__store_release(at, off | KITH__LEDGER_USER);
+    kith__row_call_all(arena, off);
+}
+
 static void
 release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
 {
@@ -192,6 +213,8 @@ release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
     while ((word & KITH__LOCK_ACTOR) == victim) {
         uint32_t after = (entry & KITH__LEDGER_USER) != 0 ? KITH__LOCK_DIED : 0;
 
+        if ((word & KITH__LOCK_CLAIM) != 0)
+            after = word & KITH__LOCK_DIED; /* it was not in yet */
         if (!atomic_compare_exchange_weak(&lock->word, &word, after))
             continue;
 #ifndef KITH_MISTAKE_REAP_NO_WAKE
@@ -200,6 +223,9 @@ release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
         break;
     }
 #ifndef KITH_MISTAKE_REAP_NO_WAKE
+    /* Whoever frees the word, or freed it and died: a call that is not needed does no harm. */
+    if ((entry & KITH__LEDGER_USER) != 0)
+        kith__row_call_all(arena, off);
     wake_object(arena, off);
 #else
     (void)wake_object;
@@ -218,11 +244,16 @@ settle(struct kith__arena *arena, struct kith__actor *victim, unsigned id)
     count = kith__load(&victim->ledger.count); /* a replayed record may have moved it */
     ledger = kith__ledger_at(arena, victim, count);
     for (uint64_t i = 0; ledger != NULL && i < count; i++) /* D3 */
-        release_lock(arena, id, kith__load(&ledger[i]));
+        if ((kith__load(&ledger[i]) & KITH__LEDGER_SHARED) != 0)
+            release_share(arena, &ledger[i]);
+        else
+            release_lock(arena, id, kith__load(&ledger[i]));
     kith__store(&victim->ledger.count, 0);
 #ifndef KITH_MISTAKE_REAP_NO_WAKE
     wake_off(arena, kith__load(&victim->pending_wake) & ~KITH__LEDGER_USER); /* D4 */
     wake_off(arena, kith__load(&victim->waiting_on));
+    kith__row_call_all(arena, kith__load(&victim->pending_wake));
+    kith__row_call_all(arena, kith__load(&victim->wanted) & ~KITH__WANTED_SHARED);
     signal = kith__load(&victim->pending_signal);
     if ((signal & 1) != 0)
         wake_off(arena, signal & ~UINT64_C(1));
@@ -234,6 +265,7 @@ settle(struct kith__arena *arena, struct kith__actor *victim, unsigned id)
     kith__store(&victim->pending_wake, 0);
     kith__store(&victim->pending_signal, 0);
     kith__store(&victim->waiting_on, 0);
+    kith__store(&victim->wanted, 0);
     kith__store(&victim->pin, 0);
     if ((kith__load(&victim->reading) & 1) != 0)
         kith__store(&victim->reading, kith__load(&victim->reading) + 1);
@@ -484,6 +516,7 @@ reap_holder(struct kith__self *self, unsigned slot, uint64_t state)
     if (kith__queues_hand_back(self, slot | KITH__SLOT_GENERATION(state) << 16) < 0)
         return; /* some other time */
 #endif
+    kith__unowned_end(arena, slot, true);
     drop_pins(holder);
     /* By compare-and-swap: two may be at it, and the slot may have a new owner already. */
     atomic_compare_exchange_strong(
@@ -564,6 +597,7 @@ on_leave(struct kith__self *self, bool last)
         struct kith__holder *holder = kith__holder_at(arena, arena->holder);
 
         kith__queues_hand_back(self, kith__owner_of(arena, arena->holder));
+        kith__unowned_end(arena, arena->holder, false);
         drop_pins(holder);
         if (kith__load(&KITH__HEADER(arena)->limbo) != 0)
             kith__limbo_sweep(self);

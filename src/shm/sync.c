@@ -1,7 +1,9 @@
 /*
  * sync.c - the lock that users hold, and the event they wait for.
  *
- * LAYOUT   sync root: id, a lock word, a signal; see layout.h.
+ * LAYOUT   sync root: id, a lock word, a signal; see layout.h.  What is here of locks is for those
+ *   made without options, or only recursive; special.c has the others, rwlock.c those that can be
+ *   shared.
  *
  * A user's lock is the word and the ledger of lock.c, with two differences.  Its owner may be
  * slow, so waiting is by the caller's deadline; and when its owner dies the reaper leaves DIED
@@ -27,18 +29,23 @@
 #include "base/error.h"
 #include "shm/futex.h"
 #include "shm/kind.h"
+#include "shm/row.h"
+#include "shm/rwlock.h"
+#include "shm/special.h"
 
 kith_err
-kith__sync_init(struct kith__op *op, uint64_t off, uint64_t id, void *unused)
+kith__sync_init(struct kith__op *op, uint64_t off, uint64_t id, void *options)
 {
     struct kith__arena *arena = op->self->arena;
     struct kith__sync_root *root = kith__ptr(arena, off);
 
-    (void)unused;
+    /* Where it is in the chain of unowned locks is left alone. */
     kith__lock_init(arena, &root->lock);
     atomic_store(&root->lock.word, 0);
     atomic_store(&root->signal, 0);
+    root->options = options != NULL ? *(const uint32_t *)options : 0;
     kith__store(&root->since, 0);
+    kith__store(&root->depth, 0);
     kith__op_set(op, &root->id, id);
     return op->err;
 }
@@ -58,6 +65,7 @@ wake_all(struct kith__self *self, uint64_t off)
     struct kith__sync_root *root = kith__ptr(self->arena, off);
 
     atomic_store(&root->lock.word, 0);
+    kith__row_call_all(self->arena, off + offsetof(struct kith__sync_root, lock));
     kith__futex_wake(&root->lock.word, INT32_MAX);
     kith__futex_wake(&root->signal, INT32_MAX);
 }
@@ -74,68 +82,55 @@ describe(struct kith__self *self, struct kith__arena *arena, const struct kith__
     return KITH_OK;
 }
 
+static void
+check(struct kith__walk *w, uint64_t off, bool whole)
+{
+    const struct kith__sync_root *root = kith__ptr(w->arena, off);
+
+    if (!whole)
+        return;
+    if (root->lock.tag != kith__lock_tag(off + offsetof(struct kith__sync_root, lock)))
+        kith__walk_violation(w, "The lock at %#llx is no lock.", (unsigned long long)off);
+    if ((root->options & ~KITH__SYNC_ALL) != 0)
+        kith__walk_violation(w, "The lock at %#llx was made with options that do not exist.",
+                             (unsigned long long)off);
+}
+
 const struct kith__kind kith__sync_kind = {
     .class_index = KITH__CLASS_SYNC,
     .end = end_sync,
     .wake_all = wake_all,
+    .check = check,
     .describe = describe,
 };
 
 /* ---- Lock ------------------------------------------------------------------------------- */
 
-kith_err
-kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
+/* Waits, seen by all who look at who waits. */
+static __attribute__((noinline)) kith_err
+wait_for_lock(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
 {
     struct kith__sync_root *root = kith__sync_root(sync);
-    uint64_t entry = sync->off + offsetof(struct kith__sync_root, lock);
-    uint32_t word = 0;
     kith_err err;
 
-    if (kith__load_acquire(&root->id) != sync->id)
-        return KITH_EGONE;
-    if ((atomic_load_explicit(&root->lock.word, memory_order_relaxed) & KITH__LOCK_ACTOR) ==
-        self->id)
-        return KITH_EDEADLOCK;
-    if (kith__load(&self->actor->ledger.count) + 1 + KITH__LEDGER_SPARE >
-        kith__load(&self->actor->ledger.room)) {
-        err = kith__ledger_reserve(self, 8);
-        if (err < 0)
-            return err;
-    }
-    kith__ledger_write(self, entry | KITH__LEDGER_USER); /* L1 */
-    if (atomic_compare_exchange_strong_explicit(
-            &root->lock.word, &word, self->id, memory_order_acquire, memory_order_relaxed)) /* L2 */
-        err = KITH_OK;
-    else
-        err = kith__lock_wait(self, &root->lock, deadline_ns, true);
-    if (err == KITH_OWNER_DIED)
-        kith__store(&root->since, 0); /* that was the dead's time */
-    if (err >= 0 && kith__load(&root->id) != sync->id) {
-        kith__mutex_release(self, sync);
-        err = KITH_EGONE;
-    }
-    if (err < 0)
-        kith__ledger_forget(self, entry | KITH__LEDGER_USER);
-    if (self->husks_seen)
-        kith__op_end(self);
+    if (deadline_ns == 0)
+        return kith__lock_wait(self, &root->lock, 0, true);
+    kith__row_join(self, sync, false);
+    err = kith__lock_wait(self, &root->lock, deadline_ns, true);
+    kith__row_leave_with(self); /* it slept on the word, so no call was meant for it alone */
+    if (err >= 0)               /* the time stamped at joining was another's */
+        kith__store(&root->since, (uint64_t)kith__real_ns());
     return err;
 }
 
-kith_err
-kith__mutex_release(struct kith__self *self, const struct kith__sync *sync)
+static void
+release(struct kith__self *self, const struct kith__sync *sync)
 {
     struct kith__actor *actor = self->actor;
     struct kith__sync_root *root = kith__sync_root(sync);
-    uint64_t entry = sync->off + offsetof(struct kith__sync_root, lock);
+    uint64_t entry = kith__sync_entry(sync);
     uint32_t word = atomic_load_explicit(&root->lock.word, memory_order_relaxed);
 
-    if ((word & KITH__LOCK_ACTOR) != self->id) {
-        if (kith__load(&root->id) != sync->id) {
-            kith__ledger_forget(self, entry | KITH__LEDGER_USER);
-            return KITH_EGONE;
-        }
-        return KITH_EPERM;
-    }
     if (kith__load(&root->since) != 0)
         kith__store(&root->since, 0);
     kith__store(&actor->pending_wake, entry); /* U1 */
@@ -149,61 +144,69 @@ kith__mutex_release(struct kith__self *self, const struct kith__sync *sync)
     kith__store(&actor->pending_wake, 0); /* U4 */
     kith__step();
     kith__ledger_drop(self, entry | KITH__LEDGER_USER); /* U5 */
-    return kith__load(&root->id) == sync->id ? KITH_OK : KITH_EGONE;
-}
-
-static uint32_t
-count_waiters(struct kith__arena *arena, uint64_t off)
-{
-    uint64_t top = kith__load_acquire(&KITH__HEADER(arena)->actors_top);
-    uint32_t count = 0;
-
-    for (unsigned id = 1; id <= top && id <= arena->actors_max; id++) {
-        struct kith__actor *actor = kith__actor_at(arena, id);
-
-        count += kith__load(&actor->waiting_on) == off &&
-                 KITH__SLOT_KIND(kith__load(&actor->state)) == KITH__SLOT_LIVE;
-    }
-    return count;
 }
 
 kith_err
-kith__mutex_owner(struct kith__arena *arena, const struct kith__sync *sync,
-                  struct kith_owner *owner)
+kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
 {
     struct kith__sync_root *root = kith__sync_root(sync);
-    uint32_t word = atomic_load(&root->lock.word);
-    unsigned id = word & KITH__LOCK_ACTOR;
-    struct kith__actor *actor;
-    uint64_t since;
+    uint64_t entry = kith__sync_entry(sync);
+    uint32_t word = 0;
+    kith_err err;
 
-    memset(owner, 0, sizeof *owner);
     if (kith__load_acquire(&root->id) != sync->id)
         return KITH_EGONE;
-    owner->waiters = count_waiters(arena, sync->off + offsetof(struct kith__sync_root, lock));
-    if (id == 0 || id > arena->actors_max)
-        return KITH_OK;
-    actor = kith__actor_at(arena, id);
-    owner->held = true;
-    owner->alive = !kith__actor_dead(arena, id) &&
-                   KITH__SLOT_KIND(kith__load(&actor->state)) == KITH__SLOT_LIVE;
-    owner->thread = actor->thread;
-    if (actor->holder != 0 && actor->holder <= KITH__HOLDERS_MAX) {
-        struct kith__holder *holder = kith__holder_at(arena, actor->holder);
+    if ((root->options & KITH__SYNC_ROW) != 0)
+        return kith__special_acquire(self, sync, deadline_ns);
+    if ((atomic_load_explicit(&root->lock.word, memory_order_relaxed) & KITH__LOCK_ACTOR) ==
+        self->id)
+        return kith__acquire_again(root, sync);
+    if (kith__load(&self->actor->ledger.count) + 1 + KITH__LEDGER_SPARE >
+        kith__load(&self->actor->ledger.room)) {
+        err = kith__ledger_reserve(self, 8);
+        if (err < 0)
+            return err;
+    }
+    kith__ledger_write(self, entry | KITH__LEDGER_USER); /* L1 */
+    if (atomic_compare_exchange_strong_explicit(
+            &root->lock.word, &word, self->id, memory_order_acquire, memory_order_relaxed)) /* L2 */
+        err = KITH_OK;
+    else
+        err = wait_for_lock(self, sync, deadline_ns);
+    if (err == KITH_OWNER_DIED && kith__load(&root->depth) != 0)
+        kith__store(&root->depth, 0); /* the dead owner's */
+    if (err >= 0 && kith__load(&root->id) != sync->id) {
+        release(self, sync);
+        err = KITH_EGONE;
+    } else if (err < 0) {
+        kith__ledger_forget(self, entry | KITH__LEDGER_USER);
+    }
+    if (self->husks_seen)
+        kith__op_end(self);
+    return err;
+}
 
-        owner->pid = holder->pid;
-        snprintf(owner->host, sizeof owner->host, "%.47s", holder->host);
+kith_err
+kith__mutex_release(struct kith__self *self, const struct kith__sync *sync)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+    uint32_t word = atomic_load_explicit(&root->lock.word, memory_order_relaxed);
+
+    if (kith__load(&root->id) != sync->id) {
+        /* Destroyed while we held it.  If its memory is a lock of ours again, that one stays. */
+        if ((word & KITH__LOCK_ACTOR) != self->id)
+            kith__ledger_forget(self, kith__sync_entry(sync) | KITH__LEDGER_USER);
+        kith__ledger_forget(self, kith__share_of(sync->off, sync->id));
+        kith__ledger_forget(self, kith__share_of(sync->off, sync->id) | KITH__LEDGER_TOLD);
+        return KITH_EGONE;
     }
-    /*
-     * A free lock pays no clock: the time is stamped by the first who looks or waits, and so
-     * is the latest at which the owner had it.
-     */
-    since = kith__load(&root->since);
-    if (since == 0 && !arena->readonly) {
-        since = (uint64_t)kith__real_ns();
-        kith__store(&root->since, since);
-    }
-    owner->since_ns = (int64_t)since;
+    if ((root->options & KITH__SYNC_ROW) != 0)
+        return kith__special_release(self, sync);
+    if ((word & KITH__LOCK_ACTOR) != self->id)
+        return KITH_EPERM;
+    if (root->options != 0 && kith__release_once(root))
+        return KITH_OK;
+    release(self, sync);
     return KITH_OK;
 }
 

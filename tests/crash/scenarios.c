@@ -7,6 +7,7 @@ extern const struct scenario_table arena_scenarios;
 extern const struct scenario_table cache_scenarios;
 extern const struct scenario_table cell_scenarios;
 extern const struct scenario_table dict_scenarios;
+extern const struct scenario_table lock_scenarios;
 extern const struct scenario_table queue_scenarios;
 extern const struct scenario_table sync_scenarios;
 extern const struct scenario_table txn_scenarios;
@@ -18,6 +19,7 @@ const struct scenario_table *const scenario_tables[] = {
     &sync_scenarios,
     &txn_scenarios,
     &cell_scenarios,
+    &lock_scenarios,
     &arena_scenarios,
     NULL,
 };

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/rwlock.h"
 #include "shm/value.h"
 #include "stepper.h"
 
@@ -37,7 +38,7 @@ pause_a_little(void)
     nanosleep(&t, NULL);
 }
 
-/* ---- The kinds ------------------------------------------------------------------------ */
+/* ---- What is slept for ---------------------------------------------------------------------- */
 
 static void
 sleep_for_lock(struct stage *stage, struct kith__self *self)
@@ -227,6 +228,90 @@ commit_missing(struct stage *stage, struct kith__self *self)
     kith__value_cas(self, &value, 0, 1, &seen);
 }
 
+/* ---- Locks that are waited for in a row ---- */
+
+/* The lock "fair" or "rwlock" of the stage; found by its name, since each role is a process. */
+static struct kith__sync
+find_lock(struct stage *stage, struct kith__self *self, const char *name)
+{
+    struct kith__object object = { 0 };
+
+    if (kith__catalog_find(stage->arena, self, name, &object) < 0)
+        abort();
+    return (struct kith__sync){ stage->arena, object.off, object.id };
+}
+
+static void
+make_locks(struct stage *stage)
+{
+    uint32_t fair = KITH__SYNC_FAIR, shared = KITH__SYNC_SHARED;
+
+    stage_make(stage, 0, "fair", KITH_KIND_LOCK, kith__sync_init, &fair);
+    stage_make(stage, 1, "rwlock", KITH_KIND_RWLOCK, kith__sync_init, &shared);
+}
+
+static void
+sleep_for(struct stage *stage, struct kith__self *self, const char *name)
+{
+    struct kith__sync sync = find_lock(stage, self, name);
+
+    self->spin = 16;
+    if (kith__mutex_acquire(self, &sync, INT64_MAX) >= 0)
+        kith__mutex_release(self, &sync);
+}
+
+static void
+sleep_for_fair(struct stage *stage, struct kith__self *self)
+{
+    sleep_for(stage, self, "fair");
+}
+
+static void
+sleep_as_writer(struct stage *stage, struct kith__self *self)
+{
+    sleep_for(stage, self, "rwlock");
+}
+
+static void
+sleep_as_reader(struct stage *stage, struct kith__self *self)
+{
+    struct kith__sync sync = find_lock(stage, self, "rwlock");
+
+    self->spin = 16;
+    if (kith__rwlock_acquire_shared(self, &sync, INT64_MAX) >= 0)
+        kith__mutex_release(self, &sync);
+}
+
+static struct kith__sync held; /* in the waker */
+
+static void
+hold_fair(struct stage *stage, struct kith__self *self)
+{
+    held = find_lock(stage, self, "fair");
+    kith__mutex_acquire(self, &held, 0);
+}
+
+static void
+hold_alone(struct stage *stage, struct kith__self *self)
+{
+    held = find_lock(stage, self, "rwlock");
+    kith__mutex_acquire(self, &held, 0);
+}
+
+static void
+hold_shared(struct stage *stage, struct kith__self *self)
+{
+    held = find_lock(stage, self, "rwlock");
+    kith__rwlock_acquire_shared(self, &held, 0);
+}
+
+static void
+release_held(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__mutex_release(self, &held);
+}
+
 /* A holder that is killed wakes by its death alone. */
 static void
 do_nothing(struct stage *stage, struct kith__self *self)
@@ -248,6 +333,10 @@ static const struct {
     { "dict set", sleep_for_key, do_nothing, set_awaited, set_awaited_if_missing },
     { "value add", sleep_for_change, make_numbers, change, change_missing },
     { "value commit", sleep_for_commit, make_numbers, commit, commit_missing },
+    { "fair lock release", sleep_for_fair, hold_fair, release_held, do_nothing },
+    { "rwlock release to readers", sleep_as_reader, hold_alone, release_held, do_nothing },
+    { "rwlock release to writers", sleep_as_writer, hold_alone, release_held, do_nothing },
+    { "rwlock share's release", sleep_as_writer, hold_shared, release_held, do_nothing },
 };
 
 /* ---- One death ------------------------------------------------------------------------------- */
@@ -312,6 +401,7 @@ one_death(unsigned kind, uint64_t at, uint64_t *lost)
     memset(board, 0, sizeof *board);
     stage_open(&stage, getenv("STEPPER_FOLDER"));
     stage_self(&stage);
+    make_locks(&stage);
     waker = start(&stage, kind, SLEEPERS);
     waitpid(waker, &status, 0);
     for (i = 0; i < SLEEPERS; i++)

@@ -149,13 +149,14 @@ some_item(size_t size_max)
 
 /* ---- the handles of one user ---- */
 
-enum { DICTS = 3, QUEUES = 4, LEASES = 4, VIEWS = 3 };
+enum { DICTS = 3, QUEUES = 4, LOCKS = 5, LEASES = 4, VIEWS = 3 };
 
 struct user {
     kith_space *space;
     kith_dict *dict[DICTS];
     kith_queue *queue[QUEUES];
-    kith_lock *lock[2];
+    kith_lock *lock[LOCKS];
+    kith_rwlock *rwlock;
     kith_event *event;
     kith_lease *lease[LEASES];
     kith_view *view[VIEWS];
@@ -165,7 +166,8 @@ struct user {
 
 static const char *const dict_names[DICTS] = { "small", "large", "big" };
 static const char *const queue_names[QUEUES] = { "plain", "work", "dead", "joinable" };
-static const char *const lock_names[2] = { "lock-a", "lock-b" };
+static const char *const lock_names[LOCKS] = { "plain-lock", "fair-lock", "unowned-lock",
+                                               "detecting-lock", "rwlock" };
 
 static void
 open_queue(struct user *u, unsigned which)
@@ -184,6 +186,21 @@ open_queue(struct user *u, unsigned which)
 }
 
 static void
+open_lock(struct user *u, unsigned which)
+{
+    struct kith_lock_options options = KITH_LOCK_OPTIONS_INIT;
+
+    options.fair = which == 1;
+    options.recursive = which == 1;
+    options.unowned = which == 2;
+    options.detect_deadlock = which == 3;
+    options.shareable = which == 4;
+    CALL(kith_lock_open(u->space, lock_names[which], &options, &u->lock[which]));
+    if (which == 4 && u->rwlock == NULL)
+        CALL(kith_rwlock_open(u->space, lock_names[which], NULL, &u->rwlock));
+}
+
+static void
 open_handles(struct user *u)
 {
     for (unsigned i = 0; i < DICTS; i++) {
@@ -194,9 +211,9 @@ open_handles(struct user *u)
         if (u->queue[i] == NULL && !fuzz_enough())
             open_queue(u, i);
     }
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < LOCKS; i++) {
         if (u->lock[i] == NULL && !fuzz_enough())
-            CALL(kith_lock_open(u->space, lock_names[i], NULL, &u->lock[i]));
+            open_lock(u, i);
     }
     if (u->event == NULL && !fuzz_enough())
         CALL(kith_event_open(u->space, "event", NULL, &u->event));
@@ -224,10 +241,12 @@ close_handles(struct user *u)
         kith_queue_close(u->queue[i]);
         u->queue[i] = NULL;
     }
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < LOCKS; i++) {
         kith_lock_close(u->lock[i]);
         u->lock[i] = NULL;
     }
+    kith_rwlock_close(u->rwlock);
+    u->rwlock = NULL;
     kith_event_close(u->event);
     u->event = NULL;
 }
@@ -546,14 +565,21 @@ use_queue(struct user *u)
     }
 }
 
+static int
+look_at_party(const struct kith_party *party, void *arg)
+{
+    (void)arg;
+    return strnlen(party->host, sizeof party->host) == sizeof party->host;
+}
+
 static void
 use_sync(struct user *u)
 {
-    kith_lock *lock = u->lock[fuzz_below(2)];
+    kith_lock *lock = u->lock[fuzz_below(LOCKS)];
     struct kith_owner owner;
     bool flag;
 
-    switch (fuzz_below(9)) {
+    switch (fuzz_below(12)) {
     case 0:
     case 1:
         if (lock != NULL)
@@ -570,6 +596,18 @@ use_sync(struct user *u)
     case 4:
         if (lock != NULL)
             CALL(kith_lock_owner(lock, &owner));
+        break;
+    case 9:
+        if (lock != NULL)
+            CALL(kith_lock_parties(lock, look_at_party, NULL));
+        break;
+    case 10:
+        if (u->rwlock != NULL)
+            CALL(kith_rwlock_acquire_shared(u->rwlock, fuzz_percent(50) ? 0 : WAIT_NS));
+        break;
+    case 11:
+        if (u->rwlock != NULL)
+            CALL(kith_rwlock_release(u->rwlock));
         break;
     case 5:
         if (u->event != NULL)
@@ -740,7 +778,12 @@ fill(struct user *u)
         CALL(kith_queue_lease(u->queue[i], 0, &u->buf[0], &u->lease[i + 2]));
     }
     CALL(kith_queue_get(u->queue[3], 0, &u->buf[0]));
-    CALL(kith_lock_acquire(u->lock[0], 0));
+    for (unsigned i = 0; i < LOCKS; i++)
+        CALL(kith_lock_acquire(u->lock[i], 0));
+    if (fuzz_percent(50)) {
+        CALL(kith_rwlock_release(u->rwlock));
+        CALL(kith_rwlock_acquire_shared(u->rwlock, 0));
+    }
     CALL(kith_event_set(u->event));
 }
 

@@ -15,10 +15,13 @@ static struct {
     kith_space *space;
     kith_dict *dict;
     kith_queue *queue;
-    kith_lock *lock;
+    kith_lock *lock, *fair;
+    kith_rwlock *rwlock;
     kith_event *event;
     _Atomic int failures;
     int64_t guarded; /* by the lock, and by nothing else */
+    int64_t in_turn; /* by the fair lock */
+    int64_t shared;  /* by the rwlock: read by those who share it */
 } all;
 
 static void
@@ -54,6 +57,26 @@ work_on_the_dict(int64_t i, struct kith_buf *buf)
     kith_buf_free(&seen[1]);
 }
 
+static void
+work_on_the_rwlock(int64_t i)
+{
+    if (i % 8 == 0) {
+        count(kith_rwlock_acquire(all.rwlock, KITH_FOREVER));
+        all.shared++;
+        count(kith_rwlock_release(all.rwlock));
+    } else {
+        int64_t seen;
+
+        count(kith_rwlock_acquire_shared(all.rwlock, KITH_FOREVER));
+        seen = all.shared;
+        if (i % 16 == 1)
+            (void)kith_dict_has(all.dict, KITH_INT(i)); /* time for a writer to come */
+        if (seen != all.shared)
+            atomic_fetch_add(&all.failures, 1);
+        count(kith_rwlock_release(all.rwlock));
+    }
+}
+
 static void *
 thread(void *arg)
 {
@@ -73,6 +96,10 @@ thread(void *arg)
         count(kith_lock_acquire(all.lock, KITH_FOREVER));
         all.guarded++;
         count(kith_lock_release(all.lock));
+        count(kith_lock_acquire(all.fair, KITH_FOREVER));
+        all.in_turn++;
+        count(kith_lock_release(all.fair));
+        work_on_the_rwlock(i);
         count(i % 2 == 0 ? kith_event_set(all.event) : kith_event_clear(all.event));
     }
     kith_buf_free(&buf);
@@ -81,6 +108,7 @@ thread(void *arg)
 
 TEST_ON(TEST_SHM, threads_share_every_object_and_lose_nothing)
 {
+    struct kith_lock_options options = KITH_LOCK_OPTIONS_INIT;
     struct kith_buf sum = KITH_BUF_INIT;
     pthread_t threads[THREADS];
 
@@ -88,6 +116,9 @@ TEST_ON(TEST_SHM, threads_share_every_object_and_lose_nothing)
     all.space = t->space;
     all.queue = test_queue(t, "q", NULL);
     all.lock = test_lock(t, "l");
+    options.fair = true;
+    EXPECT_OK(kith_lock_open(t->space, "f", &options, &all.fair));
+    EXPECT_OK(kith_rwlock_open(t->space, "rw", NULL, &all.rwlock));
     EXPECT_OK(kith_event_open(t->space, "e", NULL, &all.event));
     for (intptr_t i = 0; i < THREADS; i++)
         EXPECT_EQ(0, pthread_create(&threads[i], NULL, thread, (void *)i));
@@ -95,10 +126,14 @@ TEST_ON(TEST_SHM, threads_share_every_object_and_lose_nothing)
         EXPECT_EQ(0, pthread_join(threads[i], NULL));
     EXPECT_EQ(0, atomic_load(&all.failures));
     EXPECT_EQ((int64_t)THREADS * ROUNDS, all.guarded);
+    EXPECT_EQ((int64_t)THREADS * ROUNDS, all.in_turn);
+    EXPECT_EQ((int64_t)THREADS * ROUNDS / 8, all.shared);
     EXPECT_OK(kith_dict_get(all.dict, KITH_STR("sum"), &sum));
     EXPECT_EQ((int64_t)THREADS * ROUNDS, sum.item.integer);
     EXPECT_QUEUE_LEN(all.queue, 0);
     EXPECT_WHOLE(t->space);
     kith_buf_free(&sum);
     kith_event_close(all.event);
+    kith_rwlock_close(all.rwlock);
+    kith_lock_close(all.fair);
 }

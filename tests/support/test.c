@@ -432,8 +432,8 @@ test_random_below(struct test_random *random, uint64_t bound)
 
 /* ---- handles ---- */
 
-static void
-remember(struct test *t, void *handle, void (*close)(void *handle))
+void
+test_keep(struct test *t, void *handle, void (*close)(void *handle))
 {
     if (t->handle_count == TEST_HANDLES_MAX)
         FAIL("a test opened more than %d handles", TEST_HANDLES_MAX);
@@ -484,7 +484,7 @@ test_open(struct test *t, const char *address, const struct kith_options *option
     kith_space *space = NULL;
 
     EXPECT_OK(kith_open(address, options, &space));
-    remember(t, space, close_space);
+    test_keep(t, space, close_space);
     return space;
 }
 
@@ -502,7 +502,7 @@ test_dict(struct test *t, const char *name)
     kith_dict *dict = NULL;
 
     EXPECT_OK(kith_dict_open(test_space(t), name, NULL, &dict));
-    remember(t, dict, close_dict);
+    test_keep(t, dict, close_dict);
     return dict;
 }
 
@@ -512,7 +512,7 @@ test_queue(struct test *t, const char *name, const struct kith_queue_options *op
     kith_queue *queue = NULL;
 
     EXPECT_OK(kith_queue_open(test_space(t), name, options, &queue));
-    remember(t, queue, close_queue);
+    test_keep(t, queue, close_queue);
     return queue;
 }
 
@@ -522,7 +522,7 @@ test_lock(struct test *t, const char *name)
     kith_lock *lock = NULL;
 
     EXPECT_OK(kith_lock_open(test_space(t), name, NULL, &lock));
-    remember(t, lock, close_lock);
+    test_keep(t, lock, close_lock);
     return lock;
 }
 
@@ -532,7 +532,7 @@ test_event(struct test *t, const char *name)
     kith_event *event = NULL;
 
     EXPECT_OK(kith_event_open(test_space(t), name, NULL, &event));
-    remember(t, event, close_event);
+    test_keep(t, event, close_event);
     return event;
 }
 
@@ -542,7 +542,7 @@ test_value(struct test *t, const char *name, const struct kith_value_options *op
     kith_value *value = NULL;
 
     EXPECT_OK(kith_value_open(test_space(t), name, options, &value));
-    remember(t, value, close_value);
+    test_keep(t, value, close_value);
     return value;
 }
 

@@ -140,6 +140,8 @@ kith_queue *test_queue(struct test *t, const char *name, const struct kith_queue
 kith_lock *test_lock(struct test *t, const char *name);
 kith_event *test_event(struct test *t, const char *name);
 kith_value *test_value(struct test *t, const char *name, const struct kith_value_options *options);
+/* Has `close` called with the handle when the test ends. */
+void test_keep(struct test *t, void *handle, void (*close)(void *handle));
 
 /* Checks a space: KITH_OK and not one violation. */
 void test_whole(const char *file, int line, kith_space *space);

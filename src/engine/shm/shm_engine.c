@@ -612,6 +612,7 @@ const struct kith__engine kith__shm_engine = {
     .dict = &kith__shm_dict_ops,
     .queue = &kith__shm_queue_ops,
     .lock = &kith__shm_lock_ops,
+    .rwlock = &kith__shm_rwlock_ops,
     .event = &kith__shm_event_ops,
     .value = &kith__shm_value_ops,
     .txn = &kith__shm_txn_ops,

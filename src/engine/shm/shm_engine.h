@@ -16,6 +16,7 @@ extern const struct kith__view_ops kith__shm_view_ops;
 extern const struct kith__dict_ops kith__shm_dict_ops;
 extern const struct kith__queue_ops kith__shm_queue_ops;
 extern const struct kith__lock_ops kith__shm_lock_ops;
+extern const struct kith__rwlock_ops kith__shm_rwlock_ops;
 extern const struct kith__event_ops kith__shm_event_ops;
 extern const struct kith__value_ops kith__shm_value_ops;
 extern const struct kith__txn_ops kith__shm_txn_ops;
