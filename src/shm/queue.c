@@ -332,10 +332,13 @@ kith__queue_link(struct kith__op *op, const struct kith__queue *queue, const str
         return KITH_ECLOSED;
     if (!fits(op, queue, kith__op_get(op, &root->tail), 1))
         return KITH_EFULL;
-    if (aside || payload > KITH__INLINE_MAX)
+    /* The stream itself has no place for a number of attempts. */
+    if (aside || payload > KITH__INLINE_MAX || how->attempts != 0)
         err = kith__queue_node(op, queue->id, item, &node);
     if (err < 0)
         return err;
+    if (node != 0)
+        kith__store(&kith__node_at(op->self->arena, node)->attempts, how->attempts);
     if (aside)
         return put_aside(op, root, node, how);
     err = kith__writer_begin(&w, op, op->self->arena, root, queue->id);

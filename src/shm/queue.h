@@ -106,9 +106,10 @@ struct kith__queue_state {
 };
 
 /*
- * Calls `each` for every item, ready or leased, in the order in which they would be got, as of one
- * instant; on a copy, with nothing locked.  *state_out is set before the first call.  A non-zero
- * return stops.  `rescue`: of a queue that breaks invariants, what can be had of it.
+ * Calls `each` for every item, ready, leased or delayed, in the order in which they would be got if
+ * all were ready, as of one instant; on a copy, with nothing locked.  *state_out is set before the
+ * first call.  A non-zero return stops.  `rescue`: of a queue that breaks invariants, what can be
+ * had of it.
  */
 kith_err kith__queue_copy(struct kith__self *self, const struct kith__queue *queue, bool rescue,
                           struct kith__queue_state *state_out,

@@ -45,7 +45,13 @@ check_node(struct looked *l, uint64_t off, bool lent)
 {
     struct kith__node *node = kith__node_at(l->w->arena, off);
 
-    if (!kith__walk_mark(l->w, off, "An item of a queue") || node == NULL)
+    if (node == NULL) {
+        kith__walk_violation(l->w,
+                             "An item of a queue is said to be at %#llx, outside of the heap.",
+                             (unsigned long long)off);
+        return NULL;
+    }
+    if (!kith__walk_mark(l->w, off, "An item of a queue"))
         return NULL;
     if (!l->whole)
         return node;
@@ -189,6 +195,10 @@ check_records(struct looked *l, struct kith__queue_segment *segment, uint64_t he
 
         if (type == KITH__RECORD_END)
             return KITH__PLACE(KITH__PLACE_COUNT(head), KITH__SEGMENT_FIRST);
+        if (type > KITH_TYPE_REFERENCE && type != KITH__RECORD_NODE) {
+            kith__walk_violation(l->w, "A record of a queue is of no type.");
+            return tail;
+        }
         if (KITH__PLACE_AT(head) + units > segment->units) {
             kith__walk_violation(l->w, "A record of a queue is longer than its segment.");
             return tail;

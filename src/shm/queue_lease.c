@@ -424,6 +424,7 @@ kith__queue_nack(struct kith__self *self, const struct kith__queue *queue,
     if (err == KITH_OK)
         err = kith__op_commit(&op);
     if (letters != NULL) {
+        atomic_thread_fence(memory_order_seq_cst);
         kith__queue_raise(self, letters, 1, false); /* under the lock: a reaper wakes for it */
         kith__lock_release(self, &letters->tail_lock);
     }
@@ -547,6 +548,7 @@ hand_one_back(struct kith__self *self, const struct kith__queue *queue, uint64_t
             kith__op_abort(&op);
     }
     /* Woken before the locks are released: see queue.c, P4. */
+    atomic_thread_fence(memory_order_seq_cst);
     if (letters != NULL) {
         kith__queue_raise(self, letters, 1, false);
         kith__lock_release(self, &letters->tail_lock);

@@ -269,6 +269,7 @@ kith__queue_settle(struct kith__self *self, const struct kith__queue *queue)
         if (err < 0)
             kith__op_abort(&op);
         /* Under the locks: whoever reaps their holder wakes as well. */
+        atomic_thread_fence(memory_order_seq_cst); /* what was stored is seen, or the sleepers */
         if (letters != NULL) {
             kith__queue_raise(self, letters, 1, false);
             kith__lock_release(self, &letters->tail_lock);

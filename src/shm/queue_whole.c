@@ -77,6 +77,7 @@ kith__queue_wake_all(struct kith__self *self, uint64_t off)
 {
     struct kith__queue_root *root = kith__ptr(self->arena, off);
 
+    atomic_thread_fence(memory_order_seq_cst); /* what was stored is seen, or the sleepers */
     kith__signal_raise(self, &root->items, INT32_MAX);
     kith__signal_raise(self, &root->room, INT32_MAX);
     kith__signal_raise(self, &root->drained, INT32_MAX);
@@ -377,6 +378,7 @@ kith__queue_task_done(struct kith__self *self, const struct kith__queue *queue)
         kith__op_set(&op, &root->done, done + 1);
         err = kith__op_commit(&op);
     }
+    atomic_thread_fence(memory_order_seq_cst);
     if (err == KITH_OK)
         kith__signal_raise(self, &root->drained, INT32_MAX);
     kith__lock_release(self, &root->head_lock);

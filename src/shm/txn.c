@@ -472,7 +472,7 @@ raise_signals(struct plan *plan)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 1, false);
         if (is_aside(step))
             kith__queue_raise_due(plan->self, kith__queue_root(&step->queue), 0);
-        else if (step->what == KITH__TXN_ACK)
+        if (step->what == KITH__TXN_ACK)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 0, true);
         else if (on_value(step) && !is_condition(step))
             kith__value_raise(plan->self, &step->value);

@@ -611,6 +611,70 @@ TEST(queue_in_a_full_space_is_worked_off_by_leases)
     free(data);
 }
 
+/* ---- dumps ---- */
+
+struct pipe_end {
+    char data[8192];
+    size_t size, read;
+};
+
+static int
+write_dump(const void *data, size_t size, void *arg)
+{
+    struct pipe_end *end = arg;
+
+    if (size > sizeof(end->data) - end->size)
+        return -1;
+    memcpy(end->data + end->size, data, size);
+    end->size += size;
+    return 0;
+}
+
+static int
+read_dump(void *data, size_t size, size_t *got_out, void *arg)
+{
+    struct pipe_end *end = arg;
+
+    *got_out = size < end->size - end->read ? size : end->size - end->read;
+    memcpy(data, end->data + end->read, *got_out);
+    end->read += *got_out;
+    return 0;
+}
+
+TEST(queue_dump_keeps_priorities_delays_attempts_and_places)
+{
+    kith_queue *q = test_queue(t, "jobs", NULL), *again = NULL;
+    const int64_t order[] = { 1, 6, 0, 3, 4, 5, 2 };
+    const uint32_t attempts[] = { 1, 0, 1, 1, 0, 0, 0 };
+    kith_space *other = test_open(t, "mem://", NULL);
+    static struct pipe_end dump;
+    kith_lease *leases[3];
+
+    put(q, 0, 0, 0);
+    put(q, 1, 5, 0);
+    put(q, 2, -1, 0);
+    put(q, 3, 0, 0);
+    put(q, 4, 0, 0);
+    put(q, 5, 0, 1);
+    UNTIL(length_of(q) == 6);
+    put(q, 7, 3, LONG);
+    leases[0] = lease_for(q, KITH_FOREVER, 1, 0);
+    for (int i = 0; i < 2; i++)
+        leases[1 + i] = lease_for(q, LONG, i == 0 ? 0 : 3, 0);
+    EXPECT_OK(kith_lease_nack(leases[1]));
+    put(q, 6, 2, 0);
+    EXPECT_OK(kith_dump(test_space(t), "jobs", write_dump, &dump, NULL));
+    EXPECT_OK(kith_load(other, NULL, read_dump, &dump, NULL));
+    EXPECT_OK(kith_lease_ack(leases[0]));
+    EXPECT_OK(kith_lease_ack(leases[2]));
+    EXPECT_OK(kith_queue_open(other, "jobs", NULL, &again));
+    EXPECT_EQ(1, info_of(again).delayed);
+    EXPECT_EQ(7, length_of(again));
+    for (size_t i = 0; i < COUNTOF(order); i++)
+        EXPECT_OK(kith_lease_ack(lease_for(again, KITH_FOREVER, order[i], attempts[i])));
+    kith_queue_close(again);
+}
+
 /* Deep, in every state, and gone at once: the check at the end finds what would be left of it. */
 TEST(queue_with_items_in_every_state_is_destroyed_whole)
 {

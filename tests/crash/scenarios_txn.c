@@ -44,7 +44,7 @@ txn_places(struct stage *stage, struct kith__self *self)
                                             .queue = stage->q,
                                             .item = KITH_INT(i),
                                             .how = { (int64_t)i - 1,
-                                                     i == 2 ? INT64_C(3600000000000) : 0 } };
+                                                     i == 2 ? INT64_C(3600000000000) : 0, 0 } };
     steps[3] =
         (struct kith__txn_step){ .what = KITH__TXN_ACK, .queue = stage->q, .lent = stage->lent };
     steps[4] =
