@@ -420,13 +420,10 @@ make_space(struct test *t, char *address, size_t size)
     queue_options.dead_letter = "letters";
     EXPECT_OK(kith_queue_open(space, "q", &queue_options, &queue));
     for (int i = 0; i < 20; i++) {
-        struct kith_put_options put_options = KITH_PUT_OPTIONS_INIT;
         char item[40];
 
-        /* The last is a node, for it stands behind all others by its priority. */
-        put_options.priority = i == 19 ? -1 : 0;
         snprintf(item, sizeof(item), "item number %d of them", i);
-        EXPECT_OK(kith_queue_put_with(queue, kith_str(item), &put_options, 0));
+        EXPECT_OK(kith_queue_put(queue, kith_str(item), 0));
     }
     kith_queue_close(queue);
     EXPECT_OK(kith_event_open(space, "e", NULL, &event));
