@@ -287,11 +287,15 @@ kith__signal_join(_Atomic uint32_t *signal)
 /*
  * Wakes `count` sleepers.  The caller's pending_signal named the signal before its change became
  * visible, so a reaper repeats this if we die on the way.
+ *
+ * The word is changed before the wake: one who joined and looked before the change, and is not yet
+ * asleep, then does not fall asleep.  Had it stayed as it was, he might do so between our wake,
+ * which found nobody, and our taking WAITERS out, and sleep on with nobody to wake him.
  */
 void
 kith__signal_wake(struct kith__self *self, _Atomic uint32_t *signal, int count)
 {
-    uint32_t word = atomic_load(signal);
+    uint32_t word = atomic_load(signal), changed;
     int woken;
 
 #ifdef KITH_MISTAKE_SIGNAL_NO_WAKE
@@ -301,9 +305,15 @@ kith__signal_wake(struct kith__self *self, _Atomic uint32_t *signal, int count)
         word = atomic_fetch_and(signal, ~KITH__SIGNAL_POLLERS) & ~KITH__SIGNAL_POLLERS;
         kith__poke(self->arena);
     }
-    if ((word & KITH__SIGNAL_WAITERS) == 0)
-        return;
+    do {
+        if ((word & KITH__SIGNAL_WAITERS) == 0)
+            return;
+        changed = ((word + KITH__SIGNAL_STEP) & ~KITH__SIGNAL_FLAGS) | (word & KITH__SIGNAL_FLAGS);
+#ifdef KITH_MISTAKE_SIGNAL_UNCHANGED_BY_WAKE
+        changed = word;
+#endif
+    } while (!atomic_compare_exchange_weak(signal, &word, changed));
     woken = kith__futex_wake(signal, count);
     if (woken < count)
-        atomic_compare_exchange_strong(signal, &word, word & ~KITH__SIGNAL_WAITERS);
+        atomic_compare_exchange_strong(signal, &changed, changed & ~KITH__SIGNAL_WAITERS);
 }

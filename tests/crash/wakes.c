@@ -1,5 +1,6 @@
 /*
- * wakes.c - no wake is lost: two processes sleep, a third is killed at each step of waking them.
+ * wakes.c - no wake is lost: two processes sleep, a third is killed at each step of waking them;
+ * and one goes to sleep at each step of a waker that lives.
  *
  * Everything is real here: the sleep, the death, the kernel's signal of it.  Re-checks are off
  * (set to never), so that a sleeper that wakes was woken.  A ceiling of 10 s stands for "lost".
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +25,7 @@
 
 #define SLEEPERS 2
 #define CEILING_NS INT64_C(10000000000)
+#define TRIES 60u /* at how many of the waker's steps, unless --long */
 
 /* What sleepers tell, in memory of its own. */
 struct board {
@@ -31,6 +35,8 @@ struct board {
 };
 
 static struct board *board;
+
+static uint64_t steps_made; /* by the waker of the last try */
 
 static void
 pause_a_little(void)
@@ -419,6 +425,8 @@ static const struct {
     { "event set, polled", poll_for_event, do_nothing, set_event, reap_and_set_missing },
 };
 
+#define LATE_KINDS 10u /* those that sleep in a futex call stand first */
+
 /* ---- One death ------------------------------------------------------------------------------- */
 
 static pid_t
@@ -493,6 +501,7 @@ one_death(unsigned kind, uint64_t at, uint64_t *lost)
         ptrace(PTRACE_SINGLESTEP, waker, NULL, NULL);
         waitpid(waker, &status, 0);
         more = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
+        steps_made = n;
     }
     end(waker);
     kinds[kind].complete(&stage, stage_self(&stage));
@@ -519,19 +528,139 @@ one_death(unsigned kind, uint64_t at, uint64_t *lost)
     return more;
 }
 
+/* ---- One who is about to sleep --------------------------------------------------------------- */
+
+/* Runs a traced sleeper to the entry of the call in which it would sleep; false: it did not sleep.
+ */
+static bool
+run_to_futex(pid_t pid)
+{
+    int status;
+
+    for (;;) {
+        struct user_regs_struct registers;
+
+        if (ptrace(PTRACE_SYSCALL, pid, NULL, NULL) != 0 || waitpid(pid, &status, 0) != pid ||
+            !WIFSTOPPED(status))
+            return false;
+        if (WSTOPSIG(status) != SIGTRAP)
+            continue;
+        ptrace(PTRACE_GETREGS, pid, NULL, &registers);
+        if ((registers.orig_rax == SYS_futex || registers.orig_rax == 449) && /* futex_waitv */
+            (long long)registers.rax == -ENOSYS && registers.rdx == 0)
+            return true;
+        if (registers.orig_rax == SYS_pause)
+            return false;
+    }
+}
+
+static pid_t
+start_traced(struct stage *stage, unsigned kind)
+{
+    pid_t pid;
+    int status;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        struct kith__self *self = kith__self_of(stage->arena);
+
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        if (self != NULL)
+            kinds[kind].sleep(stage, self);
+        atomic_store(&board->woken[0], 1);
+        pause();
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    return pid;
+}
+
+static bool
+is_asleep(pid_t pid)
+{
+    char path[64], state = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    file = fopen(path, "re");
+    if (file == NULL || fscanf(file, "%*d %*s %c", &state) != 1)
+        state = 'S';
+    if (file != NULL)
+        fclose(file);
+    return state == 'S';
+}
+
+/*
+ * A sleeper has looked and is at the door of the kernel; the waker is at step `at` of its work, and
+ * stays there while the sleeper lies down; then it finishes.  True while the waker had steps left.
+ */
+static bool
+one_latecomer(unsigned kind, uint64_t at, uint64_t *lost)
+{
+    struct stage stage;
+    pid_t sleeper, waker;
+    int status;
+    bool more = true;
+    struct timespec begin, now;
+
+    memset(board, 0, sizeof *board);
+    stage_open(&stage, getenv("STEPPER_FOLDER"));
+    stage_self(&stage);
+    make_locks(&stage);
+    waker = start(&stage, kind, SLEEPERS);
+    waitpid(waker, &status, 0);
+    sleeper = start_traced(&stage, kind);
+    if (run_to_futex(sleeper)) {
+        for (uint64_t n = 0; n < at && more; n++) {
+            ptrace(PTRACE_SINGLESTEP, waker, NULL, NULL);
+            waitpid(waker, &status, 0);
+            more = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
+        }
+        ptrace(PTRACE_DETACH, sleeper, NULL, NULL);
+        for (unsigned i = 0; i < 50 && !is_asleep(sleeper); i++)
+            pause_a_little();
+        if (more) {
+            ptrace(PTRACE_CONT, waker, NULL, NULL);
+            waitpid(waker, &status, 0);
+        }
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        while (!atomic_load(&board->woken[0])) {
+            clock_gettime(CLOCK_MONOTONIC, &now);
+            if ((now.tv_sec - begin.tv_sec) * INT64_C(1000000000) + now.tv_nsec - begin.tv_nsec >
+                CEILING_NS) {
+                printf("# %s, waker at step %llu: one who was about to sleep was not woken\n",
+                       kinds[kind].name, (unsigned long long)at);
+                ++*lost;
+                break;
+            }
+            pause_a_little();
+        }
+    }
+    end(waker);
+    end(sleeper);
+    kith__reap_all(stage_self(&stage));
+    stage_close(&stage);
+    return more;
+}
+
 int
 main(void)
 {
     bool is_long = getenv("KITH_LONG") != NULL && strcmp(getenv("KITH_LONG"), "1") == 0;
-    uint64_t all_lost = 0;
+    uint64_t all_lost = 0, strides[sizeof kinds / sizeof kinds[0]];
 
     if (getenv("STEPPER_FOLDER") == NULL)
         setenv("STEPPER_FOLDER", "/dev/shm", 1);
     kith__recheck_ns = kith__poll_recheck_ns = INT64_MAX; /* inherited by the children */
     board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (unsigned kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
-        uint64_t lost = 0, deaths = 0, stride = is_long || kind == 0 ? 1 : 7;
+        uint64_t lost = 0, deaths = 0, stride;
 
+        one_death(kind, UINT64_MAX, &lost); /* to its end: how many steps it has */
+        stride = is_long ? 1 : 1 + steps_made / TRIES;
+        strides[kind] = stride;
         for (uint64_t at = 0; lost < 3 && one_death(kind, at, &lost); at += stride)
             deaths++;
         printf("# %s: killed at %llu steps, %llu wakes lost\n", kinds[kind].name,
@@ -540,6 +669,18 @@ main(void)
                kind + 1, kinds[kind].name);
         all_lost += lost;
     }
-    printf("1..%u\n", (unsigned)(sizeof kinds / sizeof kinds[0]));
+    for (unsigned kind = 0; kind < LATE_KINDS; kind++) {
+        uint64_t lost = 0, tried = 0;
+
+        for (uint64_t at = 0; lost < 3 && one_latecomer(kind, at, &lost); at += strides[kind])
+            tried++;
+        printf("# %s: went to sleep at %llu steps, %llu wakes lost\n", kinds[kind].name,
+               (unsigned long long)tried, (unsigned long long)lost);
+        printf("%s %u - no wake of a %s is lost on one about to sleep\n",
+               lost == 0 ? "ok" : "not ok", (unsigned)(sizeof kinds / sizeof kinds[0]) + kind + 1,
+               kinds[kind].name);
+        all_lost += lost;
+    }
+    printf("1..%u\n", (unsigned)(sizeof kinds / sizeof kinds[0]) + LATE_KINDS);
     return all_lost == 0 ? 0 : 1;
 }
