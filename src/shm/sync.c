@@ -67,7 +67,7 @@ wake_all(struct kith__self *self, uint64_t off)
     atomic_store(&root->lock.word, 0);
     kith__row_call_all(self->arena, off + offsetof(struct kith__sync_root, lock));
     kith__futex_wake(&root->lock.word, INT32_MAX);
-    kith__futex_wake(&root->signal, INT32_MAX);
+    kith__signal_wake(self, &root->signal, INT32_MAX);
     kith__poke(self->arena);
 }
 

@@ -157,7 +157,7 @@ wake_all(struct kith__self *self, uint64_t off)
 {
     struct kith__value_root *root = kith__ptr(self->arena, off);
 
-    kith__futex_wake(&root->root.signal[0], INT32_MAX);
+    kith__signal_wake(self, &root->root.signal[0], INT32_MAX);
 }
 
 static kith_err
