@@ -67,7 +67,9 @@ wake_all(struct kith__self *self, uint64_t off)
     atomic_store(&root->lock.word, 0);
     kith__row_call_all(self->arena, off + offsetof(struct kith__sync_root, lock));
     kith__futex_wake(&root->lock.word, INT32_MAX);
-    kith__futex_wake(&root->signal, INT32_MAX);
+    /* Raised, not only woken: who has joined and looked before the end is not asleep yet. */
+    atomic_thread_fence(memory_order_seq_cst);
+    kith__signal_raise(self, &root->signal, INT32_MAX);
     kith__poke(self->arena);
 }
 

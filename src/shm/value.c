@@ -41,7 +41,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "shm/futex.h"
 #include "shm/grace.h"
 #include "shm/kind.h"
 
@@ -157,7 +156,8 @@ wake_all(struct kith__self *self, uint64_t off)
 {
     struct kith__value_root *root = kith__ptr(self->arena, off);
 
-    kith__futex_wake(&root->root.signal[0], INT32_MAX);
+    atomic_thread_fence(memory_order_seq_cst); /* the end is seen, or the sleepers are */
+    kith__signal_raise(self, &root->root.signal[0], INT32_MAX);
 }
 
 static kith_err
