@@ -337,6 +337,23 @@ TEST(cache_sieve_evicts_exactly_what_sieve_does)
     kith_buf_free(&out);
 }
 
+TEST(cache_item_set_by_a_transaction_lives_for_ever_also_when_it_is_touched)
+{
+    kith_dict *d = test_dict(t, "cache");
+    kith_txn *txn;
+    int64_t left;
+
+    EXPECT_OK(set_for(d, KITH_STR("k"), KITH_INT(1), 3600 * TEST_S));
+    EXPECT_OK(kith_txn_begin(test_space(t), &txn));
+    EXPECT_OK(kith_txn_dict_set(txn, d, KITH_STR("k"), KITH_INT(2)));
+    EXPECT_OK(kith_txn_commit(txn));
+    EXPECT_OK(kith_dict_ttl(d, KITH_STR("k"), &left));
+    EXPECT_EQ(KITH_FOREVER, left);
+    EXPECT_OK(kith_dict_touch(d, KITH_STR("k")));
+    EXPECT_OK(kith_dict_ttl(d, KITH_STR("k"), &left));
+    EXPECT_EQ(KITH_FOREVER, left);
+}
+
 /* ---- computing once ---- */
 
 struct shared_count {
