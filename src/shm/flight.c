@@ -3,17 +3,24 @@
  *
  * LAYOUT   A computation under way is a block with its key and the actor that computes, in a list
  *          that hangs from the dict's root.  It is no entry: has, len and keys know nothing of it,
- *          and whoever sets the key meanwhile just sets it.
+ *          and whoever sets the key meanwhile just sets it.  An actor's `flights` says how many it
+ *          is at; one that is at none computes nothing, whatever a block says.
  *
  * STEPS    All under own.lock.
- *   F1 the list is searched: it is ours already, it is another's, it is a dead one's, it is not
- * there F2 not there: a record adds it.  A dead one's: one store makes it ours F3 the caller
- * computes, with nothing held, and sets the key unless somebody has F4 a record takes it out   F5
- * whoever waits for the dict is woken DEATH up to F2    nothing happened F2 to F4    the block
- * names a dead actor; the kernel wakes one who waits, all others are told by whoever cleans up, and
- * the first to look takes it over (F2).  If nobody waits it stays until somebody asks for any
- * missing key of the dict, and is removed then from F4     the lock is in the ledger until F5 is
- * done, so the reaper wakes
+ *   F1  the list is searched: it is ours already, it is another's, it is that of one who is gone, or
+ *       it is not there
+ *   F2  not there: a record adds it.  That of one who is gone: one store makes it ours.  `flights`
+ *       counts it before
+ *   F3  the caller computes, with nothing held, and sets the key unless somebody has
+ *   F4  a record takes it out   F5  whoever waits for the dict is woken
+ * DEATH
+ *   up to F2   nothing happened
+ *   F2 to F4   the block names a dead actor; the kernel wakes one who waits, all others are told by
+ *              whoever cleans up, and the first to look takes it over (F2).  If nobody waits it
+ *              stays until somebody asks for any missing key of the dict, and is removed then
+ *   from F4    the lock is in the ledger until F5 is done, so the reaper wakes
+ * A thread that leaves in good order while it computes (its function called exit()) clears its
+ * `flights` and then wakes all who sleep; killed between the two it is a dead one.
  */
 #include "shm/flight.h"
 
@@ -35,7 +42,7 @@ name_of(struct kith__arena *arena, unsigned actor)
                        << 16;
 }
 
-/* Whether the thread that a flight names is still the one that began it, and alive. */
+/* Whether the thread that a flight names is still the one that began it, and at it. */
 static bool
 computes(struct kith__arena *arena, uint64_t name)
 {
@@ -44,7 +51,19 @@ computes(struct kith__arena *arena, uint64_t name)
     return actor != 0 && actor <= arena->actors_max &&
            KITH__SLOT_KIND(kith__load_acquire(&kith__actor_at(arena, actor)->state)) ==
                KITH__SLOT_LIVE &&
-           name_of(arena, actor) == name && !kith__actor_flagged(arena, actor);
+           name_of(arena, actor) == name && !kith__actor_flagged(arena, actor) &&
+           atomic_load(&kith__actor_at(arena, actor)->flights) != 0;
+}
+
+/* Its own thread alone counts. */
+static void
+count_flight(struct kith__self *self, bool begins)
+{
+    uint32_t count = atomic_load_explicit(&self->actor->flights, memory_order_relaxed);
+
+    if (begins || count > 0)
+        atomic_store_explicit(&self->actor->flights, begins ? count + 1 : count - 1,
+                              memory_order_release);
 }
 
 static kith_err
@@ -153,9 +172,15 @@ kith__flight_begin(struct kith__self *self, const struct kith__dict *dict,
         goto out;
     err = search(self, dict, key, &found); /* F1 */
     if (err == KITH_OK && found.flight == NULL) {
+        count_flight(self, true);
+        kith__step();
         err = add(self, dict, key);
         *mine_out = err == KITH_OK;
+        if (err < 0)
+            count_flight(self, false);
     } else if (err == KITH_OK && !computes(self->arena, kith__load(&found.flight->actor))) {
+        count_flight(self, true);
+        kith__step();
         kith__store_release(&found.flight->actor, name_of(self->arena, self->id)); /* F2 */
         *mine_out = true;
     } else if (err == KITH_OK &&
@@ -193,8 +218,10 @@ kith__flight_end(struct kith__self *self, const struct kith__dict *dict,
     struct kith__op op;
     kith_err err = lock_flights(self, dict);
 
-    if (err < 0)
+    if (err < 0) {
+        count_flight(self, false); /* a block that is left names one who is at none */
         return err;
+    }
     err = search(self, dict, key, &found);
     if (err == KITH_OK && found.flight != NULL &&
         kith__load(&found.flight->actor) == name_of(self->arena, self->id)) {
@@ -205,6 +232,7 @@ kith__flight_end(struct kith__self *self, const struct kith__dict *dict,
         if (err < 0)
             kith__op_abort(&op);
     }
+    count_flight(self, false);
     kith__shard_release(self, root, &root->own); /* F5 */
     kith__op_end(self);
     return err;

@@ -202,7 +202,7 @@ struct kith__actor {
     kith__word wanted;         /* the user's lock it waits for: offset | 1 to share it */
     kith__word ticket;         /* its place among those who want that lock */
     _Atomic uint32_t call;     /* what it sleeps on in a row: others add to it */
-    uint32_t spare_call;
+    _Atomic uint32_t flights;  /* how many computations it is at, see flight.c */
 
     struct kith__journal main;
     struct kith__journal mini;

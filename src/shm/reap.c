@@ -276,6 +276,7 @@ settle(struct kith__arena *arena, struct kith__actor *victim, unsigned id)
     kith__store(&victim->pending_signal, 0);
     kith__store(&victim->waiting_on, 0);
     kith__store(&victim->wanted, 0);
+    atomic_store(&victim->flights, 0);
     kith__store(&victim->pin, 0);
     if ((kith__load(&victim->reading) & 1) != 0)
         kith__store(&victim->reading, kith__load(&victim->reading) + 1);
@@ -296,21 +297,29 @@ claimant_lives(struct kith__self *self, unsigned by)
     return KITH__SLOT_KIND(state) == KITH__SLOT_LIVE && !kith__actor_flagged(arena, by);
 }
 
-/* See wait.c: everybody who sleeps looks for the end of a process for a while. */
+/* Whoever sleeps, or is about to, looks again. */
 static void
-tell_sleepers(struct kith__self *self)
+wake_sleepers(struct kith__self *self)
 {
     struct kith__arena *arena = self->arena;
-    struct kith__header *h = KITH__HEADER(arena);
-    uint64_t top = kith__load_acquire(&h->actors_top);
+    uint64_t top = kith__load_acquire(&KITH__HEADER(arena)->actors_top);
 
-    kith__store_release(&h->suspect_until, (uint64_t)(kith__now_ns() + KITH__SUSPECT_NS));
+    atomic_thread_fence(memory_order_seq_cst); /* what was stored is seen, or the sleepers are */
     for (unsigned id = 1; id <= top && id <= arena->actors_max; id++) {
         struct kith__actor *actor = kith__actor_at(arena, id);
 
         if (id != self->id && KITH__SLOT_KIND(kith__load(&actor->state)) == KITH__SLOT_LIVE)
             wake_off(arena, kith__load(&actor->waiting_on));
     }
+}
+
+/* See wait.c: everybody who sleeps looks for the end of a process for a while. */
+static void
+tell_sleepers(struct kith__self *self)
+{
+    kith__store_release(&KITH__HEADER(self->arena)->suspect_until,
+                        (uint64_t)(kith__now_ns() + KITH__SUSPECT_NS));
+    wake_sleepers(self);
 }
 
 /*
@@ -596,6 +605,10 @@ on_leave(struct kith__self *self, bool last)
 {
     struct kith__arena *arena = self->arena;
 
+    if (atomic_load(&self->actor->flights) != 0) { /* in the midst of computing: flight.c */
+        atomic_store(&self->actor->flights, 0);
+        wake_sleepers(self);
+    }
     settle(arena, self->actor, self->id);
     self->depth = 0;
     return_memory(self, self->actor);

@@ -452,8 +452,10 @@ write_step(struct kith__op *op, struct kith__txn_step *step, bool *evicted)
     if (place.entry != NULL) {
         kith__table_replace(op, &place, stored);
         more = kith__entry_more(place.entry);
-        if (more != NULL && kith__op_get(op, &more->expires) != 0)
-            kith__op_set(op, &more->expires, 0); /* set anew, it does not expire */
+        if (more != NULL && kith__op_get(op, &more->life) != 0) { /* set anew, it lives for ever */
+            kith__op_set(op, &more->expires, 0);
+            kith__op_set(op, &more->life, 0);
+        }
         return op->err;
     }
     return kith__table_insert(op, kith__dict_root(&step->dict), shard, step->key, stored);

@@ -41,7 +41,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "shm/futex.h"
 #include "shm/grace.h"
 #include "shm/kind.h"
 

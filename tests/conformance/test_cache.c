@@ -337,6 +337,23 @@ TEST(cache_sieve_evicts_exactly_what_sieve_does)
     kith_buf_free(&out);
 }
 
+TEST(cache_item_set_by_a_transaction_lives_for_ever_also_when_it_is_touched)
+{
+    kith_dict *d = test_dict(t, "cache");
+    kith_txn *txn;
+    int64_t left;
+
+    EXPECT_OK(set_for(d, KITH_STR("k"), KITH_INT(1), 3600 * TEST_S));
+    EXPECT_OK(kith_txn_begin(test_space(t), &txn));
+    EXPECT_OK(kith_txn_dict_set(txn, d, KITH_STR("k"), KITH_INT(2)));
+    EXPECT_OK(kith_txn_commit(txn));
+    EXPECT_OK(kith_dict_ttl(d, KITH_STR("k"), &left));
+    EXPECT_EQ(KITH_FOREVER, left);
+    EXPECT_OK(kith_dict_touch(d, KITH_STR("k")));
+    EXPECT_OK(kith_dict_ttl(d, KITH_STR("k"), &left));
+    EXPECT_EQ(KITH_FOREVER, left);
+}
+
 /* ---- computing once ---- */
 
 struct shared_count {
@@ -437,6 +454,51 @@ TEST(cache_killed_computer_that_nobody_waits_for_leaves_nothing)
     EXPECT_OK(kith_dict_get_or_compute(s->dict, KITH_STR("k"), compute_seven, s, NULL, 0, &out));
     EXPECT_ITEM(KITH_STR("seven, computed"), out.item);
     kith_buf_free(&out);
+}
+
+static kith_err
+compute_and_exit(struct kith_item key, struct kith_item *item_out, void *arg)
+{
+    struct shared_count *s = arg;
+
+    (void)key;
+    (void)item_out;
+    test_gate_open(s->began);
+    GATE_WAIT(s->go_on);
+    exit(0); /* in good order: the process leaves the space */
+}
+
+static void
+child_exits_while_it_computes(void *arg)
+{
+    struct shared_count *s = arg;
+
+    kith_dict_get_or_compute(s->dict, KITH_STR("k"), compute_and_exit, s, NULL, KITH_FOREVER,
+                             NULL);
+}
+
+TEST(cache_computer_that_leaves_in_good_order_is_followed_by_those_who_wait)
+{
+    struct shared_count *s = test_shared(sizeof *s);
+    pid_t first, second, third;
+
+    s->dict = test_dict(t, "cache");
+    s->began = test_gate();
+    s->go_on = test_gate();
+    first = test_child(child_exits_while_it_computes, s);
+    GATE_WAIT(s->began);
+    second = test_child(child_computes, s);
+    UNTIL_ASLEEP(second, 0);
+    third = test_child(child_computes, s);
+    UNTIL_ASLEEP(third, 0);
+    test_gate_open(s->go_on);
+    CHILD_JOIN(first);
+    GATE_WAIT(s->began); /* one of the two has taken over */
+    test_gate_open(s->go_on);
+    CHILD_JOIN(second);
+    CHILD_JOIN(third);
+    EXPECT_EQ(1, s->computed);
+    EXPECT_EQ(2, s->got);
 }
 
 static void

@@ -4,6 +4,9 @@
  * A victim is stopped after each instruction of an addition without a lock.  The survivor destroys
  * what it adds to, and makes others, which would have its memory if that were given back too soon.
  * The victim goes on to its end; the others must be as they were made.
+ *
+ * And one who is about to sleep for an object, has joined its signal and looked, does not fall
+ * asleep if the object is destroyed just then: the word is not what joining returned.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -119,6 +122,42 @@ one_stop(bool of_array, uint64_t at, unsigned *touched)
     return more;
 }
 
+/* Whether the signal at `off` still is what joining made it after the object's end. */
+static bool
+sleeps_on(struct kith__self *self, const char *name, uint64_t off)
+{
+    _Atomic uint32_t *signal = kith__ptr(self->arena, off);
+    uint32_t joined = kith__signal_join(signal);
+
+    if (kith__catalog_destroy(self, name) < 0)
+        abort();
+    return atomic_load(signal) == joined;
+}
+
+static unsigned
+ends_are_heard(void)
+{
+    struct kith__self *self;
+    struct stage stage;
+    bool asleep[3];
+
+    stage_open(&stage, getenv("STEPPER_FOLDER"));
+    self = stage_self(&stage);
+    asleep[0] = sleeps_on(self, "value",
+                          make_value(self, "value").off + offsetof(struct kith__root, signal));
+    asleep[1] =
+        sleeps_on(self, "event", stage.event.off + offsetof(struct kith__sync_root, signal));
+    asleep[2] = sleeps_on(self, "a", stage.a.off + offsetof(struct kith__dict_root, signal));
+    stage_close(&stage);
+    printf("%s 3 - who is about to sleep for a value hears of its end\n",
+           asleep[0] ? "not ok" : "ok");
+    printf("%s 4 - who is about to sleep for an event hears of its end\n",
+           asleep[1] ? "not ok" : "ok");
+    printf("%s 5 - who is about to sleep for a key hears of its dict's end\n",
+           asleep[2] ? "not ok" : "ok");
+    return (unsigned)asleep[0] + asleep[1] + asleep[2];
+}
+
 int
 main(void)
 {
@@ -138,6 +177,7 @@ main(void)
                touched == 0 ? "ok" : "not ok", kind + 1, names[kind]);
         wrong += touched;
     }
-    printf("1..2\n");
+    wrong += ends_are_heard();
+    printf("1..5\n");
     return wrong == 0 ? 0 : 1;
 }
