@@ -852,7 +852,7 @@ map_arena(void)
 static uint64_t
 word_at(uint64_t off)
 {
-    return off % 8 == 0 && off + 8 <= arena_size
+    return off % 8 == 0 && off <= arena_size - 8
                ? atomic_load_explicit((kith__word *)(arena + off), memory_order_relaxed)
                : 0;
 }
@@ -1044,7 +1044,7 @@ some_place(void)
         off = fuzz_below(arena_size);
     }
     off &= ~UINT64_C(7);
-    if (off >= arena_size || off < sizeof(struct kith__identity))
+    if (off > arena_size - 8 || off < sizeof(struct kith__identity))
         off = sizeof(struct kith__identity) + fuzz_below((arena_size - 512) / 8) * 8;
     return off;
 }
@@ -1101,7 +1101,7 @@ some_word(uint64_t off)
 static void
 store(uint64_t off, uint64_t value)
 {
-    if (off % 8 == 0 && off >= sizeof(struct kith__identity) && off + 8 <= arena_size)
+    if (off % 8 == 0 && off >= sizeof(struct kith__identity) && off <= arena_size - 8)
         atomic_store((kith__word *)(arena + off), value);
 }
 
