@@ -514,7 +514,7 @@ const struct cli_verb cli_torture = {
     .arguments = "",
     .summary = "kill processes at random, and look whether the survivors find all as promised",
     .help =
-        "Processes do random acts on dicts, queues, locks, events and transactions, while they\n"
+        "Processes do random acts on objects of most kinds and in transactions, while they\n"
         "are killed one after another and others started; a model tells what has to hold.\n"
         "Ends with a table and the number of violations, and exits with 1 if there are any.\n"
         "The space is a temporary one of its own, or a new one given with -s.\n"

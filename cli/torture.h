@@ -15,6 +15,8 @@
  *     plain         items that are got for good: in order; lost only with a killed getter
  *     locks         counters that are not atomic: nobody else is inside, and a death is told
  *     events        one worker's alone to set and clear
+ *     list, rwlock, cache, ranked, structure   see torture_kinds.c: they need no intents
+ *     values        as hot cells
  */
 #ifndef TORTURE_H
 #define TORTURE_H
@@ -33,6 +35,9 @@
 #define THINGS_AT_ONCE 3
 #define CELLS 1024 /* items of a worker that are on their way at most */
 #define LOCKS 3
+#define VALUES 2         /* one changed by atomics, one by records */
+#define TORTURE_WORDS 40 /* of the structure */
+#define CACHE_MAX 60
 #define LEASES_MAX 4
 #define VIOLATIONS_KEPT 20
 
@@ -61,6 +66,12 @@ enum act {
     ACT_WAIT,
     ACT_SCRATCH,
     ACT_TEMP,
+    ACT_LIST,
+    ACT_VALUE,
+    ACT_STRUCTURE,
+    ACT_RWLOCK,
+    ACT_CACHE,
+    ACT_RANKED,
     ACT_COUNT
 };
 
@@ -101,6 +112,8 @@ struct intent {
     unsigned get_count; /* items that may be lost with their getter */
     bool event_set;
     unsigned lock;
+    unsigned value; /* which, and how much */
+    int64_t value_n;
 };
 
 /* All that is known about one worker.  Its own process writes it; after its death the killer. */
@@ -119,6 +132,7 @@ struct slot {
     uint64_t next_seq[LANE_COUNT];
     _Atomic uint64_t cells[LANE_COUNT][CELLS];
     _Atomic uint32_t leases[CELLS]; /* how often an item of jobs is known to have been lent */
+    int64_t value_done[VALUES];
     int64_t lock_done[LOCKS];
     int64_t lock_told[LOCKS]; /* KITH_OWNER_DIED */
 
@@ -143,6 +157,7 @@ struct world {
     _Atomic uint32_t violation_count;
     char violations[VIOLATIONS_KEPT][240];
     struct guarded guarded[LOCKS];
+    struct guarded shared; /* what the rwlock protects */
     struct slot slots[SLOTS_MAX];
 };
 
@@ -159,6 +174,12 @@ struct torture_space {
     kith_queue *plain;
     kith_lock *locks[LOCKS];
     kith_event *events[SLOTS_MAX];
+    struct kith_list *list;
+    kith_value *values[VALUES];
+    kith_value *structure;
+    kith_rwlock *rwlock;
+    kith_dict *cache;
+    kith_queue *ranked;
 };
 
 /* ---- torture_model.c ---- */
@@ -229,6 +250,7 @@ void torture_cell_advance(struct world *world, enum lane lane, unsigned slot, ui
 struct torture_deaths {
     uint64_t kills;
     int64_t hot_maybe[HOT_CELLS];
+    int64_t value_maybe[VALUES];
     uint64_t plain_maybe_lost;
     int64_t lock_killed[LOCKS][LOCK_RELEASING + 1]; /* by phase */
 };
@@ -238,6 +260,15 @@ void torture_resolve(struct world *world, struct torture_space *space, unsigned 
 /* After all workers have ended: everything that only holds when nobody acts. */
 void torture_final(struct world *world, struct torture_space *space,
                    const struct torture_deaths *deaths);
+
+/* ---- torture_kinds.c ---- */
+
+kith_err torture_open_kinds(struct torture_space *space);
+void torture_close_kinds(struct torture_space *space);
+/* What holds of the list at every instant. */
+void torture_look_list(struct world *world, struct torture_space *space);
+void torture_final_kinds(struct world *world, struct torture_space *space,
+                         const struct torture_deaths *deaths);
 
 /* ---- torture_act.c ---- */
 

@@ -72,6 +72,9 @@ static const struct {
     { worker_get_plain, 6 },      { worker_use_lock, 8 },
     { worker_turn_event, 3 },     { worker_wait_for_event, 1 },
     { worker_scratch, 8 },        { worker_create_and_destroy, 1 },
+    { worker_change_list, 8 },    { worker_add_values, 6 },
+    { worker_use_rwlock, 6 },     { worker_use_cache, 8 },
+    { worker_use_ranked, 6 },
 };
 
 static void

@@ -30,6 +30,12 @@ const char *const torture_act_names[ACT_COUNT] = {
     [ACT_WAIT] = "wait for an event",
     [ACT_SCRATCH] = "scratch",
     [ACT_TEMP] = "create and destroy",
+    [ACT_LIST] = "change the list",
+    [ACT_VALUE] = "add to a value",
+    [ACT_STRUCTURE] = "set a structure",
+    [ACT_RWLOCK] = "rwlock",
+    [ACT_CACHE] = "use the cache",
+    [ACT_RANKED] = "put or get by rank",
 };
 
 /* ---- chance ---- */
@@ -191,7 +197,8 @@ torture_open(struct torture_space *space, unsigned slot_count)
         (err = kith_dict_open(opened, "scratch", NULL, &space->scratch)) < 0 ||
         (err = kith_queue_open(opened, "jobs", &bounded, &space->jobs)) < 0 ||
         (err = kith_queue_open(opened, "moved", &bounded, &space->moved)) < 0 ||
-        (err = kith_queue_open(opened, "plain", &bounded, &space->plain)) < 0)
+        (err = kith_queue_open(opened, "plain", &bounded, &space->plain)) < 0 ||
+        (err = torture_open_kinds(space)) < 0)
         return cli_failed(err);
     for (unsigned i = 0; i < LOCKS; i++) {
         char name[16];
@@ -227,6 +234,7 @@ torture_close(struct torture_space *space, unsigned slot_count)
         kith_lock_close(space->locks[i]);
     for (unsigned i = 0; i < slot_count; i++)
         kith_event_close(space->events[i]);
+    torture_close_kinds(space);
     kith_close(space->space);
 }
 

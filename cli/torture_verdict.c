@@ -143,6 +143,9 @@ torture_resolve(struct world *world, struct torture_space *space, unsigned index
     case ACT_HOT:
         deaths->hot_maybe[intent->hot] += intent->hot_n;
         break;
+    case ACT_VALUE:
+        deaths->value_maybe[intent->value] += intent->value_n;
+        break;
     case ACT_MOVE:
         deaths->hot_maybe[intent->hot] += intent->hot_n;
         resolve_move(world, intent);
@@ -321,6 +324,7 @@ torture_final(struct world *world, struct torture_space *space, const struct tor
     final_hot(world, space, deaths);
     final_things(world, space);
     final_queues(world, space, deaths);
+    torture_final_kinds(world, space, deaths);
     for (unsigned i = 0; i < LOCKS; i++)
         final_lock(world, space, deaths, i);
 }

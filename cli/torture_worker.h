@@ -81,4 +81,12 @@ void worker_wait_for_event(struct torture_worker *worker);
 void worker_scratch(struct torture_worker *worker);
 void worker_create_and_destroy(struct torture_worker *worker);
 
+/* ---- torture_kinds.c ---- */
+
+void worker_change_list(struct torture_worker *worker);
+void worker_add_values(struct torture_worker *worker);
+void worker_use_rwlock(struct torture_worker *worker);
+void worker_use_cache(struct torture_worker *worker);
+void worker_use_ranked(struct torture_worker *worker);
+
 #endif /* TORTURE_WORKER_H */

@@ -8,6 +8,7 @@
  *
  * Every object is dumped as it was at one instant, and each at an instant of its own.  While a
  * space is used, a dump of it may thus have a change of one object and not a later one of another.
+ * Arrays and segments, which others may write as memory, are read piece by piece, item by item.
  *
  * Threads  Any function, from any thread.
  * Fork     As the space.
@@ -38,7 +39,7 @@ struct kith_load_options {
 /* What was dumped or loaded.  Output only: all of it is set. */
 struct kith_dump_report {
     uint64_t objects;
-    uint64_t items; /* keys of dicts, items of queues, in all of them */
+    uint64_t items; /* keys of dicts, items of queues, in all of them; pieces of bytes */
     uint64_t bytes; /* of the dump */
 };
 

@@ -31,6 +31,10 @@ enum kith__dump_setting {
     KITH__DUMP_VALUE_TYPE = 1, /* the code; 0: a structure */
     KITH__DUMP_VALUE_BYTES = 2,
     KITH__DUMP_VALUE_TRANSACTIONAL = 3,
+    KITH__DUMP_ARRAY_TYPE = 1, /* the code; 0: structures */
+    KITH__DUMP_ARRAY_SIZE = 2, /* of an item */
+    KITH__DUMP_ARRAY_COUNT = 3,
+    KITH__DUMP_SEGMENT_SIZE = 1,
     KITH__DUMP_QUEUE_CAPACITY = 1,
     KITH__DUMP_QUEUE_ATTEMPTS_MAX = 2,
     KITH__DUMP_QUEUE_JOINABLE = 3,
@@ -87,6 +91,8 @@ void kith__dump_entry(struct kith__dump *dump);
 void kith__dump_u32(struct kith__dump *dump, uint32_t value);
 void kith__dump_u64(struct kith__dump *dump, uint64_t value);
 void kith__dump_item(struct kith__dump *dump, const struct kith_item *item);
+/* u32 size, and that many bytes. */
+void kith__dump_piece(struct kith__dump *dump, const void *data, uint32_t size);
 
 /* ---- Reading (dump_read.c) -------------------------------------------------------------- */
 
@@ -113,6 +119,7 @@ struct kith__dumped {
     char as[KITH__NAME_SIZE_MAX + 1];   /* the name it gets */
     char also[KITH__NAME_SIZE_MAX + 1]; /* an object that was made for its sake; "": none */
     void *handle;                       /* once it is made */
+    uint64_t filled;                    /* bytes put in, of what comes in pieces */
     bool made;
 };
 
@@ -141,6 +148,8 @@ struct kith__dump_kind {
     /* Whether the settings make sense, and reads one entry; false, or a bad cursor: they do not. */
     bool (*settings)(const struct kith__dumped *object);
     bool (*entry)(struct kith__cursor *entries);
+    /* Whether all entries, each of which makes sense, are those of such an object.  May be NULL. */
+    bool (*whole)(const struct kith__dumped *object);
     /* The object that has to be made before this one, if it is in the dump.  May be NULL. */
     void (*needs)(const struct kith__dumped *object, char name[KITH__NAME_SIZE_MAX + 1]);
     /* Makes it, empty, with its settings.  `alone`: without what it needs, for that needs it. */

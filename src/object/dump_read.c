@@ -307,6 +307,8 @@ end_object(struct reading *reading, struct record *record, const uint8_t *at)
         return refuse("an object in it has not as many items as it says");
     object->records =
         (struct kith__cursor){ reading->items_at, (size_t)(at - reading->items_at), false };
+    if (object->kind->whole != NULL && !object->kind->whole(object))
+        return refuse("an object in it is not all there");
     reading->open = false;
     reading->count++;
     reading->report.items += object->items;

@@ -244,3 +244,10 @@ kith__dump_item(struct kith__dump *dump, const struct kith_item *item)
     put(dump, item->size, 8);
     put_bytes(dump, item->data, item->size);
 }
+
+void
+kith__dump_piece(struct kith__dump *dump, const void *data, uint32_t size)
+{
+    put(dump, size, 4);
+    put_bytes(dump, data, size);
+}

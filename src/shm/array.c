@@ -160,24 +160,43 @@ wake_all(struct kith__self *self, uint64_t off)
         kith__sync_kind.wake_all(self, kith__load(&root->sync));
 }
 
-/* An old version, or a whole array.  Both by way of P6. */
+static bool
+is_extent(const struct kith__arena *arena, uint64_t off)
+{
+    uint64_t index = kith__granule_of(arena, off);
+
+    return index < arena->granules_max &&
+           KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) ==
+               KITH__GRANULE_EXTENT;
+}
+
+/* One version's items. */
+static kith_err
+free_version(struct kith__self *self, uint64_t off, kith__word *source, uint64_t source_value)
+{
+    kith_err err = KITH_OK;
+
+    if (is_extent(self->arena, off))
+        err = kith__pin_quiesce(self, off);                                   /* P6 */
+    return err < 0 ? err : kith__block_free(self, off, source, source_value); /* P7 */
+}
+
+/* An old version, or a whole array, unless the entry or the root was overwritten. */
 static kith_err
 dismantle(struct kith__self *self, uint64_t off, kith__word *source, uint64_t source_value)
 {
     struct kith__arena *arena = self->arena;
-    struct kith__array_root *root = kith__ptr(arena, off);
-    uint64_t index = kith__granule_of(arena, off), data;
+    struct kith__array_root *root = kith__at(arena, off, sizeof *root);
     kith_err err = KITH_OK;
 
-    if (index < arena->granules_max &&
-        KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) ==
-            KITH__GRANULE_EXTENT) {
-        err = kith__pin_quiesce(self, off); /* P6 */
-        return err < 0 ? err : kith__block_free(self, off, source, source_value); /* P7 */
+    if (is_extent(arena, off))
+        return free_version(self, off, source, source_value);
+    if (root == NULL || kith__load(&root->root.id) != 0) {
+        kith__store(source, source_value);
+        return broken();
     }
-    data = kith__load(&root->data);
-    if (data != 0)
-        err = dismantle(self, data, &root->data, 0);
+    if (kith__load(&root->data) != 0)
+        err = free_version(self, kith__load(&root->data), &root->data, 0);
     if (err == KITH_OK && kith__load(&root->sync) != 0)
         err = kith__block_free(self, kith__load(&root->sync), &root->sync, 0);
     return err < 0 ? err : kith__block_free(self, off, source, source_value);

@@ -162,10 +162,15 @@ wake_all(struct kith__self *self, uint64_t off)
 static kith_err
 dismantle(struct kith__self *self, uint64_t off, kith__word *source, uint64_t source_value)
 {
-    struct kith__value_root *root = kith__ptr(self->arena, off);
-    uint64_t block = kith__load(&root->block);
+    struct kith__value_root *root = kith__at(self->arena, off, sizeof *root);
+    uint64_t block;
     kith_err err = KITH_OK;
 
+    if (root == NULL || kith__load(&root->root.id) != 0) { /* the trash was overwritten */
+        kith__store(source, source_value);
+        return broken();
+    }
+    block = kith__load(&root->block);
     if (block != 0)
         err = kith__block_free(self, block, &root->block, 0); /* E2 */
 #ifndef KITH_MISTAKE_VALUE_NO_QUIESCE

@@ -451,6 +451,115 @@ TEST(dump_keeps_values)
     free(bytes.data);
 }
 
+TEST_ON(TEST_NAMED, dump_keeps_arrays)
+{
+    struct kith_array_options options = KITH_ARRAY_OPTIONS_INIT;
+    struct kith_array_info info = KITH_ARRAY_INFO_INIT;
+    kith_space *space = test_space(t), *other = other_space(t, "other");
+    char rows[8][5000], row[5000];
+    kith_array *array;
+    struct bytes bytes;
+    int64_t n = 0;
+
+    for (size_t i = 0; i < sizeof rows; i++)
+        ((char *)rows)[i] = (char)(i % 251);
+    options.count = 100000; /* more than one piece of a dump, and more than one record */
+    EXPECT_OK(kith_array_open(space, "numbers", &options, &array));
+    for (int64_t i = 0; i < 100000; i++)
+        EXPECT_OK(kith_array_set_int(array, (uint64_t)i, i * i - 7));
+    kith_array_close(array);
+    options.count = 8;
+    options.size = sizeof row;
+    options.initial = rows;
+    EXPECT_OK(kith_array_open(space, "rows", &options, &array));
+    kith_array_close(array);
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    EXPECT_OK(kith_array_open(space, "empty", &options, &array));
+    kith_array_close(array);
+
+    bytes = dump(space, NULL);
+    EXPECT_OK(load(other, &bytes, NULL));
+    EXPECT_EQ(3, count_objects(other));
+    options.create = KITH_MUST_EXIST;
+    EXPECT_OK(kith_array_open(other, "numbers", &options, &array));
+    EXPECT_OK(kith_array_info(array, &info));
+    EXPECT_EQ('q', info.type);
+    EXPECT_EQ(100000, info.count);
+    for (int64_t i = 0; i < 100000; i++) {
+        EXPECT_OK(kith_array_get_int(array, (uint64_t)i, &n));
+        EXPECT_EQ(i * i - 7, n);
+    }
+    kith_array_close(array);
+    EXPECT_OK(kith_array_open(other, "rows", &options, &array));
+    EXPECT_OK(kith_array_info(array, &info));
+    EXPECT_EQ(0, info.type);
+    EXPECT_EQ(8, info.count);
+    for (uint64_t i = 0; i < 8; i++) {
+        EXPECT_OK(kith_array_get(array, i, row, sizeof row));
+        EXPECT_TRUE(memcmp(rows[i], row, sizeof row) == 0);
+    }
+    kith_array_close(array);
+    EXPECT_OK(kith_array_open(other, "empty", &options, &array));
+    EXPECT_OK(kith_array_info(array, &info));
+    EXPECT_EQ(0, info.count);
+    kith_array_close(array);
+    free(bytes.data);
+}
+
+TEST_ON(TEST_NAMED, dump_has_numbers_little_endian)
+{
+    struct kith_array_options options = KITH_ARRAY_OPTIONS_INIT;
+    static const uint8_t wanted[] = { 4, 0, 0, 0, 0x04, 0x03, 0x02, 0x01 };
+    kith_space *space = test_space(t);
+    kith_array *array;
+    struct bytes bytes;
+    bool found = false;
+
+    options.type = 'i';
+    options.count = 1;
+    EXPECT_OK(kith_array_open(space, "a", &options, &array));
+    EXPECT_OK(kith_array_set_int(array, 0, 0x01020304));
+    kith_array_close(array);
+    bytes = dump(space, "a");
+    for (size_t i = 0; i + sizeof wanted <= bytes.size; i++)
+        found = found || memcmp(bytes.data + i, wanted, sizeof wanted) == 0;
+    EXPECT_TRUE(found);
+    free(bytes.data);
+}
+
+TEST_ON(TEST_NAMED, dump_keeps_segments)
+{
+    struct kith_segment_options options = KITH_SEGMENT_OPTIONS_INIT;
+    kith_space *space = test_space(t), *other = other_space(t, "other");
+    enum { SIZE = 100003 };
+    uint8_t *pattern = malloc(SIZE);
+    kith_segment *segment;
+    struct bytes bytes;
+    kith_view *view;
+
+    for (size_t i = 0; i < SIZE; i++)
+        pattern[i] = (uint8_t)(i % 253);
+    options.size = SIZE;
+    EXPECT_OK(kith_segment_open(space, "s", &options, &segment));
+    EXPECT_OK(kith_segment_view(segment, &view));
+    memcpy(kith_view_memory(view), pattern, SIZE);
+    kith_view_release(view);
+    kith_segment_close(segment);
+
+    bytes = dump(space, NULL);
+    EXPECT_OK(load(other, &bytes, NULL));
+    options.create = KITH_MUST_EXIST;
+    EXPECT_OK(kith_segment_open(other, "s", &options, &segment));
+    EXPECT_OK(kith_segment_view(segment, &view));
+    EXPECT_EQ(SIZE, kith_view_size(view));
+    EXPECT_TRUE(memcmp(pattern, kith_view_data(view), SIZE) == 0);
+    kith_view_release(view);
+    kith_segment_close(segment);
+    free(bytes.data);
+    free(pattern);
+}
+
 TEST(dump_keeps_the_options_of_locks)
 {
     struct kith_lock_options recursive = KITH_LOCK_OPTIONS_INIT;

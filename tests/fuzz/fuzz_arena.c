@@ -27,6 +27,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "others.h"
 #include "shm/layout.h"
 
 #define ARENA_SIZE (UINT64_C(16) << 20)
@@ -160,9 +161,12 @@ struct user {
     kith_event *event;
     kith_lease *lease[LEASES];
     kith_view *view[VIEWS];
+    struct others others;
     struct kith_buf buf[4];
     size_t size_max; /* of items */
 };
+
+static bool others_first; /* of this round: the objects of others.h get most of everything */
 
 static const char *const dict_names[DICTS] = { "small", "large", "big" };
 static const char *const queue_names[QUEUES] = { "plain", "work", "dead", "joinable" };
@@ -217,6 +221,7 @@ open_handles(struct user *u)
     }
     if (u->event == NULL && !fuzz_enough())
         CALL(kith_event_open(u->space, "event", NULL, &u->event));
+    others_open(&u->others, u->space);
 }
 
 static void
@@ -249,6 +254,7 @@ close_handles(struct user *u)
     u->rwlock = NULL;
     kith_event_close(u->event);
     u->event = NULL;
+    others_close(&u->others);
 }
 
 static void
@@ -722,6 +728,8 @@ use_space(struct user *u)
     case 7:
         if (fuzz_percent(30))
             CALL(kith_destroy(u->space, fuzz_percent(50) ? "event" : lock_names[0]));
+        else if (fuzz_percent(30))
+            CALL(kith_destroy(u->space, others_names[fuzz_below(OTHERS_COUNT)]));
         break;
     default:
         close_handles(u);
@@ -732,10 +740,12 @@ use_space(struct user *u)
 static void
 use(struct user *u)
 {
-    uint64_t what = fuzz_below(100);
+    uint64_t what = others_first && fuzz_percent(70) ? 34 : fuzz_below(100);
 
-    if (what < 50)
+    if (what < 34)
         use_dict(u);
+    else if (what < 54)
+        others_use(&u->others);
     else if (what < 76)
         use_queue(u);
     else if (what < 84)
@@ -785,6 +795,7 @@ fill(struct user *u)
         CALL(kith_rwlock_acquire_shared(u->rwlock, 0));
     }
     CALL(kith_event_set(u->event));
+    others_fill(&u->others);
 }
 
 static void
@@ -807,6 +818,7 @@ make(void *arg)
 static void
 make_arena(void)
 {
+    others_first = fuzz_percent(40);
     (void)snprintf(path, sizeof(path), "%s/arena", fuzz_folder());
     (void)snprintf(address, sizeof(address), "file://%s", path);
     for (size_t i = 0; i < sizeof(big); i += 8) {
@@ -840,7 +852,7 @@ map_arena(void)
 static uint64_t
 word_at(uint64_t off)
 {
-    return off % 8 == 0 && off + 8 <= arena_size
+    return off % 8 == 0 && off <= arena_size - 8
                ? atomic_load_explicit((kith__word *)(arena + off), memory_order_relaxed)
                : 0;
 }
@@ -951,13 +963,37 @@ some_queue_part(void)
     return off + fuzz_below(24) * 8;
 }
 
+/* A root of another object, what it leads to, or what that does: chunks, trees, extents, covers. */
+static uint64_t
+some_root_part(void)
+{
+    uint64_t off = some_block(KITH__CLASS_ROOT);
+
+    if (fuzz_percent(15))
+        return some_block(KITH__CLASS_CELL) + fuzz_below(16) * 8;
+    if (fuzz_percent(50))
+        return off + fuzz_below(KITH__ROOT_SIZE / 8) * 8;
+    off = word_at(off + sizeof(struct kith__root) + fuzz_below(24) * 8);
+    while (fuzz_percent(50) && off != 0) {
+        off = word_at((off & ~UINT64_C(7)) + fuzz_below(32) * 8);
+        if (fuzz_percent(50))
+            off = (off & UINT64_C(0xffffffffffff)) * 16; /* as trees have it */
+    }
+    return off + fuzz_below(64) * 8;
+}
+
 /* Where damage is worth most: an offset, a multiple of 8, in the file. */
 static uint64_t
 some_place(void)
 {
     uint64_t off;
 
-    switch (fuzz_below(16)) {
+    switch (others_first && fuzz_percent(60) ? 16 : fuzz_below(20)) {
+    case 16:
+    case 17:
+    case 18:
+        off = some_root_part();
+        break;
     case 0:
     case 1:
         off = sizeof(struct kith__identity) +
@@ -985,7 +1021,7 @@ some_place(void)
         off = granule_off(some_granule(KITH__GRANULE_SPAN)) + fuzz_below(24) * 8;
         break;
     case 8:
-        off = some_block((int)(KITH__CLASS_PLAIN + fuzz_below(4))) + fuzz_below(32) * 8;
+        off = some_block((int)(KITH__CLASS_PLAIN + fuzz_below(6))) + fuzz_below(32) * 8;
         break;
     case 9:
         off = some_block(-1) + fuzz_below(10) * 8;
@@ -1008,7 +1044,7 @@ some_place(void)
         off = fuzz_below(arena_size);
     }
     off &= ~UINT64_C(7);
-    if (off >= arena_size || off < sizeof(struct kith__identity))
+    if (off > arena_size - 8 || off < sizeof(struct kith__identity))
         off = sizeof(struct kith__identity) + fuzz_below((arena_size - 512) / 8) * 8;
     return off;
 }
@@ -1019,7 +1055,9 @@ some_word(uint64_t off)
 {
     uint64_t was = word_at(off);
 
-    switch (fuzz_below(18)) {
+    switch (fuzz_below(19)) {
+    case 17:
+        return some_root_part() & ~UINT64_C(15);
     case 0:
         return fuzz_next();
     case 1:
@@ -1044,7 +1082,7 @@ some_word(uint64_t off)
     case 10:
         return some_block(-1);
     case 11:
-        return some_block((int)(KITH__CLASS_PLAIN + fuzz_below(4)));
+        return some_block((int)(KITH__CLASS_PLAIN + fuzz_below(6)));
     case 12:
         return some_dict_part() & ~UINT64_C(15);
     case 13:
@@ -1063,7 +1101,7 @@ some_word(uint64_t off)
 static void
 store(uint64_t off, uint64_t value)
 {
-    if (off % 8 == 0 && off >= sizeof(struct kith__identity) && off + 8 <= arena_size)
+    if (off % 8 == 0 && off >= sizeof(struct kith__identity) && off <= arena_size - 8)
         atomic_store((kith__word *)(arena + off), value);
 }
 

@@ -86,6 +86,50 @@ some_item(void)
     }
 }
 
+/* One of each kind that is not made in make_dump() itself. */
+static kith_err
+make_others(kith_space *space)
+{
+    struct kith_array_options array_options = KITH_ARRAY_OPTIONS_INIT;
+    struct kith_segment_options segment_options = KITH_SEGMENT_OPTIONS_INIT;
+    kith_namespace *names = NULL;
+    struct kith_list *list = NULL;
+    kith_segment *segment = NULL;
+    kith_rwlock *rwlock = NULL;
+    kith_array *array = NULL;
+    kith_set *set = NULL;
+    kith_err err;
+
+    array_options.type = fuzz_percent(50) ? 'i' : 0;
+    array_options.size = array_options.type == 0 ? 12 : 0;
+    array_options.count = fuzz_below(6);
+    segment_options.size = 1 + fuzz_below(200);
+    err = kith_array_open(space, "a", &array_options, &array);
+    if (err >= 0)
+        err = kith_segment_open(space, "segment", &segment_options, &segment);
+    if (err >= 0)
+        err = kith_rwlock_open(space, "rw", NULL, &rwlock);
+    if (err >= 0)
+        err = kith_list_open(space, "list", NULL, &list);
+    for (uint64_t n = fuzz_below(5); err >= 0 && n > 0; n--)
+        err = kith_list_append(list, some_item());
+    if (err >= 0)
+        err = kith_set_open(space, "set", NULL, &set);
+    if (err >= 0)
+        err = kith_set_add(set, KITH_INT(3));
+    if (err >= 0)
+        err = kith_namespace_open(space, "names", NULL, &names);
+    if (err >= 0)
+        err = kith_namespace_set(names, "one", some_item());
+    kith_namespace_close(names);
+    kith_set_close(set);
+    kith_list_close(list);
+    kith_rwlock_close(rwlock);
+    kith_segment_close(segment);
+    kith_array_close(array);
+    return err;
+}
+
 static void
 make_dump(struct bytes *b)
 {
@@ -121,6 +165,8 @@ make_dump(struct bytes *b)
         err = kith_lock_open(space, "l", NULL, &lock);
     if (err >= 0 && fuzz_percent(50))
         err = kith_event_set(event);
+    if (err >= 0 && fuzz_percent(50))
+        err = make_others(space);
     b->size = 0;
     if (err >= 0)
         err = kith_dump(space, fuzz_percent(70) ? NULL : "q", keep, b, NULL);
