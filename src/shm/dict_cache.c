@@ -68,7 +68,7 @@ place_of(struct kith__op *op, struct kith__shard *shard, struct kith__entry *ent
 
         for (unsigned s = 0; s < KITH__SLOTS; s++)
             if (kith__slot_off(kith__op_get(op, &bucket->slot[s])) == off) {
-                *place = (struct kith__place){ shard, bucket, s, d, off, entry };
+                *place = (struct kith__place){ shard, bucket, s, d, off, entry, false };
                 return KITH_OK;
             }
     }

@@ -48,6 +48,8 @@ begin(struct kith__op *op, struct kith__self *self)
     op->index = NULL;
     op->seen = 0;
     op->count = 0;
+    op->expected = 0;
+    op->slots_set = false;
     op->err = KITH_OK;
     op->trash_count = 0;
     op->class_count = 0;
@@ -122,7 +124,6 @@ kith__op_grow(struct kith__op *op)
     room = kith__load(&record->room);
     if (op->count >= room) {
         uint64_t more = room == 0 ? 2048 : 2 * room;
-
         op->err = kith__record_grow(self, more, area_size(more), op->entries, op->count);
         if (op->err < 0)
             return op->err;
@@ -139,7 +140,7 @@ kith__op_grow(struct kith__op *op)
         memcpy(area, op->entries, op->count * sizeof *area);
         op->entries = area;
     }
-    while ((UINT32_C(1) << log) < 4 * op->count)
+    while ((UINT32_C(1) << log) < 4 * op->count || (UINT32_C(1) << log) / 2 < op->expected)
         log++;
     op->index = (uint32_t *)(void *)(op->entries + room);
     op->index_mask = (UINT32_C(1) << log) - 1;
@@ -160,6 +161,17 @@ word_at(struct kith__arena *arena, uint64_t off)
     return kith__at_any(arena, off & ~UINT64_C(7), 8);
 }
 
+#define AHEAD 16u /* entries whose words are asked for before they are needed */
+
+/* Asks for the word of an entry to come, which in a long record has left the caches since. */
+static inline void
+ask_ahead(const struct kith__arena *arena, const struct kith__redo *entries, uint32_t at,
+          uint32_t count)
+{
+    if (at + AHEAD < count) /* a hint, which faults nowhere: no need to check the offset */
+        __builtin_prefetch((const void *)((uintptr_t)arena->base + entries[at + AHEAD].off), 1);
+}
+
 static bool
 apply(struct kith__arena *arena, const struct kith__redo *entries, uint32_t count)
 {
@@ -168,6 +180,7 @@ apply(struct kith__arena *arena, const struct kith__redo *entries, uint32_t coun
     for (uint32_t i = 0; i < count; i++) { /* W4 */
         kith__word *word = word_at(arena, entries[i].off);
 
+        ask_ahead(arena, entries, i, count);
         if (word == NULL)
             return false; /* the record was overwritten by somebody; store nothing outside */
         if ((entries[i].off & KITH__REDO_COVER) != 0)
@@ -179,9 +192,11 @@ apply(struct kith__arena *arena, const struct kith__redo *entries, uint32_t coun
     }
     if (covers) {
         atomic_thread_fence(memory_order_release);
-        for (uint32_t i = 0; i < count; i++) /* W5 */
+        for (uint32_t i = 0; i < count; i++) { /* W5 */
+            ask_ahead(arena, entries, i, count);
             if ((entries[i].off & KITH__REDO_COVER) != 0)
                 kith__store(word_at(arena, entries[i].off), entries[i].value);
+        }
     }
     /* Blocks given back may be written from here on: after the new versions are visible. */
     atomic_thread_fence(memory_order_acq_rel);
@@ -219,11 +234,13 @@ kith__op_commit(struct kith__op *op)
     }
     kith__step();
     if (!op->mini)
-        for (uint32_t i = 0; i < op->count; i++) /* W2 */
+        for (uint32_t i = 0; i < op->count; i++) { /* W2 */
+            ask_ahead(arena, op->entries, i, op->count);
             if ((op->entries[i].off & KITH__REDO_COVER) != 0) {
                 kith__word *cover = word_at(arena, op->entries[i].off);
                 kith__store(cover, (kith__load(cover) & ~KITH__HEAD_ACTOR) | op->self->id);
             }
+        }
 #ifdef KITH_MISTAKE_APPLY_BEFORE_COMMIT
     apply(arena, op->entries, op->count);
 #endif

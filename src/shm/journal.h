@@ -21,7 +21,8 @@ struct kith__op {
     uint32_t *index; /* NULL while the record is short; else entry number + 1 by hash */
     uint32_t count, room;
     uint32_t index_mask;
-    bool mini;
+    uint32_t expected; /* words that it will be, as far as is known: its index is made for them */
+    bool mini, slots_set; /* whether it puts keys into buckets, or takes some out */
     kith_err err;
     uint64_t trash_count; /* blocks written behind the trash's end, not yet in it */
     uint8_t class_count, give_count;
@@ -74,6 +75,13 @@ kith__op_append(struct kith__op *op, uint64_t off, uint64_t value)
     if (op->index != NULL)
         kith__op_index(op, op->count);
     op->count++;
+}
+
+/* Sets a word that is known not to have been set. */
+static inline void
+kith__op_set_first(struct kith__op *op, const kith__word *word, uint64_t value)
+{
+    kith__op_append(op, kith__off(op->self->arena, word), value);
 }
 
 static inline void

@@ -7,13 +7,14 @@
  *   K1  an actor's id is in a word only if that actor's ledger names the lock
  *   K2  a slot is free only if no word holds its id, so an id always means one thread
  *   K3  if somebody sleeps on a word, WAITERS is set in it, or a wake for it is owed by an
- *       actor whose pending_wake or waiting_on names it
+ *       actor whose ledger, pending_wake or waiting_on names it
  *
- * STEPS    acquire L1 L2, release U1 to U5: lock.h
+ * STEPS    acquire L1 L2, release U1 to U3: lock.h
  * DEATH
  *   L1            the word does not hold the dead's id: the ledger entry is dropped
- *   L2 to U1      the reaper replays or drops the journal, frees the word, wakes a sleeper
- *   U2 to U4      the reaper repeats the wake
+ *   L2 to U1      the reaper replays or drops the journal, frees the word, wakes the sleepers
+ *   U1 to U3      the ledger still names it: the reaper repeats the wake, though the word may be
+ *                 another's by now.  Whoever is woken for nothing sleeps again, WAITERS set
  *   a sleeper     the reaper wakes the word it slept on, lest a wake went with it
  *
  * A sleeper that was woken takes the lock with WAITERS set, because others may sleep on.

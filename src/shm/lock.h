@@ -138,29 +138,25 @@ kith__lock_try(struct kith__self *self, struct kith__lock *lock)
 
 /*
  * Releases it.  STEPS
- *   U1 pending_wake names it   U2 the word is free   U3 a sleeper is woken
- *   U4 pending_wake is clear   U5 the ledger forgets it
- * in two halves, between which a structure wakes those who wait for a change of it: the reaper
- * does so for every lock that the ledger names.
+ *   U1 the word is free   U2 a sleeper is woken   U3 the ledger forgets it
+ * in two halves, between which a structure wakes those who wait for a change of it.  The ledger
+ * names the lock until all are woken, and the reaper wakes the sleepers of every lock that the
+ * ledger names, whether the word is still the dead's or not; so nothing else need be written down.
  */
 static inline void
 kith__lock_free(struct kith__self *self, struct kith__lock *lock)
 {
-    kith__store(&self->actor->pending_wake, kith__off(self->arena, lock)); /* U1 */
     kith__step();
     if ((atomic_exchange_explicit(&lock->word, 0, memory_order_seq_cst) & KITH__LOCK_WAITERS) !=
-        0)                           /* U2 */
-        kith__lock_wake(self, lock); /* U3 */
-    kith__step();
+        0)                           /* U1 */
+        kith__lock_wake(self, lock); /* U2 */
 }
 
 static inline void
 kith__lock_forget(struct kith__self *self, struct kith__lock *lock)
 {
     kith__step();
-    kith__store(&self->actor->pending_wake, 0); /* U4 */
-    kith__step();
-    kith__ledger_drop(self, kith__off(self->arena, lock)); /* U5 */
+    kith__ledger_drop(self, kith__off(self->arena, lock)); /* U3 */
     self->depth--;
 }
 

@@ -13,7 +13,7 @@
  * STEPS, each of which may be done twice
  *   D1 LIVE -> REAPING(me), by compare-and-swap
  *   D2 the mini record, then the main one: carried out, or dropped with its covers
- *   D3 the ledger's locks: each that names the dead is released, its sleepers woken
+ *   D3 the ledger's locks: each that names the dead is released, the sleepers of all are woken
  *   D4 pending_wake, pending_signal, waiting_on: woken
  *   D5 REAPING(me) -> HUSK
  *   D6 HUSK -> SWEEPING(me)
@@ -216,15 +216,15 @@ release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
 
         if ((word & KITH__LOCK_CLAIM) != 0)
             after = word & KITH__LOCK_DIED; /* it was not in yet */
-        if (!atomic_compare_exchange_weak(&lock->word, &word, after))
-            continue;
-#ifndef KITH_MISTAKE_REAP_NO_WAKE
-        kith__futex_wake(&lock->word, INT_MAX);
-#endif
-        break;
+        if (atomic_compare_exchange_weak(&lock->word, &word, after))
+            break;
     }
 #ifndef KITH_MISTAKE_REAP_NO_WAKE
-    /* Whoever frees the word, or freed it and died: a call that is not needed does no harm. */
+    /*
+     * Whoever frees the word, or freed it and died before it woke anybody: the ledger is all that
+     * says so, see lock.h.  A wake that is not needed does no harm.
+     */
+    kith__futex_wake(&lock->word, INT_MAX);
     if ((entry & KITH__LEDGER_USER) != 0)
         kith__row_call_all(arena, off);
     wake_object(arena, off);

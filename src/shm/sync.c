@@ -127,26 +127,22 @@ wait_for_lock(struct kith__self *self, const struct kith__sync *sync, int64_t de
 static void
 release(struct kith__self *self, const struct kith__sync *sync)
 {
-    struct kith__actor *actor = self->actor;
     struct kith__sync_root *root = kith__sync_root(sync);
     uint64_t entry = kith__sync_entry(sync);
     uint32_t word = atomic_load_explicit(&root->lock.word, memory_order_relaxed);
 
     if (kith__load(&root->since) != 0)
         kith__store(&root->since, 0);
-    kith__store(&actor->pending_wake, entry); /* U1 */
     kith__step();
-    while (!atomic_compare_exchange_weak(&root->lock.word, &word, 0)) /* U2 */
+    while (!atomic_compare_exchange_weak(&root->lock.word, &word, 0)) /* U1 */
         if ((word & KITH__LOCK_ACTOR) != self->id)
             break;
     if ((word & KITH__LOCK_WAITERS) != 0)
-        kith__lock_wake(self, &root->lock); /* U3 */
+        kith__lock_wake(self, &root->lock); /* U2 */
     if ((word & KITH__LOCK_POLLERS) != 0)
         kith__poke(self->arena);
     kith__step();
-    kith__store(&actor->pending_wake, 0); /* U4 */
-    kith__step();
-    kith__ledger_drop(self, entry | KITH__LEDGER_USER); /* U5 */
+    kith__ledger_drop(self, entry | KITH__LEDGER_USER); /* U3 */
 }
 
 kith_err

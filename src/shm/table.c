@@ -262,6 +262,14 @@ kith__stored_equals(const struct kith__arena *arena, uint64_t meta, const kith__
 
 /* ---- The table ------------------------------------------------------------------------ */
 
+/* The one way in which a record sets a slot. */
+static void
+set_slot(struct kith__op *op, kith__word *slot, uint64_t value)
+{
+    op->slots_set = true;
+    kith__op_set(op, slot, value);
+}
+
 /* Covers the bucket and returns its head to be, the version risen. */
 static uint64_t
 cover(struct kith__op *op, struct kith__bucket *bucket)
@@ -334,7 +342,52 @@ find_at_home(struct kith__arena *arena, struct kith__bucket *bucket, const struc
     place->distance = 0;
     place->entry_off = off;
     place->entry = entry;
+    place->covered = false;
     return true;
+}
+
+/* The home bucket of a hash by the table as it stands; NULL if it has none. */
+static const struct kith__bucket *
+home_of(struct kith__arena *arena, const struct kith__shard *shard, uint64_t hash)
+{
+    uint64_t table = kith__load(&shard->table);
+
+    if (table == 0 || (table & 63) > 40)
+        return NULL;
+    return kith__at(arena,
+                    kith__table_off(table) +
+                        (hash & kith__table_mask(table)) * sizeof(struct kith__bucket),
+                    sizeof(struct kith__bucket));
+}
+
+void
+kith__table_ask_bucket(struct kith__arena *arena, const struct kith__shard *shard, uint64_t hash)
+{
+    const struct kith__bucket *bucket = home_of(arena, shard, hash);
+
+    if (bucket != NULL)
+        __builtin_prefetch(bucket, 1);
+}
+
+void
+kith__table_ask_entry(struct kith__arena *arena, const struct kith__shard *shard, uint64_t hash)
+{
+    const struct kith__bucket *bucket = home_of(arena, shard, hash);
+    uint64_t tag = kith__tag_of(hash);
+
+    if (bucket == NULL)
+        return;
+#pragma GCC unroll 7
+    for (unsigned s = 0; s < KITH__SLOTS; s++) {
+        uint64_t slot = kith__load(&bucket->slot[s]);
+
+        if ((slot ^ tag) >> 48 == 0 && slot != 0) {
+            const uint8_t *at = arena->base + kith__slot_off(slot); /* only a hint: unchecked */
+
+            __builtin_prefetch(at, 1);
+            __builtin_prefetch(at + sizeof(struct kith__entry), 1);
+        }
+    }
 }
 
 kith_err
@@ -349,6 +402,7 @@ kith__table_find(struct kith__op *op, struct kith__shard *shard, const struct ki
     place->bucket = NULL;
     place->entry = NULL;
     place->entry_off = 0;
+    place->covered = false;
     if (op->count == 0 && buckets != NULL &&
         find_at_home(arena, &buckets[key->hash & mask], key, place))
         return KITH_OK;
@@ -358,10 +412,11 @@ kith__table_find(struct kith__op *op, struct kith__shard *shard, const struct ki
         struct kith__bucket *bucket = &buckets[(key->hash + d) & mask];
         bool covered;
         uint64_t head = kith__op_cover_get(op, &bucket->head, &covered);
+        bool moved = covered && op->slots_set;
 
         for (unsigned s = 0; s < KITH__SLOTS; s++) {
             uint64_t slot =
-                covered ? kith__op_get(op, &bucket->slot[s]) : kith__load(&bucket->slot[s]);
+                moved ? kith__op_get(op, &bucket->slot[s]) : kith__load(&bucket->slot[s]);
             struct kith__entry *entry;
 
             if (slot == 0 || (slot ^ tag) >> 48 != 0)
@@ -375,6 +430,7 @@ kith__table_find(struct kith__op *op, struct kith__shard *shard, const struct ki
                 place->distance = d;
                 place->entry_off = kith__slot_off(slot);
                 place->entry = entry;
+                place->covered = covered;
                 return KITH_OK;
             }
         }
@@ -451,8 +507,11 @@ move_cursors(struct kith__op *op, struct kith__shard *shard, uint64_t from, uint
 static void
 count_bytes(struct kith__op *op, struct kith__shard *shard, uint64_t more, uint64_t less)
 {
-    uint64_t bytes = kith__op_get(op, &shard->bytes);
+    uint64_t bytes = kith__load(&shard->bytes);
 
+    if (bytes == 0)
+        return; /* not counted, which no record changes */
+    bytes = kith__op_get(op, &shard->bytes);
     if (bytes != 0 && more != less)
         kith__op_set(op, &shard->bytes, bytes + more - less);
 }
@@ -491,7 +550,7 @@ kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kit
         kith__op_cover(op, &passed->head, cover(op, passed) + KITH__HEAD_OVERFLOW_ONE);
     }
     cover(op, bucket);
-    kith__op_set(op, &bucket->slot[slot], kith__tag_of(key->hash) | off >> 4);
+    set_slot(op, &bucket->slot[slot], kith__tag_of(key->hash) | off >> 4);
     if (last != NULL)
         kith__op_set(op, &last->next, off);
     else
@@ -527,7 +586,7 @@ kith__table_rebuild(struct kith__op *op, struct kith__dict_root *root,
     kith__store(&entry->next, next_off);
     kith__store(&entry->version, (kith__op_get(op, &old->version) | 1) + 1);
     cover(op, place->bucket);
-    kith__op_set(op, &place->bucket->slot[place->slot], kith__tag_of(old->hash) | off >> 4);
+    set_slot(op, &place->bucket->slot[place->slot], kith__tag_of(old->hash) | off >> 4);
     kith__op_set(op, prev != NULL ? &prev->next : &shard->first, off);
     kith__op_set(op, next != NULL ? &next->prev : &shard->last, off);
     move_cursors(op, shard, place->entry_off, off);
@@ -538,23 +597,64 @@ kith__table_rebuild(struct kith__op *op, struct kith__dict_root *root,
     return op->err;
 }
 
+bool
+kith__place_untouched(const struct kith__op *op, const struct kith__place *place)
+{
+    /* Whatever sets a word of an entry sets its version, under a cover of its bucket. */
+    return !place->covered ||
+           kith__op_find(op, kith__off(op->self->arena, &place->entry->version)) == NULL;
+}
+
+/* In a long record each look for a word costs a miss or two, so there are none here. */
 void
-kith__table_replace(struct kith__op *op, const struct kith__place *place,
-                    struct kith__stored stored)
+kith__table_replace_first(struct kith__op *op, const struct kith__place *place,
+                          struct kith__stored stored)
+{
+    struct kith__entry *entry = place->entry;
+    uint64_t version = kith__load(&entry->version), meta = kith__load(&entry->meta);
+    uint64_t head = kith__load(&place->bucket->head);
+
+    if (!place->covered)
+        kith__op_append(op, kith__off(op->self->arena, &place->bucket->head) | KITH__REDO_COVER,
+                        (head & ~KITH__HEAD_ACTOR) + KITH__HEAD_VERSION_ONE);
+    kith__stored_give(op, meta, kith__load(&entry->value));
+#ifdef KITH_MISTAKE_UNLOGGED_STORE
+    kith__store(&entry->meta, stored.meta);
+#endif
+    if (meta != stored.meta)
+        kith__op_set_first(op, &entry->meta, stored.meta);
+    kith__op_set_first(op, &entry->value, stored.value);
+    kith__op_set_first(op, &entry->version, (version | 1) + 1);
+    count_bytes(op, place->shard, kith__entry_bytes(0, stored.meta), kith__entry_bytes(0, meta));
+}
+
+/* Of an entry that the record set before. */
+static void
+replace_again(struct kith__op *op, const struct kith__place *place, struct kith__stored stored)
 {
     struct kith__entry *entry = place->entry;
     uint64_t version = kith__op_get(op, &entry->version), meta = kith__op_get(op, &entry->meta);
 
-    cover(op, place->bucket);
     kith__stored_give(op, meta, kith__op_get(op, &entry->value));
-#ifdef KITH_MISTAKE_UNLOGGED_STORE
-    kith__store(&entry->meta, stored.meta);
-#endif
     if (meta != stored.meta)
         kith__op_set(op, &entry->meta, stored.meta);
     kith__op_set(op, &entry->value, stored.value);
     kith__op_set(op, &entry->version, (version | 1) + 1);
     count_bytes(op, place->shard, kith__entry_bytes(0, stored.meta), kith__entry_bytes(0, meta));
+}
+
+void
+kith__table_replace(struct kith__op *op, const struct kith__place *place,
+                    struct kith__stored stored)
+{
+    struct kith__place now = *place;
+
+    /* Asked again: since the key was found, the record may have taken another from its bucket. */
+    kith__op_cover_get(op, &place->bucket->head, &now.covered);
+    if (kith__place_untouched(op, &now))
+        kith__table_replace_first(op, &now, stored);
+    else
+        replace_again(op, &now, stored);
 }
 
 kith_err
@@ -576,7 +676,7 @@ kith__table_delete(struct kith__op *op, const struct kith__place *place, bool ke
         kith__op_cover(op, &passed->head, cover(op, passed) - KITH__HEAD_OVERFLOW_ONE);
     }
     cover(op, place->bucket);
-    kith__op_set(op, &place->bucket->slot[place->slot], 0);
+    set_slot(op, &place->bucket->slot[place->slot], 0);
     if (prev != NULL)
         kith__op_set(op, &prev->next, next_off);
     else

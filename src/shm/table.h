@@ -98,6 +98,7 @@ struct kith__place {
     unsigned slot, distance; /* from its home bucket */
     uint64_t entry_off;
     struct kith__entry *entry; /* NULL: the key is absent */
+    bool covered; /* by the record, when it was found; if not, no word of its entries is set */
 };
 
 /* ---- Locking -------------------------------------------------------------------------- */
@@ -173,6 +174,16 @@ kith_err kith__table_insert(struct kith__op *op, struct kith__dict_root *root,
                             struct kith__stored stored);
 void kith__table_replace(struct kith__op *op, const struct kith__place *place,
                          struct kith__stored stored);
+/* Whether the record sets no word of the entry, which was found since it last changed. */
+bool kith__place_untouched(const struct kith__op *op, const struct kith__place *place);
+/* Replaces in such a place. */
+void kith__table_replace_first(struct kith__op *op, const struct kith__place *place,
+                               struct kith__stored stored);
+/* Asks for what kith__table_find() will look at: the bucket, and later what stands in it. */
+void kith__table_ask_bucket(struct kith__arena *arena, const struct kith__shard *shard,
+                            uint64_t hash);
+void kith__table_ask_entry(struct kith__arena *arena, const struct kith__shard *shard,
+                           uint64_t hash);
 /*
  * Puts a new entry in the place of one, in the order too: `stored`, and a kith__more if the old had
  * none.

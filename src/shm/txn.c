@@ -385,18 +385,24 @@ decide(struct kith__op *op, struct kith__txn_step *step)
 static kith_err
 add_to_number(struct kith__op *op, struct kith__txn_step *step, struct kith__place *place)
 {
-    uint64_t meta = kith__op_get(op, &place->entry->meta);
+    const bool first = kith__place_untouched(op, place);
+    uint64_t meta = first ? kith__load(&place->entry->meta) : kith__op_get(op, &place->entry->meta);
+    uint64_t value =
+        first ? kith__load(&place->entry->value) : kith__op_get(op, &place->entry->value);
+    struct kith__stored stored = { .meta = KITH__META(KITH_TYPE_INT, 0, 8) };
     int64_t now;
 
     if (KITH__META_TYPE(meta) == KITH_TYPE_BIGINT)
         return KITH_ERANGE;
     if (KITH__META_TYPE(meta) != KITH_TYPE_INT && KITH__META_TYPE(meta) != KITH_TYPE_BOOL)
         return KITH_ETYPE;
-    if (__builtin_add_overflow((int64_t)kith__op_get(op, &place->entry->value), step->n, &now))
+    if (__builtin_add_overflow((int64_t)value, step->n, &now))
         return KITH_ERANGE;
-    kith__table_replace(
-        op, place,
-        (struct kith__stored){ .meta = KITH__META(KITH_TYPE_INT, 0, 8), .value = (uint64_t)now });
+    stored.value = (uint64_t)now;
+    if (first)
+        kith__table_replace_first(op, place, stored);
+    else
+        kith__table_replace(op, place, stored);
     return op->err;
 }
 
@@ -485,6 +491,28 @@ raise_signals(struct plan *plan)
     }
 }
 
+#define AHEAD 16u /* steps whose buckets are asked for before they are needed; entries: half */
+
+/* Each key of a batch is two misses, one after the other, which those of others can overlap. */
+static void
+ask_ahead(const struct plan *plan, size_t at)
+{
+    struct kith__arena *arena = plan->self->arena;
+
+    if (plan->count <= AHEAD / 2)
+        return;
+    if (at + AHEAD < plan->count && on_dict(&plan->steps[at + AHEAD])) {
+        const struct kith__txn_step *step = &plan->steps[at + AHEAD];
+
+        kith__table_ask_bucket(arena, step->shard, step->key->hash);
+    }
+    if (at + AHEAD / 2 < plan->count && on_dict(&plan->steps[at + AHEAD / 2])) {
+        const struct kith__txn_step *step = &plan->steps[at + AHEAD / 2];
+
+        kith__table_ask_entry(arena, step->shard, step->key->hash);
+    }
+}
+
 static kith_err
 write_and_commit(struct plan *plan)
 {
@@ -508,8 +536,11 @@ retry:
             err = on_value(&plan->steps[i]) ? decide_value(&op, &plan->steps[i])
                                             : decide(&op, &plan->steps[i]);
         }
+    if (plan->count > AHEAD)
+        op.expected = plan->count < UINT32_C(1) << 24 ? 3 * (uint32_t)plan->count : 0;
     for (size_t i = 0; i < plan->count && err == KITH_OK; i++)
         if (!is_condition(&plan->steps[i])) {
+            ask_ahead(plan, i);
             plan->failed = i;
             err = write_step(&op, &plan->steps[i], &plan->evicted);
         }

@@ -23,20 +23,25 @@ enum kith__txn_what {
     KITH__TXN_IF_VALUE
 };
 
+/* A batch has thousands, gone through several times, so a step is kept small. */
 struct kith__txn_step {
     enum kith__txn_what what;
-    struct kith__dict dict;
-    struct kith__queue queue;
-    struct kith__value value; /* guarded */
+    bool done; /* DELETE, once committed: the key was there */
+    union {    /* what it is done to, by `what` */
+        struct kith__dict dict;
+        struct kith__queue queue;
+        struct kith__value value; /* guarded */
+    };
     const struct kith__key *key;
     struct kith_item item; /* SET, PUT; IF_EQUAL: what is expected; of a value: bytes */
     int64_t n;             /* of a value of floats: the bits of a double */
     uint64_t version;
-    struct kith__lent lent;
-    struct kith__put_how how;  /* PUT */
+    union {
+        struct kith__lent lent;   /* ACK */
+        struct kith__put_how how; /* PUT */
+    };
     int64_t now;               /* of the dict's clock; the run fills it in */
     struct kith__shard *shard; /* of the key; the run fills it in */
-    bool done;                 /* DELETE, once committed: the key was there */
 };
 
 /*

@@ -93,6 +93,60 @@ TEST(txn_operations_happen_in_the_order_they_were_built)
     kith_buf_free(&key);
 }
 
+#define MIXED_KEYS 600
+#define MIXED_STEPS 4000
+
+/* Many keys share buckets, and many steps a key, so that each sees what those before it wrote. */
+TEST(txn_of_thousands_of_steps_does_as_its_model)
+{
+    static int64_t model[MIXED_KEYS]; /* -1: absent */
+    const struct kith_item yes = { .type = KITH_TYPE_BOOL, .boolean = 1 };
+    kith_dict *d = test_dict(t, "d");
+    uint64_t random = 1, present;
+
+    for (int i = 0; i < MIXED_KEYS; i++) {
+        model[i] = i % 3 == 0 ? -1 : i;
+        if (model[i] >= 0)
+            EXPECT_OK(kith_dict_set(d, KITH_INT(i), KITH_INT(i)));
+    }
+    for (int round = 0; round < 3; round++) {
+        kith_txn *txn = begin(t);
+
+        for (int n = 0; n < MIXED_STEPS; n++) {
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+            int i = (int)(random >> 33) % MIXED_KEYS;
+
+            switch (round == 0 ? 0 : random >> 60) { /* first adds alone, then a mixture */
+            case 1:
+                EXPECT_OK(kith_txn_dict_delete(txn, d, KITH_INT(i)));
+                model[i] = -1;
+                break;
+            case 2:
+            case 3:
+                EXPECT_OK(kith_txn_dict_set(txn, d, KITH_INT(i), KITH_INT(n)));
+                model[i] = n;
+                break;
+            case 4:
+                EXPECT_OK(kith_txn_dict_set(txn, d, KITH_INT(i), yes));
+                EXPECT_OK(kith_txn_dict_add(txn, d, KITH_INT(i), 1)); /* an int now: 2 */
+                model[i] = 2;
+                break;
+            default:
+                EXPECT_OK(kith_txn_dict_add(txn, d, KITH_INT(i), 1));
+                model[i] = model[i] < 0 ? 1 : model[i] + 1;
+            }
+        }
+        EXPECT_OK(kith_txn_commit(txn));
+        present = 0;
+        for (int i = 0; i < MIXED_KEYS; i++) {
+            present += model[i] >= 0;
+            if (model[i] >= 0)
+                EXPECT_HOLDS(d, KITH_INT(i), KITH_INT(model[i]));
+        }
+        EXPECT_LEN(d, present);
+    }
+}
+
 TEST(txn_copies_what_it_is_given)
 {
     kith_dict *d = test_dict(t, "d");

@@ -542,7 +542,7 @@ dict_many(void *state, enum kith__many_what what, const struct kith_item *key_it
             steps[i].n = ns[i];
     }
     err = kith__txn_run(self, steps, count, &failed);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && done_out != NULL; i++)
         done += steps[i].done;
     if (err >= 0 && done_out != NULL)
         *done_out = done;
