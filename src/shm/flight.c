@@ -7,8 +7,8 @@
  *          is at; one that is at none computes nothing, whatever a block says.
  *
  * STEPS    All under own.lock.
- *   F1  the list is searched: it is ours already, it is another's, it is that of one who is gone, or
- *       it is not there
+ *   F1  the list is searched: it is ours already, it is another's, it is that of one who is gone,
+ *       or it is not there
  *   F2  not there: a record adds it.  That of one who is gone: one store makes it ours.  `flights`
  *       counts it before
  *   F3  the caller computes, with nothing held, and sets the key unless somebody has
