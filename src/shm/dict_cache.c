@@ -36,18 +36,6 @@ broken(const struct kith__arena *arena)
                       arena->path ? arena->path : "the mem:// space");
 }
 
-static struct kith__entry *
-entry_at(struct kith__arena *arena, uint64_t off)
-{
-    struct kith__entry *entry = off != 0 ? kith__at(arena, off, sizeof *entry) : NULL;
-
-    if (entry == NULL || (entry->key_meta & KITH__KEY_MORE) == 0)
-        return entry;
-    return kith__at(arena, off, kith__more_at(entry->key_meta) + sizeof(struct kith__more)) == NULL
-               ? NULL
-               : entry;
-}
-
 /* ---- Deleting by place in the list -------------------------------------------------------- */
 
 /* Finds the place of an entry of the list: the slot that names it. */
@@ -93,7 +81,7 @@ choose(struct kith__op *op, const struct kith__dict_root *root, struct kith__sha
 {
     struct kith__arena *arena = op->self->arena;
     uint64_t hand = root->policy == KITH_DICT_SIEVE ? kith__op_get(op, &shard->hand) : 0;
-    uint64_t most = 2 * kith__op_get(op, &shard->count) + 2;
+    uint64_t most = 2 * kith__entry_steps(arena, kith__op_get(op, &shard->count)) + 2;
 
     for (uint64_t steps = 0; steps < most; steps++) {
         struct kith__entry *entry;
@@ -101,7 +89,7 @@ choose(struct kith__op *op, const struct kith__dict_root *root, struct kith__sha
 
         if (hand == 0)
             hand = kith__op_get(op, &shard->first);
-        entry = entry_at(arena, hand);
+        entry = kith__entry_at(arena, hand);
         if (entry == NULL)
             return NULL;
         more = root->policy == KITH_DICT_SIEVE ? kith__entry_more(entry) : NULL;
@@ -184,7 +172,7 @@ kith__dict_sweep(struct kith__self *self, const struct kith__dict *dict, struct 
 
         if (at == 0)
             at = kith__load(&shard->first);
-        entry = entry_at(arena, at);
+        entry = kith__entry_at(arena, at);
         if (entry == NULL)
             break;
         at = kith__op_get(&op, &entry->next);
@@ -209,7 +197,8 @@ purge_shard(struct kith__self *self, const struct kith__dict *dict, struct kith_
             int64_t now, uint64_t *count)
 {
     struct kith__arena *arena = self->arena;
-    uint64_t off = kith__load(&shard->first), steps = kith__load(&shard->count);
+    uint64_t off = kith__load(&shard->first),
+             steps = kith__entry_steps(arena, kith__load(&shard->count));
 
     (void)dict;
     while (off != 0 && steps > 0) {
@@ -219,7 +208,7 @@ purge_shard(struct kith__self *self, const struct kith__dict *dict, struct kith_
 
         kith__op_begin(&op, self);
         for (; off != 0 && steps > 0 && batch < PURGE_BATCH && err == KITH_OK; steps--) {
-            struct kith__entry *entry = entry_at(arena, off);
+            struct kith__entry *entry = kith__entry_at(arena, off);
 
             if (entry == NULL)
                 return broken(arena);
@@ -237,7 +226,7 @@ purge_shard(struct kith__self *self, const struct kith__dict *dict, struct kith_
         }
         *count += batch;
     }
-    return KITH_OK;
+    return off == 0 ? KITH_OK : broken(arena);
 }
 
 kith_err

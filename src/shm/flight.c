@@ -7,20 +7,16 @@
  *          is at; one that is at none computes nothing, whatever a block says.
  *
  * STEPS    All under own.lock.
- *   F1  the list is searched: it is ours already, it is another's, it is that of one who is gone, or
- *       it is not there
- *   F2  not there: a record adds it.  That of one who is gone: one store makes it ours.  `flights`
- *       counts it before
- *   F3  the caller computes, with nothing held, and sets the key unless somebody has
- *   F4  a record takes it out   F5  whoever waits for the dict is woken
- * DEATH
- *   up to F2   nothing happened
- *   F2 to F4   the block names a dead actor; the kernel wakes one who waits, all others are told by
- *              whoever cleans up, and the first to look takes it over (F2).  If nobody waits it
- *              stays until somebody asks for any missing key of the dict, and is removed then
- *   from F4    the lock is in the ledger until F5 is done, so the reaper wakes
- * A thread that leaves in good order while it computes (its function called exit()) clears its
- * `flights` and then wakes all who sleep; killed between the two it is a dead one.
+ *   F1  the list is searched: it is ours already, it is another's, it is that of one who is gone,
+ * or it is not there F2  not there: a record adds it.  That of one who is gone: one store makes it
+ * ours.  `flights` counts it before F3  the caller computes, with nothing held, and sets the key
+ * unless somebody has F4  a record takes it out   F5  whoever waits for the dict is woken DEATH up
+ * to F2   nothing happened F2 to F4   the block names a dead actor; the kernel wakes one who waits,
+ * all others are told by whoever cleans up, and the first to look takes it over (F2).  If nobody
+ * waits it stays until somebody asks for any missing key of the dict, and is removed then from F4
+ * the lock is in the ledger until F5 is done, so the reaper wakes A thread that leaves in good
+ * order while it computes (its function called exit()) clears its `flights` and then wakes all who
+ * sleep; killed between the two it is a dead one.
  */
 #include "shm/flight.h"
 

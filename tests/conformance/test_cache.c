@@ -473,8 +473,7 @@ child_exits_while_it_computes(void *arg)
 {
     struct shared_count *s = arg;
 
-    kith_dict_get_or_compute(s->dict, KITH_STR("k"), compute_and_exit, s, NULL, KITH_FOREVER,
-                             NULL);
+    kith_dict_get_or_compute(s->dict, KITH_STR("k"), compute_and_exit, s, NULL, KITH_FOREVER, NULL);
 }
 
 TEST(cache_computer_that_leaves_in_good_order_is_followed_by_those_who_wait)
