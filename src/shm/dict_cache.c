@@ -191,23 +191,22 @@ kith__dict_sweep(struct kith__self *self, const struct kith__dict *dict, struct 
         kith__op_abort(&op);
 }
 
-/* Deletes what has expired of a locked shard, a batch a record. */
+/* Deletes what has expired of a locked shard, up to `most` entries a record. */
 static kith_err
-purge_shard(struct kith__self *self, const struct kith__dict *dict, struct kith__shard *shard,
-            int64_t now, uint64_t *count)
+purge_shard(struct kith__self *self, struct kith__shard *shard, int64_t now, unsigned most,
+            uint64_t *count)
 {
     struct kith__arena *arena = self->arena;
     uint64_t off = kith__load(&shard->first),
              steps = kith__entry_steps(arena, kith__load(&shard->count));
 
-    (void)dict;
     while (off != 0 && steps > 0) {
         unsigned batch = 0;
         struct kith__op op;
         kith_err err = KITH_OK;
 
         kith__op_begin(&op, self);
-        for (; off != 0 && steps > 0 && batch < PURGE_BATCH && err == KITH_OK; steps--) {
+        for (; off != 0 && steps > 0 && batch < most && err == KITH_OK; steps--) {
             struct kith__entry *entry = kith__entry_at(arena, off);
 
             if (entry == NULL)
@@ -229,27 +228,44 @@ purge_shard(struct kith__self *self, const struct kith__dict *dict, struct kith_
     return off == 0 ? KITH_OK : broken(arena);
 }
 
+/*
+ * One shard, and whether it is the only one.  A record of a batch may need memory, and so may a
+ * long list of trash, and a space that is full is just what is purged: then it goes on one by one,
+ * and gives back between.
+ */
+static kith_err
+purge_one(struct kith__self *self, const struct kith__dict *dict, uint64_t hash, uint64_t *count,
+          bool *only_out)
+{
+    struct kith__dict_root *root = kith__dict_root(dict);
+    unsigned most = PURGE_BATCH;
+
+    for (;;) {
+        uint64_t before = *count;
+        struct kith__shard *shard;
+        kith_err err = kith__dict_lock(self, dict, hash, &shard);
+
+        if (err < 0)
+            return err;
+        *only_out = shard == &root->own;
+        err = purge_shard(self, shard, kith__dict_time(dict), most, count);
+        kith__shard_release(self, root, shard);
+        kith__op_end(self);
+        if (err != KITH_ENOMEM || (most == 1 && *count == before))
+            return err;
+        most = 1;
+    }
+}
+
 kith_err
 kith__dict_purge(struct kith__self *self, const struct kith__dict *dict, uint64_t *count_out)
 {
-    struct kith__dict_root *root = kith__dict_root(dict);
     uint64_t count = 0;
     kith_err err = KITH_OK;
+    bool only = false;
 
-    for (uint64_t i = 0; i < KITH__SHARDS && err == KITH_OK; i++) {
-        struct kith__shard *shard;
-        bool one;
-
-        err = kith__dict_lock(self, dict, i << (64 - KITH__SHARDS_LOG), &shard);
-        if (err < 0)
-            break;
-        one = shard == &root->own;
-        err = purge_shard(self, dict, shard, kith__dict_time(dict), &count);
-        kith__shard_release(self, root, shard);
-        if (one)
-            break;
-    }
-    kith__op_end(self);
+    for (uint64_t i = 0; i < KITH__SHARDS && err == KITH_OK && !only; i++)
+        err = purge_one(self, dict, i << (64 - KITH__SHARDS_LOG), &count, &only);
     if (err == KITH_OK)
         *count_out = count;
     return err;

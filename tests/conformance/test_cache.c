@@ -195,6 +195,40 @@ TEST(cache_purge_and_insertions_give_the_memory_of_the_expired_back)
     EXPECT_EQ(2001, count);
 }
 
+static void
+child_purges(void *arg)
+{
+    uint64_t purged = 0;
+
+    EXPECT_OK(kith_dict_purge(arg, &purged));
+    EXPECT_GE(purged, 1000);
+}
+
+/* By a process that has no memory of its own there yet. */
+TEST(cache_purge_needs_no_memory)
+{
+    struct kith_options options = KITH_OPTIONS_INIT;
+    kith_space *space;
+    kith_dict *d = NULL;
+    kith_err err = KITH_OK;
+    int count = 0;
+
+    options.size = 8 << 20;
+    space = test_open(t, t->address, &options);
+    EXPECT_OK(kith_dict_open(space, "d", NULL, &d));
+    for (; err == KITH_OK; count += err == KITH_OK)
+        err = set_for(d, KITH_INT(count), KITH_STR("a text that takes a block"), 3600 * TEST_S);
+    EXPECT_EQ(KITH_ENOMEM, err);
+    for (int i = 0; i < count; i++)
+        EXPECT_OK(kith_dict_expire(d, KITH_INT(i), 1));
+    UNTIL(kith_dict_has(d, KITH_INT(count - 1)) == KITH_ENOENT);
+    CHILD_JOIN(test_child(child_purges, d));
+    EXPECT_LEN(d, 0);
+    EXPECT_WHOLE(space);
+    kith_dict_close(d);
+    kith_close(space);
+}
+
 /* ---- bounds ---- */
 
 TEST(cache_that_refuses_is_full_at_its_bound_and_changes_nothing)
