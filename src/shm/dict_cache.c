@@ -114,6 +114,10 @@ kith__dict_make_room(struct kith__op *op, const struct kith__dict *dict, struct 
 
     if (kith__op_get(op, &shard->bytes) == 0)
         return KITH_OK;
+    if (root->max_bytes != 0 && more_bytes > root->max_bytes && more_bytes > less_bytes) {
+        op->err = KITH_EFULL; /* not even alone: nothing need be written down to find that out */
+        return KITH_EFULL;
+    }
     for (;;) {
         uint64_t items = kith__op_get(op, &shard->count) + more_items;
         uint64_t bytes = kith__op_get(op, &shard->bytes) - 1 + more_bytes - less_bytes;

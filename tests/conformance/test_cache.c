@@ -277,6 +277,31 @@ TEST(cache_bound_of_bytes_counts_keys_and_items)
     EXPECT_EQ(0, info.bytes);
 }
 
+/* In a space without room for a record of all that would have to go first. */
+TEST(cache_refuses_at_once_what_is_larger_than_its_bound)
+{
+    struct kith_dict_options bounds = KITH_DICT_OPTIONS_INIT;
+    struct kith_options options = KITH_OPTIONS_INIT;
+    kith_space *space;
+    kith_dict *d = NULL;
+    char *data = test_bytes(3 << 20, 1);
+    kith_err err = KITH_OK;
+
+    options.size = 8 << 20;
+    space = test_open(t, t->address, &options);
+    bounds.max_bytes = 2 << 20;
+    bounds.policy = KITH_DICT_FIFO;
+    EXPECT_OK(kith_dict_open(space, "d", &bounds, &d));
+    for (int i = 0; err == KITH_OK; i++)
+        err = kith_dict_set(d, KITH_INT(i), kith_bytes(data, 100));
+    EXPECT_TRUE(err == KITH_EVICTED || err == KITH_ENOMEM);
+    EXPECT_RC(KITH_EFULL, kith_dict_set(d, KITH_INT(0), kith_bytes(data, 3 << 20)));
+    EXPECT_WHOLE(space);
+    free(data);
+    kith_dict_close(d);
+    kith_close(space);
+}
+
 TEST(cache_transaction_evicts_within_its_one_step)
 {
     kith_dict *d = bounded(t, 2, 0, KITH_DICT_FIFO);
