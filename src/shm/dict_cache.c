@@ -36,18 +36,6 @@ broken(const struct kith__arena *arena)
                       arena->path ? arena->path : "the mem:// space");
 }
 
-static struct kith__entry *
-entry_at(struct kith__arena *arena, uint64_t off)
-{
-    struct kith__entry *entry = off != 0 ? kith__at(arena, off, sizeof *entry) : NULL;
-
-    if (entry == NULL || (entry->key_meta & KITH__KEY_MORE) == 0)
-        return entry;
-    return kith__at(arena, off, kith__more_at(entry->key_meta) + sizeof(struct kith__more)) == NULL
-               ? NULL
-               : entry;
-}
-
 /* ---- Deleting by place in the list -------------------------------------------------------- */
 
 /* Finds the place of an entry of the list: the slot that names it. */
@@ -93,7 +81,7 @@ choose(struct kith__op *op, const struct kith__dict_root *root, struct kith__sha
 {
     struct kith__arena *arena = op->self->arena;
     uint64_t hand = root->policy == KITH_DICT_SIEVE ? kith__op_get(op, &shard->hand) : 0;
-    uint64_t most = 2 * kith__op_get(op, &shard->count) + 2;
+    uint64_t most = 2 * kith__entry_steps(arena, kith__op_get(op, &shard->count)) + 2;
 
     for (uint64_t steps = 0; steps < most; steps++) {
         struct kith__entry *entry;
@@ -101,7 +89,7 @@ choose(struct kith__op *op, const struct kith__dict_root *root, struct kith__sha
 
         if (hand == 0)
             hand = kith__op_get(op, &shard->first);
-        entry = entry_at(arena, hand);
+        entry = kith__entry_at(arena, hand);
         if (entry == NULL)
             return NULL;
         more = root->policy == KITH_DICT_SIEVE ? kith__entry_more(entry) : NULL;
@@ -126,6 +114,10 @@ kith__dict_make_room(struct kith__op *op, const struct kith__dict *dict, struct 
 
     if (kith__op_get(op, &shard->bytes) == 0)
         return KITH_OK;
+    if (root->max_bytes != 0 && more_bytes > root->max_bytes && more_bytes > less_bytes) {
+        op->err = KITH_EFULL; /* not even alone: nothing need be written down to find that out */
+        return KITH_EFULL;
+    }
     for (;;) {
         uint64_t items = kith__op_get(op, &shard->count) + more_items;
         uint64_t bytes = kith__op_get(op, &shard->bytes) - 1 + more_bytes - less_bytes;
@@ -184,7 +176,7 @@ kith__dict_sweep(struct kith__self *self, const struct kith__dict *dict, struct 
 
         if (at == 0)
             at = kith__load(&shard->first);
-        entry = entry_at(arena, at);
+        entry = kith__entry_at(arena, at);
         if (entry == NULL)
             break;
         at = kith__op_get(&op, &entry->next);
@@ -203,23 +195,23 @@ kith__dict_sweep(struct kith__self *self, const struct kith__dict *dict, struct 
         kith__op_abort(&op);
 }
 
-/* Deletes what has expired of a locked shard, a batch a record. */
+/* Deletes what has expired of a locked shard, up to `most` entries a record. */
 static kith_err
-purge_shard(struct kith__self *self, const struct kith__dict *dict, struct kith__shard *shard,
-            int64_t now, uint64_t *count)
+purge_shard(struct kith__self *self, struct kith__shard *shard, int64_t now, unsigned most,
+            uint64_t *count)
 {
     struct kith__arena *arena = self->arena;
-    uint64_t off = kith__load(&shard->first), steps = kith__load(&shard->count);
+    uint64_t off = kith__load(&shard->first),
+             steps = kith__entry_steps(arena, kith__load(&shard->count));
 
-    (void)dict;
     while (off != 0 && steps > 0) {
         unsigned batch = 0;
         struct kith__op op;
         kith_err err = KITH_OK;
 
         kith__op_begin(&op, self);
-        for (; off != 0 && steps > 0 && batch < PURGE_BATCH && err == KITH_OK; steps--) {
-            struct kith__entry *entry = entry_at(arena, off);
+        for (; off != 0 && steps > 0 && batch < most && err == KITH_OK; steps--) {
+            struct kith__entry *entry = kith__entry_at(arena, off);
 
             if (entry == NULL)
                 return broken(arena);
@@ -237,30 +229,47 @@ purge_shard(struct kith__self *self, const struct kith__dict *dict, struct kith_
         }
         *count += batch;
     }
-    return KITH_OK;
+    return off == 0 ? KITH_OK : broken(arena);
+}
+
+/*
+ * One shard, and whether it is the only one.  A record of a batch may need memory, and so may a
+ * long list of trash, and a space that is full is just what is purged: then it goes on one by one,
+ * and gives back between.
+ */
+static kith_err
+purge_one(struct kith__self *self, const struct kith__dict *dict, uint64_t hash, uint64_t *count,
+          bool *only_out)
+{
+    struct kith__dict_root *root = kith__dict_root(dict);
+    unsigned most = PURGE_BATCH;
+
+    for (;;) {
+        uint64_t before = *count;
+        struct kith__shard *shard;
+        kith_err err = kith__dict_lock(self, dict, hash, &shard);
+
+        if (err < 0)
+            return err;
+        *only_out = shard == &root->own;
+        err = purge_shard(self, shard, kith__dict_time(dict), most, count);
+        kith__shard_release(self, root, shard);
+        kith__op_end(self);
+        if (err != KITH_ENOMEM || (most == 1 && *count == before))
+            return err;
+        most = 1;
+    }
 }
 
 kith_err
 kith__dict_purge(struct kith__self *self, const struct kith__dict *dict, uint64_t *count_out)
 {
-    struct kith__dict_root *root = kith__dict_root(dict);
     uint64_t count = 0;
     kith_err err = KITH_OK;
+    bool only = false;
 
-    for (uint64_t i = 0; i < KITH__SHARDS && err == KITH_OK; i++) {
-        struct kith__shard *shard;
-        bool one;
-
-        err = kith__dict_lock(self, dict, i << (64 - KITH__SHARDS_LOG), &shard);
-        if (err < 0)
-            break;
-        one = shard == &root->own;
-        err = purge_shard(self, dict, shard, kith__dict_time(dict), &count);
-        kith__shard_release(self, root, shard);
-        if (one)
-            break;
-    }
-    kith__op_end(self);
+    for (uint64_t i = 0; i < KITH__SHARDS && err == KITH_OK && !only; i++)
+        err = purge_one(self, dict, i << (64 - KITH__SHARDS_LOG), &count, &only);
     if (err == KITH_OK)
         *count_out = count;
     return err;

@@ -241,11 +241,12 @@ kith__dict_popitem(struct kith__self *self, const struct kith__dict *dict, struc
     kith__op_begin(&op, self);
     for (unsigned i = 0; i < count && err == KITH_OK; i++) {
         uint64_t off = kith__load(&list[i]->last);
-        struct kith__entry *entry = off != 0 ? kith__at(arena, off, sizeof *entry) : NULL;
+        uint64_t steps = kith__entry_steps(arena, kith__load(&list[i]->count));
+        struct kith__entry *entry = kith__entry_at(arena, off);
 
         while (entry != NULL && kith__entry_expired(entry, now)) {
             off = kith__load(&entry->prev);
-            entry = off != 0 ? kith__at(arena, off, sizeof *entry) : NULL;
+            entry = steps-- > 0 ? kith__entry_at(arena, off) : NULL;
         }
         if (off != 0 && entry == NULL)
             err = broken(arena);

@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "shm/futex.h"
+#include "shm/grace.h"
 #include "shm/kind.h"
 #include "shm/row.h"
 #include "shm/rwlock.h"
@@ -56,7 +57,19 @@ end_sync(struct kith__op *op, const struct kith__object *object)
     struct kith__sync_root *root = kith__ptr(op->self->arena, object->off);
 
     kith__op_set(op, &root->id, 0);
-    kith__op_give(op, object->off);
+    if (object->kind == KITH_KIND_EVENT)
+        kith__op_trash(op, object->off, KITH_KIND_EVENT); /* by way of dismantle() */
+    else
+        kith__op_give(op, object->off);
+}
+
+/* Of an event: not before all who had named its signal, and seen its id, are done with it. */
+static kith_err
+dismantle(struct kith__self *self, uint64_t off, kith__word *source, uint64_t source_value)
+{
+    kith_err err = kith__signal_quiesce(self, off + offsetof(struct kith__sync_root, signal));
+
+    return err < 0 ? err : kith__block_free(self, off, source, source_value);
 }
 
 static void
@@ -101,6 +114,7 @@ const struct kith__kind kith__sync_kind = {
     .class_index = KITH__CLASS_SYNC,
     .end = end_sync,
     .wake_all = wake_all,
+    .dismantle = dismantle,
     .check = check,
     .describe = describe,
 };
@@ -211,24 +225,38 @@ kith__mutex_release(struct kith__self *self, const struct kith__sync *sync)
 
 /* ---- Event ------------------------------------------------------------------------------ */
 
+/*
+ * Names the signal, then looks at the id: the root of an event is not given back while somebody
+ * names it, so what is changed then is this event.  See value.c, V3.
+ */
+static bool
+enter_event(struct kith__self *self, const struct kith__sync *sync)
+{
+    kith__store(&self->actor->pending_signal,
+                (sync->off + offsetof(struct kith__sync_root, signal)) | 1);
+    kith__step();
+    if (kith__load_acquire(&kith__sync_root(sync)->id) == sync->id)
+        return true;
+    kith__store(&self->actor->pending_signal, 0);
+    return false;
+}
+
 kith_err
 kith__event_set(struct kith__self *self, const struct kith__sync *sync)
 {
     struct kith__sync_root *root = kith__sync_root(sync);
-    uint32_t word = atomic_load(&root->signal);
+    uint32_t word;
 
-    if (kith__load_acquire(&root->id) != sync->id)
+    if (!enter_event(self, sync)) /* E1 */
         return KITH_EGONE;
-    kith__store(&self->actor->pending_signal,
-                (sync->off + offsetof(struct kith__sync_root, signal)) | 1); /* E1 */
-    kith__step();
+    word = atomic_load(&root->signal);
     while (!atomic_compare_exchange_weak(&root->signal, &word, word | KITH__SIGNAL_ON)) /* E2 */
         ;
     if ((word & KITH__SIGNAL_ON) == 0)
         atomic_fetch_add(&root->sets, 1);               /* E3 */
     kith__signal_raise(self, &root->signal, INT32_MAX); /* E4 */
     kith__step();
-    kith__store(&self->actor->pending_signal, 0); /* E5 */
+    kith__store_release(&self->actor->pending_signal, 0); /* E5 */
     return KITH_OK;
 }
 
@@ -237,10 +265,10 @@ kith__event_clear(struct kith__self *self, const struct kith__sync *sync)
 {
     struct kith__sync_root *root = kith__sync_root(sync);
 
-    (void)self;
-    if (kith__load_acquire(&root->id) != sync->id)
+    if (!enter_event(self, sync))
         return KITH_EGONE;
     atomic_fetch_and(&root->signal, ~KITH__SIGNAL_ON);
+    kith__store_release(&self->actor->pending_signal, 0);
     return KITH_OK;
 }
 

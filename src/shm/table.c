@@ -842,7 +842,7 @@ kith__dict_spread(struct kith__self *self, const struct kith__dict *dict)
     struct kith__dict_root *root = kith__dict_root(dict);
     struct kith__shard *own = &root->own, *shards;
     uint64_t counts[KITH__SHARDS] = { 0 }, last[KITH__SHARDS] = { 0 };
-    uint64_t shards_off, off, steps = 0, total = kith__load(&own->count);
+    uint64_t shards_off, off, steps = 0, total = kith__entry_steps(arena, kith__load(&own->count));
     struct kith__op op;
     kith_err err;
 

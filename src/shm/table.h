@@ -84,6 +84,28 @@ kith__entry_more(struct kith__entry *entry)
     return (struct kith__more *)(void *)((uint8_t *)entry + kith__more_at(entry->key_meta));
 }
 
+/* The entry at `off` with what follows its key; NULL if not all of that lies inside the arena. */
+static inline struct kith__entry *
+kith__entry_at(const struct kith__arena *arena, uint64_t off)
+{
+    struct kith__entry *entry = off != 0 ? kith__at(arena, off, sizeof *entry) : NULL;
+
+    if (entry == NULL || (entry->key_meta & KITH__KEY_MORE) == 0)
+        return entry;
+    return kith__at(arena, off, kith__more_at(entry->key_meta) + sizeof(struct kith__more)) == NULL
+               ? NULL
+               : entry;
+}
+
+/* How far a list of `count` entries can be walked: what is overwritten may go round. */
+static inline uint64_t
+kith__entry_steps(const struct kith__arena *arena, uint64_t count)
+{
+    uint64_t most = arena->size / sizeof(struct kith__entry);
+
+    return count < most ? count : most;
+}
+
 /* Bytes that bounds count. */
 static inline uint64_t
 kith__entry_bytes(uint64_t key_size, uint64_t meta)

@@ -195,6 +195,40 @@ TEST(cache_purge_and_insertions_give_the_memory_of_the_expired_back)
     EXPECT_EQ(2001, count);
 }
 
+static void
+child_purges(void *arg)
+{
+    uint64_t purged = 0;
+
+    EXPECT_OK(kith_dict_purge(arg, &purged));
+    EXPECT_GE(purged, 1000);
+}
+
+/* By a process that has no memory of its own there yet. */
+TEST(cache_purge_needs_no_memory)
+{
+    struct kith_options options = KITH_OPTIONS_INIT;
+    kith_space *space;
+    kith_dict *d = NULL;
+    kith_err err = KITH_OK;
+    int count = 0;
+
+    options.size = 8 << 20;
+    space = test_open(t, t->address, &options);
+    EXPECT_OK(kith_dict_open(space, "d", NULL, &d));
+    for (; err == KITH_OK; count += err == KITH_OK)
+        err = set_for(d, KITH_INT(count), KITH_STR("a text that takes a block"), 3600 * TEST_S);
+    EXPECT_EQ(KITH_ENOMEM, err);
+    for (int i = 0; i < count; i++)
+        EXPECT_OK(kith_dict_expire(d, KITH_INT(i), 1));
+    UNTIL(kith_dict_has(d, KITH_INT(count - 1)) == KITH_ENOENT);
+    CHILD_JOIN(test_child(child_purges, d));
+    EXPECT_LEN(d, 0);
+    EXPECT_WHOLE(space);
+    kith_dict_close(d);
+    kith_close(space);
+}
+
 /* ---- bounds ---- */
 
 TEST(cache_that_refuses_is_full_at_its_bound_and_changes_nothing)
@@ -241,6 +275,31 @@ TEST(cache_bound_of_bytes_counts_keys_and_items)
     EXPECT_OK(kith_dict_clear(d));
     EXPECT_OK(kith_dict_info(d, &info));
     EXPECT_EQ(0, info.bytes);
+}
+
+/* In a space without room for a record of all that would have to go first. */
+TEST(cache_refuses_at_once_what_is_larger_than_its_bound)
+{
+    struct kith_dict_options bounds = KITH_DICT_OPTIONS_INIT;
+    struct kith_options options = KITH_OPTIONS_INIT;
+    kith_space *space;
+    kith_dict *d = NULL;
+    char *data = test_bytes(3 << 20, 1);
+    kith_err err = KITH_OK;
+
+    options.size = 8 << 20;
+    space = test_open(t, t->address, &options);
+    bounds.max_bytes = 2 << 20;
+    bounds.policy = KITH_DICT_FIFO;
+    EXPECT_OK(kith_dict_open(space, "d", &bounds, &d));
+    for (int i = 0; err == KITH_OK; i++)
+        err = kith_dict_set(d, KITH_INT(i), kith_bytes(data, 100));
+    EXPECT_TRUE(err == KITH_EVICTED || err == KITH_ENOMEM);
+    EXPECT_RC(KITH_EFULL, kith_dict_set(d, KITH_INT(0), kith_bytes(data, 3 << 20)));
+    EXPECT_WHOLE(space);
+    free(data);
+    kith_dict_close(d);
+    kith_close(space);
 }
 
 TEST(cache_transaction_evicts_within_its_one_step)
@@ -473,8 +532,7 @@ child_exits_while_it_computes(void *arg)
 {
     struct shared_count *s = arg;
 
-    kith_dict_get_or_compute(s->dict, KITH_STR("k"), compute_and_exit, s, NULL, KITH_FOREVER,
-                             NULL);
+    kith_dict_get_or_compute(s->dict, KITH_STR("k"), compute_and_exit, s, NULL, KITH_FOREVER, NULL);
 }
 
 TEST(cache_computer_that_leaves_in_good_order_is_followed_by_those_who_wait)

@@ -1,9 +1,9 @@
 /*
  * stale.c - a change that was under way when its object was destroyed touches no other object.
  *
- * A victim is stopped after each instruction of an addition without a lock.  The survivor destroys
- * what it adds to, and makes others, which would have its memory if that were given back too soon.
- * The victim goes on to its end; the others must be as they were made.
+ * A victim is stopped after each instruction of an addition without a lock, or of setting an event.
+ * The survivor destroys what it changes, and makes others, which would have its memory if that were
+ * given back too soon. The victim goes on to its end; the others must be as they were made.
  *
  * And one who is about to sleep for an object, has joined its signal and looked, does not fall
  * asleep if the object is destroyed just then: the word is not what joining returned.
@@ -54,13 +54,28 @@ make_array(struct kith__self *self, const char *name)
     return array;
 }
 
+static struct kith__sync
+make_event(struct kith__self *self, const char *name)
+{
+    struct kith__object object;
+
+    if (kith__catalog_open(self, name, KITH_KIND_EVENT, KITH_MUST_CREATE, kith__sync_init, NULL,
+                           &object) < 0)
+        abort();
+    return (struct kith__sync){ self->arena, object.off, object.id };
+}
+
+enum changed { OF_VALUE, OF_ARRAY, OF_EVENT, CHANGED_COUNT };
+
 /* True while the victim still had steps left at `at`. */
 static bool
-one_stop(bool of_array, uint64_t at, unsigned *touched)
+one_stop(enum changed what, uint64_t at, unsigned *touched)
 {
+    static const char *const names[] = { "value", "array", "event" };
     const struct kith__slice first = { 0, 1, 1 };
     struct kith__value value, values[OTHERS];
     struct kith__array array, arrays[OTHERS];
+    struct kith__sync events[OTHERS];
     struct kith__self *self;
     struct stage stage;
     bool more = true;
@@ -78,8 +93,10 @@ one_stop(bool of_array, uint64_t at, unsigned *touched)
 
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
         raise(SIGSTOP);
-        if (of_array)
+        if (what == OF_ARRAY)
             kith__array_update(mine, &array, 0, KITH__MATH_ADD, 1, NULL);
+        else if (what == OF_EVENT)
+            kith__event_set(mine, &stage.event);
         else
             kith__value_add(mine, &value, 1, NULL);
         raise(SIGSTOP);
@@ -91,13 +108,15 @@ one_stop(bool of_array, uint64_t at, unsigned *touched)
         waitpid(pid, &status, 0);
         more = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
     }
-    kith__catalog_destroy(self, of_array ? "array" : "value");
+    kith__catalog_destroy(self, names[what]);
     for (unsigned i = 0; i < OTHERS; i++) {
         char name[16];
 
         snprintf(name, sizeof name, "other %u", i);
-        if (of_array)
+        if (what == OF_ARRAY)
             arrays[i] = make_array(self, name);
+        else if (what == OF_EVENT)
+            events[i] = make_event(self, name);
         else
             values[i] = make_value(self, name);
     }
@@ -107,13 +126,16 @@ one_stop(bool of_array, uint64_t at, unsigned *touched)
     }
     for (unsigned i = 0; i < OTHERS; i++) {
         uint64_t n = 0;
+        bool on = false;
 
-        if (of_array)
+        if (what == OF_ARRAY)
             kith__array_get(self, &arrays[i], &first, &n);
+        else if (what == OF_EVENT)
+            n = kith__event_is_set(&events[i], &on) == KITH_OK && on;
         else
             kith__value_load(self, &values[i], &n);
         if (n != 0 && (*touched)++ < 5)
-            printf("# stopped at step %llu, it added to another object\n", (unsigned long long)at);
+            printf("# stopped at step %llu, it changed another object\n", (unsigned long long)at);
     }
     kill(pid, SIGKILL);
     waitpid(pid, &status, 0);
@@ -149,11 +171,11 @@ ends_are_heard(void)
         sleeps_on(self, "event", stage.event.off + offsetof(struct kith__sync_root, signal));
     asleep[2] = sleeps_on(self, "a", stage.a.off + offsetof(struct kith__dict_root, signal));
     stage_close(&stage);
-    printf("%s 3 - who is about to sleep for a value hears of its end\n",
+    printf("%s 4 - who is about to sleep for a value hears of its end\n",
            asleep[0] ? "not ok" : "ok");
-    printf("%s 4 - who is about to sleep for an event hears of its end\n",
+    printf("%s 5 - who is about to sleep for an event hears of its end\n",
            asleep[1] ? "not ok" : "ok");
-    printf("%s 5 - who is about to sleep for a key hears of its dict's end\n",
+    printf("%s 6 - who is about to sleep for a key hears of its dict's end\n",
            asleep[2] ? "not ok" : "ok");
     return (unsigned)asleep[0] + asleep[1] + asleep[2];
 }
@@ -161,23 +183,24 @@ ends_are_heard(void)
 int
 main(void)
 {
-    static const char *const names[] = { "a value", "an array" };
+    static const char *const names[] = { "an addition to a value", "an addition to an array",
+                                         "a setting of an event" };
     unsigned wrong = 0;
 
     if (getenv("STEPPER_FOLDER") == NULL)
         setenv("STEPPER_FOLDER", "/dev/shm", 1);
-    for (unsigned kind = 0; kind < 2; kind++) {
+    for (unsigned kind = 0; kind < CHANGED_COUNT; kind++) {
         unsigned touched = 0;
         uint64_t at = 0;
 
-        while (at < STEPS_MAX && one_stop(kind == 1, at, &touched))
+        while (at < STEPS_MAX && one_stop((enum changed)kind, at, &touched))
             at++;
         printf("# stopped at %llu steps\n", (unsigned long long)at);
-        printf("%s %u - an addition to %s that was destroyed meanwhile touches no other\n",
+        printf("%s %u - %s that was destroyed meanwhile touches no other\n",
                touched == 0 ? "ok" : "not ok", kind + 1, names[kind]);
         wrong += touched;
     }
     wrong += ends_are_heard();
-    printf("1..5\n");
+    printf("1..6\n");
     return wrong == 0 ? 0 : 1;
 }
