@@ -106,6 +106,28 @@ int cli_open(const struct cli *cli, enum kith_create create, kith_space **space_
 /* Of which kind the object is; KITH_KIND_NONE if there is none. */
 enum kith_kind cli_kind(kith_space *space, const char *name);
 
+/* ---- cells.c ---- */
+
+/* Whether it is a value or an array, for which the following are. */
+bool cli_is_cell(enum kith_kind kind);
+
+/* Makes a value, or with a count an array, of ints or floats as `like` is. */
+kith_err cli_cell_make(kith_space *space, const char *name, uint64_t count, struct kith_item like);
+
+/*
+ * A value, whose key is ignored, or the item of an array at an index, which is the key.
+ * KITH_ENOENT: there is no such item.  What is no number comes out, and goes in, as its bytes, in
+ * *memory_out, which the caller frees.
+ */
+kith_err cli_cell_get(kith_space *space, enum kith_kind kind, const char *name,
+                      struct kith_item key, struct kith_item *item_out, void **memory_out);
+kith_err cli_cell_set(kith_space *space, enum kith_kind kind, const char *name,
+                      struct kith_item key, struct kith_item item);
+kith_err cli_cell_add(kith_space *space, enum kith_kind kind, const char *name,
+                      struct kith_item key, struct kith_item number, struct kith_item *sum_out);
+
+/* ---- options.c again ---- */
+
 /*
  * Has SIGINT end this program's waits with KITH_EINTERRUPTED.  For the verbs that wait and have
  * something to put in order; in all others SIGINT just ends the program.

@@ -62,9 +62,9 @@ run(struct cli *cli, int argc, char **argv)
         { 0, "raw", CLI_FLAG, &raw },
         { 0, NULL, CLI_FLAG, NULL },
     };
-    int status = cli_options(cli, options, &argc, argv, 2, 2);
-    void *memory = NULL;
-    struct kith_item key;
+    int status = cli_options(cli, options, &argc, argv, 1, 2);
+    void *memory = NULL, *cell_memory = NULL;
+    struct kith_item key = kith_none();
     struct kith_buf item = KITH_BUF_INIT;
     enum kith_kind kind;
     kith_space *space;
@@ -73,7 +73,7 @@ run(struct cli *cli, int argc, char **argv)
 
     if (status == CLI_GO_ON)
         status = cli_reading(cli, str ? "str" : as, &reading);
-    if (status == CLI_GO_ON)
+    if (status == CLI_GO_ON && argc == 2)
         status = cli_read_text(cli, reading, true, argv[1], &key, &memory);
     if (status == CLI_GO_ON)
         status = cli_open(cli, KITH_MUST_EXIST, &space);
@@ -81,7 +81,17 @@ run(struct cli *cli, int argc, char **argv)
         goto done;
     must_exist.create = KITH_MUST_EXIST;
     kind = cli_kind(space, argv[0]);
-    if (kind == KITH_KIND_LIST || kind == KITH_KIND_NAMESPACE) {
+    if ((argc == 1) != (kind == KITH_KIND_VALUE)) {
+        status = kind == KITH_KIND_NONE
+                     ? CLI_NO
+                     : cli_misused(cli,
+                                   argc == 1 ? "\"%s\" has keys, and one must be named."
+                                             : "\"%s\" is a value, which has no keys.",
+                                   argv[0]);
+    } else if (cli_is_cell(kind)) {
+        err = cli_cell_get(space, kind, argv[0], key, &item.item, &cell_memory);
+        status = print_key(cli, err, &item, raw);
+    } else if (kind == KITH_KIND_LIST || kind == KITH_KIND_NAMESPACE) {
         err = get_other(space, kind, argv[0], key, argv[1], &item);
         status = print_key(cli, err, &item, raw);
     } else {
@@ -97,17 +107,19 @@ run(struct cli *cli, int argc, char **argv)
     kith_close(space);
 done:
     free(memory);
+    free(cell_memory);
     return status;
 }
 
 const struct cli_verb cli_get = {
     .name = "get",
-    .arguments = "DICT KEY",
+    .arguments = "NAME [KEY]",
     .summary = "print the item of a key",
     .help =
-        "Prints the item that KEY has in DICT, which may also be a list, whose keys are indexes,\n"
-        "or a namespace.  Exits with 1, and says nothing, if the key is absent.  KEY is read as\n"
-        "an int, a float, true, false or none, and else as a str.\n"
+        "Prints the item that KEY has in the dict NAME, which may also be a list or an array,\n"
+        "whose keys are indexes, a namespace, or a value, which has no key.  Exits with 1, and\n"
+        "says nothing, if the key is absent.  KEY is read as an int, a float, true, false or\n"
+        "none, and else as a str.\n"
         "\n"
         "options\n"
         "  --str                 KEY is a str, as it stands\n"

@@ -1,5 +1,5 @@
 /*
- * cmd_pop.c - takes items out of a queue and prints them.
+ * cmd_pop.c - takes items out of a queue, or a list, and prints them.
  *
  * Each is leased, printed, and acknowledged only once it has left this program, so that an item is
  * never lost between the queue and its reader: a pop that is killed, or whose output is closed,
@@ -68,6 +68,34 @@ pop(const struct cli *cli, kith_queue *queue, uint64_t count, int64_t deadline_n
     return status;
 }
 
+/* Pops up to `count` items off the end of a list.  A list has no leases: an item is out at once. */
+static int
+pop_list(const struct cli *cli, kith_space *space, const char *name, uint64_t count)
+{
+    struct kith_list_options options = KITH_LIST_OPTIONS_INIT;
+    struct kith_buf item = KITH_BUF_INIT;
+    struct kith_list *list;
+    int status = CLI_NO;
+    kith_err err;
+
+    options.create = KITH_MUST_EXIST;
+    err = kith_list_open(space, name, &options, &list);
+    if (err < 0)
+        return cli_failed(err);
+    for (uint64_t i = 0; i < count; i++) {
+        err = kith_list_pop(list, -1, &item);
+        if (err < 0)
+            break;
+        print(cli, item.item);
+        status = CLI_DONE;
+    }
+    if (err < 0 && err != KITH_EEMPTY && err != KITH_ERANGE)
+        status = cli_failed(err);
+    kith_buf_free(&item);
+    kith_list_close(list);
+    return status;
+}
+
 static int
 run(struct cli *cli, int argc, char **argv)
 {
@@ -92,6 +120,12 @@ run(struct cli *cli, int argc, char **argv)
     status = cli_open(cli, create, &space);
     if (status != CLI_GO_ON)
         return status;
+    if (cli_kind(space, argv[0]) == KITH_KIND_LIST) {
+        status = wait_ns == 0 ? pop_list(cli, space, argv[0], count)
+                              : cli_misused(cli, "A list is not waited for.");
+        kith_close(space);
+        return status;
+    }
     queue_options.create = create;
     err = kith_queue_open(space, argv[0], &queue_options, &queue);
     if (err < 0) {
@@ -112,7 +146,7 @@ const struct cli_verb cli_pop = {
     .summary = "take items out of a queue, and print them",
     .help =
         "Takes the oldest item out of QUEUE, prints it, and acknowledges it once it is written.\n"
-        "Exits with 1, and says nothing, if none came.\n"
+        "Exits with 1, and says nothing, if none came.  Of a list it takes the last item.\n"
         "\n"
         "options\n"
         "  -w, --wait SECONDS   wait so long for the items in all, or forever; else not at all\n"

@@ -185,6 +185,53 @@ stat_event(struct facts *facts, kith_space *space, const char *name)
     return KITH_OK;
 }
 
+static kith_err
+stat_value(struct facts *facts, kith_space *space, const char *name)
+{
+    struct kith_value_options options = KITH_VALUE_OPTIONS_INIT;
+    struct kith_value_info info = KITH_VALUE_INFO_INIT;
+    char code[2] = "";
+    kith_value *value;
+    kith_err err;
+
+    options.create = KITH_MUST_EXIST;
+    err = kith_value_open(space, name, &options, &value);
+    if (err < 0)
+        return err;
+    err = kith_value_info(value, &info);
+    kith_value_close(value);
+    if (err < 0)
+        return err;
+    code[0] = info.type;
+    text_fact(facts, "item_type", info.type == 0 ? "structure" : code);
+    number_fact(facts, "item_size", info.size);
+    flag_fact(facts, "transactional", info.transactional);
+    return KITH_OK;
+}
+
+static kith_err
+stat_array(struct facts *facts, kith_space *space, const char *name)
+{
+    struct kith_array_options options = KITH_ARRAY_OPTIONS_INIT;
+    struct kith_array_info info = KITH_ARRAY_INFO_INIT;
+    char code[2] = "";
+    kith_array *array;
+    kith_err err;
+
+    options.create = KITH_MUST_EXIST;
+    err = kith_array_open(space, name, &options, &array);
+    if (err < 0)
+        return err;
+    err = kith_array_info(array, &info);
+    kith_array_close(array);
+    if (err < 0)
+        return err;
+    code[0] = info.type;
+    text_fact(facts, "item_type", info.type == 0 ? "structures" : code);
+    number_fact(facts, "item_size", info.size);
+    return KITH_OK;
+}
+
 /* The one object that is looked for, as the library's list has it. */
 struct search {
     const char *name;
@@ -223,6 +270,10 @@ stat_object(struct facts *facts, kith_space *space, const struct kith_info *info
         return stat_lock(facts, space, info->name);
     case KITH_KIND_EVENT:
         return stat_event(facts, space, info->name);
+    case KITH_KIND_VALUE:
+        return stat_value(facts, space, info->name);
+    case KITH_KIND_ARRAY:
+        return stat_array(facts, space, info->name);
     default:
         return KITH_OK;
     }

@@ -93,8 +93,10 @@ check_vec(struct kith__walk *w, struct kith__vec *vec, kith__word *words, unsign
         const struct kith__kind *kind =
             kith__kind_of((enum kith_kind)(kith__load(&at[i]) & KITH__TRASH_KIND));
 
+        /* An overwritten entry may name a block too small for a root, at the arena's very end. */
         if (kith__walk_mark(w, off, trash ? "A block in the trash" : "A staged block") && trash &&
-            kind != NULL && kind->check != NULL)
+            kind != NULL && kind->check != NULL &&
+            kith__at(w->arena, off, kith__class_size(kind->class_index)) != NULL)
             kind->check(w, off, false);
     }
 }
