@@ -15,6 +15,7 @@
 #include <kith/lock.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
+#include <kith/semaphore.h>
 #include <kith/space.h>
 #include <kith/txn.h>
 #include <kith/value.h>

@@ -24,8 +24,9 @@
 #include <kith/inspect.h>
 #include <kith/lock.h>
 #include <kith/queue.h>
-#include <kith/value.h>
 #include <kith/rwlock.h>
+#include <kith/semaphore.h>
+#include <kith/value.h>
 
 #include "base/address.h"
 #include "base/scalar.h"
@@ -292,6 +293,16 @@ struct kith__event_ops {
     kith_err (*wait)(void *event, int64_t deadline_ns);
 };
 
+struct kith__semaphore_ops {
+    /* The options are whole. */
+    kith_err (*open)(void *space, const char *name, const struct kith_semaphore_options *options,
+                     void **semaphore_out);
+    void (*close)(void *semaphore);
+    kith_err (*acquire)(void *semaphore, int64_t deadline_ns);
+    kith_err (*release)(void *semaphore, uint32_t n);
+    kith_err (*value)(void *semaphore, uint32_t *value_out);
+};
+
 /* ---- Values --------------------------------------------------------------------------- */
 
 struct kith__value_shape {
@@ -363,6 +374,7 @@ struct kith__engine {
     const struct kith__lock_ops *lock;
     const struct kith__rwlock_ops *rwlock;
     const struct kith__event_ops *event;
+    const struct kith__semaphore_ops *semaphore;
     const struct kith__value_ops *value;
     const struct kith__txn_ops *txn;
 };

@@ -168,6 +168,8 @@ kith__the_kind(enum kith_kind kind)
         return "The value \"";
     case KITH_KIND_RWLOCK:
         return "The rwlock \"";
+    case KITH_KIND_SEMAPHORE:
+        return "The semaphore \"";
     default:
         return "The object \"";
     }
@@ -245,6 +247,19 @@ value_outcome(kith_err err)
     }
 }
 
+static const char *
+semaphore_outcome(kith_err err)
+{
+    switch ((int)err) {
+    case KITH_ETIMEDOUT:
+        return "\" had no permit in the time given.";
+    case KITH_ERANGE:
+        return "\" would have more permits than it may; none was given back.";
+    default:
+        return NULL;
+    }
+}
+
 const char *
 kith__outcome(enum kith_kind kind, kith_err err)
 {
@@ -258,6 +273,8 @@ kith__outcome(enum kith_kind kind, kith_err err)
         return queue_outcome(err);
     if (kind == KITH_KIND_VALUE)
         return value_outcome(err);
+    if (kind == KITH_KIND_SEMAPHORE)
+        return semaphore_outcome(err);
     return sync_outcome(kind, err);
 }
 

@@ -51,6 +51,11 @@ struct kith_event {
     struct kith__handle handle;
 };
 
+struct kith_semaphore {
+    const struct kith__semaphore_ops *ops;
+    struct kith__handle handle;
+};
+
 struct kith_value {
     const struct kith__value_ops *ops;
     struct kith__value_shape shape;

@@ -107,6 +107,7 @@ kith__layout_hash(void)
         sizeof(struct kith__root),
         KITH__ROOT_SIZE,
         offsetof(struct kith__value_root, words),
+        offsetof(struct kith__semaphore_root, charges),
         KITH__CLASS_COUNT,
     };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

@@ -10,6 +10,7 @@ static const struct kith__kind *const kinds[] = {
     [KITH_KIND_EVENT] = &kith__sync_kind,
     [KITH_KIND_VALUE] = &kith__value_kind,
     [KITH_KIND_RWLOCK] = &kith__sync_kind,
+    [KITH_KIND_SEMAPHORE] = &kith__semaphore_kind,
 };
 
 const struct kith__kind *

@@ -413,7 +413,7 @@ struct kith__root {
     _Atomic uint32_t signal[4]; /* where they sleep */
     kith__word references;      /* items that name this object */
     kith__word chain;           /* the next root in the header's chain, for good */
-    kith__word chained;
+    kith__word chained;         /* 0: not in it; else the object that is: its id | kind << 56 */
 };
 static_assert(sizeof(struct kith__root) == 64, "LAYOUT is a format");
 #define KITH__ROOT_SIZE UINT64_C(256)
@@ -435,6 +435,35 @@ struct kith__value_root {
 };
 static_assert(sizeof(struct kith__value_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 #define KITH__COVER_VERSION_ONE UINT64_C(0x10000)
+
+/* ---- Semaphore ------------------------------------------------------------------------ */
+
+#define KITH__CHARGES_INLINE 5u
+/* What a process has of a semaphore.  With a count of 0 it is room for anybody's. */
+struct kith__charge {
+    kith__word owner; /* slot of the process | its generation << 16 */
+    kith__word count;
+    kith__word ticket; /* its place: smaller ones are older */
+};
+
+#define KITH__SEMAPHORE_BOUNDED 1u
+#define KITH__SEMAPHORE_FAIR 2u
+#define KITH__SEMAPHORE_UNOWNED 4u
+#define KITH__SEMAPHORE_ALL 7u
+struct kith__semaphore_root {
+    struct kith__root root;
+    kith__word stock; /* all permits: those to be had, and those charged */
+    uint64_t initial;
+    uint64_t options;  /* KITH__SEMAPHORE_* */
+    kith__word ticket; /* the last place given to a charge */
+    kith__word queued; /* fair: the last place given to one who waits */
+    kith__word block;  /* charges that are more than fit here; 0: they fit */
+    kith__word room;   /* how many charges the block has room for */
+    uint64_t spare;
+    struct kith__charge charges[KITH__CHARGES_INLINE];
+    uint64_t spare_end;
+};
+static_assert(sizeof(struct kith__semaphore_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 
 /* ---- Header ------------------------------------------------------------------------- */
 
@@ -478,6 +507,7 @@ struct kith__header {
     _Alignas(64) struct kith__lock chain_lock;
     kith__word chain;   /* queues that ever lent an item */
     kith__word unowned; /* unowned locks that were ever taken */
+    kith__word roots;   /* roots that ever held something for a process */
     _Alignas(64) struct kith__dict_root catalog;
 };
 static_assert(sizeof(struct kith__header) <= KITH__HOLDERS_OFF, "the header fits its granule");

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "shm/rwlock.h"
+#include "shm/semaphore.h"
 #include "shm/value.h"
 #include "stepper.h"
 
@@ -244,10 +245,13 @@ find_lock(struct stage *stage, struct kith__self *self, const char *name)
 static void
 make_locks(struct stage *stage)
 {
+    struct kith__semaphore_making permits = { 0, 0 }, in_order = { 0, KITH__SEMAPHORE_FAIR };
     uint32_t fair = KITH__SYNC_FAIR, shared = KITH__SYNC_SHARED;
 
     stage_make(stage, 0, "fair", KITH_KIND_LOCK, kith__sync_init, &fair);
     stage_make(stage, 1, "rwlock", KITH_KIND_RWLOCK, kith__sync_init, &shared);
+    stage_make(stage, 2, "permits", KITH_KIND_SEMAPHORE, kith__semaphore_init, &permits);
+    stage_make(stage, 3, "in order", KITH_KIND_SEMAPHORE, kith__semaphore_init, &in_order);
 }
 
 static void
@@ -312,6 +316,78 @@ release_held(struct stage *stage, struct kith__self *self)
     kith__mutex_release(self, &held);
 }
 
+/* ---- Semaphores, as signals ---- */
+
+static struct kith__root_ref
+find_root(struct stage *stage, struct kith__self *self, const char *name)
+{
+    struct kith__object object = { 0 };
+
+    if (kith__catalog_find(stage->arena, self, name, &object) < 0)
+        abort();
+    return (struct kith__root_ref){ stage->arena, object.off, object.id };
+}
+
+static void
+sleep_for_permit(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = find_root(stage, self, "permits");
+
+    kith__semaphore_acquire(self, &ref, INT64_MAX);
+}
+
+static void
+sleep_in_order(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = find_root(stage, self, "in order");
+
+    kith__semaphore_acquire(self, &ref, INT64_MAX);
+}
+
+static struct kith__root_ref permits; /* in the waker */
+
+static void
+find_permits(struct stage *stage, struct kith__self *self)
+{
+    permits = find_root(stage, self, "permits");
+}
+
+static void
+find_in_order(struct stage *stage, struct kith__self *self)
+{
+    permits = find_root(stage, self, "in order");
+}
+
+static void
+give_permits(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__semaphore_release(self, &permits, SLEEPERS);
+}
+
+/* Killed before it gave them: the stock tells, for sleepers only take. */
+static void
+give_missing_of(struct stage *stage, struct kith__self *self, const char *name)
+{
+    struct kith__root_ref ref = find_root(stage, self, name);
+
+    kith__reap_all(self);
+    if (kith__load(&kith__semaphore_root(&ref)->stock) == 0)
+        kith__semaphore_release(self, &ref, SLEEPERS);
+}
+
+static void
+give_missing(struct stage *stage, struct kith__self *self)
+{
+    give_missing_of(stage, self, "permits");
+}
+
+static void
+give_missing_in_order(struct stage *stage, struct kith__self *self)
+{
+    give_missing_of(stage, self, "in order");
+}
+
 /* A holder that is killed wakes by its death alone. */
 static void
 do_nothing(struct stage *stage, struct kith__self *self)
@@ -337,6 +413,9 @@ static const struct {
     { "rwlock release to readers", sleep_as_reader, hold_alone, release_held, do_nothing },
     { "rwlock release to writers", sleep_as_writer, hold_alone, release_held, do_nothing },
     { "rwlock share's release", sleep_as_writer, hold_shared, release_held, do_nothing },
+    { "semaphore release", sleep_for_permit, find_permits, give_permits, give_missing },
+    { "semaphore release, fair", sleep_in_order, find_in_order, give_permits,
+      give_missing_in_order },
 };
 
 /* ---- One death ------------------------------------------------------------------------------- */

@@ -614,6 +614,7 @@ const struct kith__engine kith__shm_engine = {
     .lock = &kith__shm_lock_ops,
     .rwlock = &kith__shm_rwlock_ops,
     .event = &kith__shm_event_ops,
+    .semaphore = &kith__shm_semaphore_ops,
     .value = &kith__shm_value_ops,
     .txn = &kith__shm_txn_ops,
 };
