@@ -6,6 +6,7 @@
 #ifndef KITH_H
 #define KITH_H
 
+#include <kith/barrier.h>
 #include <kith/base.h>
 #include <kith/dict.h>
 #include <kith/dump.h>

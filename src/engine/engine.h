@@ -19,6 +19,7 @@
 #ifndef KITH__ENGINE_H
 #define KITH__ENGINE_H
 
+#include <kith/barrier.h>
 #include <kith/dict.h>
 #include <kith/event.h>
 #include <kith/inspect.h>
@@ -303,6 +304,36 @@ struct kith__semaphore_ops {
     kith_err (*value)(void *semaphore, uint32_t *value_out);
 };
 
+enum kith__break {
+    KITH__BREAK_ABORT = 1,
+    KITH__BREAK_RESET, /* under those who waited */
+    KITH__BREAK_TIMEOUT,
+    KITH__BREAK_INTERRUPTED,
+    KITH__BREAK_DEATH,
+    KITH__BREAK_ACTION
+};
+struct kith__meeting {
+    kith_err (*action)(void *arg); /* run by the last to arrive; may be NULL */
+    void *arg;
+    uint32_t index;       /* KITH_OK: as which the caller arrived, from 0 */
+    enum kith__break why; /* KITH_ECONFLICT: broken by what, */
+    int64_t pid;          /* and by whose death */
+    kith_err failed;      /* what the action returned */
+};
+
+struct kith__barrier_ops {
+    /* The options are whole. */
+    kith_err (*open)(void *space, const char *name, const struct kith_barrier_options *options,
+                     void **barrier_out);
+    void (*close)(void *barrier);
+    /* KITH_ECONFLICT: broken; KITH_ETIMEDOUT, KITH_EINTERRUPTED: it is, by this. */
+    kith_err (*wait)(void *barrier, int64_t deadline_ns, struct kith__meeting *meeting);
+    kith_err (*reset)(void *barrier);
+    kith_err (*abort)(void *barrier);
+    kith_err (*look)(void *barrier, uint32_t *parties_out, uint32_t *waiting_out,
+                     bool *broken_out);
+};
+
 /* ---- Values --------------------------------------------------------------------------- */
 
 struct kith__value_shape {
@@ -375,6 +406,7 @@ struct kith__engine {
     const struct kith__rwlock_ops *rwlock;
     const struct kith__event_ops *event;
     const struct kith__semaphore_ops *semaphore;
+    const struct kith__barrier_ops *barrier;
     const struct kith__value_ops *value;
     const struct kith__txn_ops *txn;
 };

@@ -170,6 +170,8 @@ kith__the_kind(enum kith_kind kind)
         return "The rwlock \"";
     case KITH_KIND_SEMAPHORE:
         return "The semaphore \"";
+    case KITH_KIND_BARRIER:
+        return "The barrier \"";
     default:
         return "The object \"";
     }
@@ -275,6 +277,9 @@ kith__outcome(enum kith_kind kind, kith_err err)
         return value_outcome(err);
     if (kind == KITH_KIND_SEMAPHORE)
         return semaphore_outcome(err);
+    if (kind == KITH_KIND_BARRIER)
+        return err == KITH_ETIMEDOUT ? "\" was not reached by all in the time given, and is broken."
+                                     : NULL;
     return sync_outcome(kind, err);
 }
 

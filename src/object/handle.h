@@ -56,6 +56,11 @@ struct kith_semaphore {
     struct kith__handle handle;
 };
 
+struct kith_barrier {
+    const struct kith__barrier_ops *ops;
+    struct kith__handle handle;
+};
+
 struct kith_value {
     const struct kith__value_ops *ops;
     struct kith__value_shape shape;

@@ -465,6 +465,31 @@ struct kith__semaphore_root {
 };
 static_assert(sizeof(struct kith__semaphore_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 
+/* ---- Barrier -------------------------------------------------------------------------- */
+
+#define KITH__PARTIES_INLINE 5u
+#define KITH__BARRIER_LOG 8u
+/* One who has arrived. */
+struct kith__arrived {
+    kith__word name; /* actor | generation of its slot << 16 */
+    kith__word pid;  /* for people to read */
+};
+struct kith__barrier_root {
+    struct kith__root root;
+    kith__word state;  /* how many have arrived: 16 bits, broken: 1, how often it let all go: 47 */
+    uint64_t parties;
+    kith__word breaks; /* how often it was broken, or reset under those who waited */
+    kith__word pid;    /* whose death broke it last */
+    uint64_t block;    /* of more parties than fit here */
+    uint64_t spare;
+    kith__word log[KITH__BARRIER_LOG]; /* break n at n % 8: passes before it: 48 bits, why: above */
+    struct kith__arrived arrived[KITH__PARTIES_INLINE];
+};
+static_assert(sizeof(struct kith__barrier_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+#define KITH__BARRIER_ARRIVED UINT64_C(0xffff)
+#define KITH__BARRIER_BROKEN UINT64_C(0x10000)
+#define KITH__BARRIER_PASS UINT64_C(0x20000)
+
 /* ---- Header ------------------------------------------------------------------------- */
 
 #define KITH__FLAG_TEMPORARY 1u

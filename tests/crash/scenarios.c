@@ -8,6 +8,7 @@ extern const struct scenario_table cache_scenarios;
 extern const struct scenario_table cell_scenarios;
 extern const struct scenario_table dict_scenarios;
 extern const struct scenario_table lock_scenarios;
+extern const struct scenario_table meet_scenarios;
 extern const struct scenario_table permit_scenarios;
 extern const struct scenario_table queue_scenarios;
 extern const struct scenario_table sync_scenarios;
@@ -21,6 +22,7 @@ const struct scenario_table *const scenario_tables[] = {
     &txn_scenarios,
     &cell_scenarios,
     &lock_scenarios,
+    &meet_scenarios,
     &permit_scenarios,
     &arena_scenarios,
     NULL,

@@ -615,6 +615,7 @@ const struct kith__engine kith__shm_engine = {
     .rwlock = &kith__shm_rwlock_ops,
     .event = &kith__shm_event_ops,
     .semaphore = &kith__shm_semaphore_ops,
+    .barrier = &kith__shm_barrier_ops,
     .value = &kith__shm_value_ops,
     .txn = &kith__shm_txn_ops,
 };

@@ -1,0 +1,196 @@
+/*
+ * scenarios_meet.c - barriers.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "scenarios.h"
+#include "shm/barrier.h"
+
+/* Which of the stage's objects. */
+enum { PAIR, MANY };
+
+static struct kith__root_ref
+ref_of(struct stage *stage, unsigned which)
+{
+    return (struct kith__root_ref){ stage->arena, stage->object[which].off,
+                                    stage->object[which].id };
+}
+
+static void
+make_barriers(struct stage *stage, struct kith__self *self)
+{
+    uint64_t two = 2, many = 9;
+
+    (void)self;
+    stage_make(stage, PAIR, "pair", KITH_KIND_BARRIER, kith__barrier_init, &two);
+    stage_make(stage, MANY, "many", KITH_KIND_BARRIER, kith__barrier_init, &many);
+}
+
+/* The survivor has arrived at both, and is not asleep there. */
+static void
+one_has_arrived(struct stage *stage, struct kith__self *self)
+{
+    make_barriers(stage, self);
+    for (unsigned i = PAIR; i <= MANY; i++) {
+        struct kith__root_ref ref = ref_of(stage, i);
+        struct kith__barrier_root *root = kith__barrier_root(&ref);
+        struct kith__arrived *row =
+            root->block == 0 ? root->arrived : kith__ptr(stage->arena, root->block);
+
+        kith__store(&row[0].name, kith__actor_name(stage->arena, self->id));
+        kith__store(&row[0].pid, 1);
+        kith__store(&root->state, 1);
+    }
+}
+
+static void
+arrive(struct stage *stage, struct kith__self *self, unsigned which, int64_t deadline_ns)
+{
+    struct kith__root_ref ref = ref_of(stage, which);
+    struct kith__arrival arrival = { 0 };
+
+    kith__barrier_arrive(self, &ref, deadline_ns, false, &arrival);
+}
+
+static void
+arrive_last(struct stage *stage, struct kith__self *self)
+{
+    arrive(stage, self, PAIR, INT64_MAX);
+}
+
+static void
+arrive_in_vain(struct stage *stage, struct kith__self *self)
+{
+    arrive(stage, self, MANY, 0);
+}
+
+/* Acts as the last, and is let go by what follows the action. */
+static void
+arrive_and_act(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = ref_of(stage, PAIR);
+    struct kith__arrival arrival = { 0 };
+
+    if (kith__barrier_arrive(self, &ref, INT64_MAX, true, &arrival) == KITH_OK)
+        kith__barrier_acted(self, &ref, true, &arrival);
+}
+
+static void
+abort_many(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = ref_of(stage, MANY);
+
+    kith__barrier_abort(self, &ref);
+}
+
+static void
+reset_many(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = ref_of(stage, MANY);
+
+    kith__barrier_reset(self, &ref);
+}
+
+static void
+destroy_many(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy(self, "many");
+}
+
+static void
+make_one_more(struct stage *stage, struct kith__self *self)
+{
+    struct kith__object object;
+    uint64_t parties = 20;
+
+    (void)stage;
+    kith__catalog_open(self, "made", KITH_KIND_BARRIER, KITH_MUST_CREATE, kith__barrier_init,
+                       &parties, &object);
+}
+
+/* ---- Seeing --------------------------------------------------------------------------------- */
+
+/* What became of the meetings; that they are broken by the death is what a time-out does, too. */
+static void
+see_barriers(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    int n = 0;
+
+    for (unsigned i = PAIR; i <= MANY; i++) {
+        struct kith__root_ref ref = ref_of(stage, i);
+        uint32_t parties = 0, waiting = 0;
+        bool broken = false;
+
+        if (kith__barrier_look(self, &ref, &parties, &waiting, &broken) < 0)
+            n += snprintf(text + n, size - (size_t)n, "gone ");
+        else
+            n += snprintf(text + n, size - (size_t)n, "%u of %u%s, %llu ", waiting, parties,
+                          broken ? ", broken" : "",
+                          (unsigned long long)(kith__load(&kith__barrier_root(&ref)->state) /
+                                               KITH__BARRIER_PASS));
+    }
+}
+
+/* One who dies as the last, but before all are let go, breaks it: that, too, is an end. */
+static void
+see_end(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    struct kith__root_ref ref = ref_of(stage, PAIR);
+    uint32_t parties = 0, waiting = 0;
+    bool broken = false;
+
+    kith__barrier_look(self, &ref, &parties, &waiting, &broken);
+    snprintf(text, size, "%s",
+             parties == 2 && waiting == (broken ? 0 : 1) ? "as it was, or broken"
+             : waiting == 0                              ? "as it was, or broken"
+                                                         : "held up");
+}
+
+static void
+see_made(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    static const char *const names[] = { "pair", "many", "made" };
+    struct kith__object object;
+
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (kith__catalog_find(stage->arena, self, names[i], &object) == KITH_OK)
+            snprintf(text + strlen(text), size - strlen(text), "%s ", names[i]);
+}
+
+static const struct scenario scenarios[] = {
+    { .name = "barrier wait, the last",
+      .set_up = one_has_arrived,
+      .act = arrive_last,
+      .observe = see_barriers },
+    { .name = "barrier wait, timed out",
+      .set_up = one_has_arrived,
+      .act = arrive_in_vain,
+      .observe = see_barriers },
+    { .name = "barrier wait, for another",
+      .set_up = make_barriers,
+      .act = arrive_last,
+      .observe = see_it_works,
+      .partner = arrive_last,
+      .same_outcome = true },
+    { .name = "barrier wait, with an action",
+      .set_up = one_has_arrived,
+      .act = arrive_and_act,
+      .observe = see_end,
+      .same_outcome = true },
+    { .name = "barrier abort",
+      .set_up = one_has_arrived,
+      .act = abort_many,
+      .observe = see_barriers },
+    { .name = "barrier reset",
+      .set_up = one_has_arrived,
+      .act = reset_many,
+      .observe = see_barriers },
+    { .name = "barrier made", .set_up = make_barriers, .act = make_one_more, .observe = see_made },
+    { .name = "barrier destroyed",
+      .set_up = one_has_arrived,
+      .act = destroy_many,
+      .observe = see_made },
+};
+const struct scenario_table meet_scenarios = SCENARIO_TABLE(scenarios);
