@@ -8,6 +8,7 @@
 
 #include <kith/barrier.h>
 #include <kith/base.h>
+#include <kith/condition.h>
 #include <kith/dict.h>
 #include <kith/dump.h>
 #include <kith/event.h>

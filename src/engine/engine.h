@@ -20,6 +20,7 @@
 #define KITH__ENGINE_H
 
 #include <kith/barrier.h>
+#include <kith/condition.h>
 #include <kith/dict.h>
 #include <kith/event.h>
 #include <kith/inspect.h>
@@ -334,6 +335,22 @@ struct kith__barrier_ops {
                      bool *broken_out);
 };
 
+struct kith__condition_ops {
+    /* The options are whole; `lock` is a name or NULL. */
+    kith_err (*open)(void *space, const char *name, const struct kith_condition_options *options,
+                     void **condition_out);
+    void (*close)(void *condition);
+    /* As of locks. */
+    kith_err (*acquire)(void *condition, int64_t deadline_ns);
+    kith_err (*release)(void *condition);
+    /*
+     * KITH_EPERM: the caller has not its lock; KITH_EDEADLOCK: has it more than once.  After all
+     * else but KITH_EGONE it has it again; KITH_OWNER_DIED says so, and that its last owner died.
+     */
+    kith_err (*wait)(void *condition, int64_t deadline_ns);
+    kith_err (*notify)(void *condition, uint64_t n);
+};
+
 /* ---- Values --------------------------------------------------------------------------- */
 
 struct kith__value_shape {
@@ -407,6 +424,7 @@ struct kith__engine {
     const struct kith__event_ops *event;
     const struct kith__semaphore_ops *semaphore;
     const struct kith__barrier_ops *barrier;
+    const struct kith__condition_ops *condition;
     const struct kith__value_ops *value;
     const struct kith__txn_ops *txn;
 };

@@ -170,6 +170,8 @@ kith__the_kind(enum kith_kind kind)
         return "The rwlock \"";
     case KITH_KIND_SEMAPHORE:
         return "The semaphore \"";
+    case KITH_KIND_CONDITION:
+        return "The condition \"";
     case KITH_KIND_BARRIER:
         return "The barrier \"";
     default:

@@ -61,6 +61,11 @@ struct kith_barrier {
     struct kith__handle handle;
 };
 
+struct kith_condition {
+    const struct kith__condition_ops *ops;
+    struct kith__handle handle;
+};
+
 struct kith_value {
     const struct kith__value_ops *ops;
     struct kith__value_shape shape;

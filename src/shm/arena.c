@@ -109,6 +109,7 @@ kith__layout_hash(void)
         offsetof(struct kith__value_root, words),
         offsetof(struct kith__semaphore_root, charges),
         offsetof(struct kith__barrier_root, arrived),
+        offsetof(struct kith__condition_root, waiters),
         KITH__CLASS_COUNT,
     };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

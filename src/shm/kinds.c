@@ -11,6 +11,7 @@ static const struct kith__kind *const kinds[] = {
     [KITH_KIND_VALUE] = &kith__value_kind,
     [KITH_KIND_RWLOCK] = &kith__sync_kind,
     [KITH_KIND_SEMAPHORE] = &kith__semaphore_kind,
+    [KITH_KIND_CONDITION] = &kith__condition_kind,
     [KITH_KIND_BARRIER] = &kith__barrier_kind,
 };
 

@@ -490,6 +490,29 @@ static_assert(sizeof(struct kith__barrier_root) == KITH__ROOT_SIZE, "LAYOUT is a
 #define KITH__BARRIER_BROKEN UINT64_C(0x10000)
 #define KITH__BARRIER_PASS UINT64_C(0x20000)
 
+/* ---- Condition ------------------------------------------------------------------------ */
+
+#define KITH__WAITERS_INLINE 5u
+/* One who waits, or room for one. */
+struct kith__waiter {
+    kith__word name;   /* actor | generation of its slot << 16; 0: room */
+    kith__word ticket; /* its place: smaller ones came before */
+    kith__word mark;   /* 0, or it was notified: the last ticket that there was then */
+};
+struct kith__condition_root {
+    struct kith__root root;
+    uint64_t lock_off; /* of a sync root; constant, as all up to here */
+    uint64_t lock_id;
+    uint64_t own;      /* not 0: the lock is the condition's own, and has no name */
+    kith__word ticket; /* the last one given to a waiter */
+    kith__word block;  /* waiters that are more than fit here; 0: they fit */
+    kith__word room;   /* how many waiters the block has room for */
+    uint64_t spare;
+    struct kith__waiter waiters[KITH__WAITERS_INLINE];
+    uint64_t spare_end[2];
+};
+static_assert(sizeof(struct kith__condition_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+
 /* ---- Header ------------------------------------------------------------------------- */
 
 #define KITH__FLAG_TEMPORARY 1u

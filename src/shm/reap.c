@@ -122,10 +122,16 @@ wake_off(struct kith__arena *arena, uint64_t off)
 {
     if (off == 0 || (off & 3) != 0 || kith__at_any(arena, off & ~UINT64_C(7), 8) == NULL)
         return;
-    if (is_signal(arena, off))
+    if (is_signal(arena, off)) {
+        unsigned class_index = 0;
+        uint64_t block = block_of(arena, off, &class_index);
+
         nudge(kith__ptr(arena, off));
-    else
+        if (class_index == KITH__CLASS_ROOT)
+            kith__row_call_all(arena, kith__root_wanted(block));
+    } else {
         kith__futex_wake((_Atomic uint32_t *)kith__ptr(arena, off), INT_MAX);
+    }
 }
 
 static void

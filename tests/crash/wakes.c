@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/condition.h"
 #include "shm/rwlock.h"
 #include "shm/semaphore.h"
 #include "shm/value.h"
@@ -246,10 +247,12 @@ static void
 make_locks(struct stage *stage)
 {
     struct kith__semaphore_making permits = { 0, 0 }, in_order = { 0, KITH__SEMAPHORE_FAIR };
+    struct kith__object none = { 0 };
     uint32_t fair = KITH__SYNC_FAIR, shared = KITH__SYNC_SHARED;
 
     stage_make(stage, 0, "fair", KITH_KIND_LOCK, kith__sync_init, &fair);
     stage_make(stage, 1, "rwlock", KITH_KIND_RWLOCK, kith__sync_init, &shared);
+    stage_make(stage, 4, "condition", KITH_KIND_CONDITION, kith__condition_init, &none);
     stage_make(stage, 2, "permits", KITH_KIND_SEMAPHORE, kith__semaphore_init, &permits);
     stage_make(stage, 3, "in order", KITH_KIND_SEMAPHORE, kith__semaphore_init, &in_order);
 }
@@ -388,6 +391,53 @@ give_missing_in_order(struct stage *stage, struct kith__self *self)
     give_missing_of(stage, self, "in order");
 }
 
+/* ---- A condition ---- */
+
+static struct kith__condition
+find_condition(struct stage *stage, struct kith__self *self)
+{
+    struct kith__condition condition = { .ref = find_root(stage, self, "condition") };
+
+    kith__condition_find_lock(&condition);
+    return condition;
+}
+
+static void
+sleep_until_notified(struct stage *stage, struct kith__self *self)
+{
+    struct kith__condition condition = find_condition(stage, self);
+
+    self->spin = 16;
+    kith__mutex_acquire(self, &condition.lock, INT64_MAX);
+    kith__condition_wait(self, &condition, INT64_MAX);
+    kith__mutex_release(self, &condition.lock);
+}
+
+static struct kith__condition condition; /* in the waker */
+
+static void
+remember_condition(struct stage *stage, struct kith__self *self)
+{
+    condition = find_condition(stage, self);
+}
+
+static void
+notify(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__condition_notify(self, &condition, SLEEPERS);
+}
+
+/* Marks whoever was not; it calls nobody who was, so that a call that was lost is seen. */
+static void
+notify_missing(struct stage *stage, struct kith__self *self)
+{
+    struct kith__condition found = find_condition(stage, self);
+
+    kith__reap_all(self);
+    kith__condition_notify(self, &found, SLEEPERS);
+}
+
 /* A holder that is killed wakes by its death alone. */
 static void
 do_nothing(struct stage *stage, struct kith__self *self)
@@ -413,6 +463,7 @@ static const struct {
     { "rwlock release to readers", sleep_as_reader, hold_alone, release_held, do_nothing },
     { "rwlock release to writers", sleep_as_writer, hold_alone, release_held, do_nothing },
     { "rwlock share's release", sleep_as_writer, hold_shared, release_held, do_nothing },
+    { "condition notify", sleep_until_notified, remember_condition, notify, notify_missing },
     { "semaphore release", sleep_for_permit, find_permits, give_permits, give_missing },
     { "semaphore release, fair", sleep_in_order, find_in_order, give_permits,
       give_missing_in_order },
