@@ -15,6 +15,7 @@
 #include <kith/inspect.h>
 #include <kith/item.h>
 #include <kith/lock.h>
+#include <kith/once.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
 #include <kith/semaphore.h>

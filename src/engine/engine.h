@@ -25,6 +25,7 @@
 #include <kith/event.h>
 #include <kith/inspect.h>
 #include <kith/lock.h>
+#include <kith/once.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
 #include <kith/semaphore.h>
@@ -351,6 +352,16 @@ struct kith__condition_ops {
     kith_err (*notify)(void *condition, uint64_t n);
 };
 
+struct kith__once_ops {
+    kith_err (*open)(void *space, const char *name, enum kith_create create, void **once_out);
+    void (*close)(void *once);
+    /* *mine_out: the caller is to do it.  Not: it is done.  KITH_EDEADLOCK: it does so already. */
+    kith_err (*claim)(void *once, int64_t deadline_ns, bool *mine_out);
+    /* KITH_EPERM: the claim is not this process's. */
+    kith_err (*end)(void *once, bool done);
+    kith_err (*state)(void *once, enum kith_once_state *state_out);
+};
+
 /* ---- Values --------------------------------------------------------------------------- */
 
 struct kith__value_shape {
@@ -425,6 +436,7 @@ struct kith__engine {
     const struct kith__semaphore_ops *semaphore;
     const struct kith__barrier_ops *barrier;
     const struct kith__condition_ops *condition;
+    const struct kith__once_ops *once;
     const struct kith__value_ops *value;
     const struct kith__txn_ops *txn;
 };

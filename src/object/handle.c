@@ -170,6 +170,8 @@ kith__the_kind(enum kith_kind kind)
         return "The rwlock \"";
     case KITH_KIND_SEMAPHORE:
         return "The semaphore \"";
+    case KITH_KIND_ONCE:
+        return "The once \"";
     case KITH_KIND_CONDITION:
         return "The condition \"";
     case KITH_KIND_BARRIER:
@@ -264,6 +266,21 @@ semaphore_outcome(kith_err err)
     }
 }
 
+static const char *
+once_outcome(kith_err err)
+{
+    switch ((int)err) {
+    case KITH_ETIMEDOUT:
+        return "\" was neither done nor given up in the time given.";
+    case KITH_EDEADLOCK:
+        return "\" is what the calling thread is doing: it can't wait for itself.";
+    case KITH_EPERM:
+        return "\" is not claimed by this process.";
+    default:
+        return NULL;
+    }
+}
+
 const char *
 kith__outcome(enum kith_kind kind, kith_err err)
 {
@@ -279,6 +296,8 @@ kith__outcome(enum kith_kind kind, kith_err err)
         return value_outcome(err);
     if (kind == KITH_KIND_SEMAPHORE)
         return semaphore_outcome(err);
+    if (kind == KITH_KIND_ONCE)
+        return once_outcome(err);
     if (kind == KITH_KIND_BARRIER)
         return err == KITH_ETIMEDOUT ? "\" was not reached by all in the time given, and is broken."
                                      : NULL;

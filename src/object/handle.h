@@ -66,6 +66,11 @@ struct kith_condition {
     struct kith__handle handle;
 };
 
+struct kith_once {
+    const struct kith__once_ops *ops;
+    struct kith__handle handle;
+};
+
 struct kith_value {
     const struct kith__value_ops *ops;
     struct kith__value_shape shape;

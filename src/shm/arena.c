@@ -110,6 +110,7 @@ kith__layout_hash(void)
         offsetof(struct kith__semaphore_root, charges),
         offsetof(struct kith__barrier_root, arrived),
         offsetof(struct kith__condition_root, waiters),
+        offsetof(struct kith__once_root, spare),
         KITH__CLASS_COUNT,
     };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

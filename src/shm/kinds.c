@@ -13,6 +13,7 @@ static const struct kith__kind *const kinds[] = {
     [KITH_KIND_SEMAPHORE] = &kith__semaphore_kind,
     [KITH_KIND_CONDITION] = &kith__condition_kind,
     [KITH_KIND_BARRIER] = &kith__barrier_kind,
+    [KITH_KIND_ONCE] = &kith__once_kind,
 };
 
 const struct kith__kind *

@@ -513,6 +513,17 @@ struct kith__condition_root {
 };
 static_assert(sizeof(struct kith__condition_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 
+/* ---- Once ----------------------------------------------------------------------------- */
+
+struct kith__once_root {
+    struct kith__root root;
+    kith__word state; /* 0: open; KITH__ONCE_DONE; else the process that has it: as of charges */
+    kith__word actor; /* the thread that claimed it: actor | generation of its slot << 16 */
+    uint64_t spare[22];
+};
+static_assert(sizeof(struct kith__once_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+#define KITH__ONCE_DONE (UINT64_C(1) << 63)
+
 /* ---- Header ------------------------------------------------------------------------- */
 
 #define KITH__FLAG_TEMPORARY 1u

@@ -1,13 +1,14 @@
 /*
- * scenarios_permit.c - semaphores.
+ * scenarios_permit.c - semaphores and onces.
  */
 #include <stdio.h>
 
 #include "scenarios.h"
+#include "shm/once.h"
 #include "shm/semaphore.h"
 
 /* Which of the stage's objects. */
-enum { PLAIN, FAIR, UNOWNED, SIGNAL, KINDS };
+enum { PLAIN, FAIR, UNOWNED, SIGNAL, KINDS, ONCE = KINDS };
 
 #define INITIAL 3
 
@@ -195,6 +196,97 @@ see_made(struct stage *stage, struct kith__self *self, char *text, size_t size)
              kith__catalog_find(stage->arena, self, "made", &object) == KITH_OK ? "made" : "not");
 }
 
+/* ---- Onces ---------------------------------------------------------------------------------- */
+
+static void
+make_once(struct stage *stage, struct kith__self *self)
+{
+    (void)self;
+    stage_make(stage, ONCE, "once", KITH_KIND_ONCE, kith__once_init, NULL);
+}
+
+static void
+once_claim_until(struct stage *stage, struct kith__self *self, int64_t deadline_ns)
+{
+    struct kith__root_ref ref = ref_of(stage, ONCE);
+    bool mine;
+
+    kith__once_claim(self, &ref, deadline_ns, &mine);
+}
+
+static void
+once_claim(struct stage *stage, struct kith__self *self)
+{
+    once_claim_until(stage, self, 0);
+}
+
+static void
+once_wait(struct stage *stage, struct kith__self *self)
+{
+    once_claim_until(stage, self, INT64_MAX);
+}
+
+static void
+once_claimed(struct stage *stage, struct kith__self *self)
+{
+    make_once(stage, self);
+    once_claim(stage, self);
+}
+
+static void
+once_done(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = ref_of(stage, ONCE);
+
+    kith__once_end(self, &ref, true);
+}
+
+static void
+once_failed(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = ref_of(stage, ONCE);
+
+    kith__once_end(self, &ref, false);
+}
+
+/* Done, or the survivor's to do. */
+static void
+see_once(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    struct kith__root_ref ref = ref_of(stage, ONCE);
+    bool mine = false;
+    kith_err err = kith__once_claim(self, &ref, 0, &mine);
+
+    snprintf(text, size, "%s", err < 0 ? "stuck" : mine ? "to be done" : "done");
+}
+
+static void
+destroy_once(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy(self, "once");
+}
+
+static void
+make_another_once(struct stage *stage, struct kith__self *self)
+{
+    struct kith__object object;
+
+    (void)stage;
+    kith__catalog_open(self, "made", KITH_KIND_ONCE, KITH_MUST_CREATE, kith__once_init, NULL,
+                       &object);
+}
+
+static void
+see_onces(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    struct kith__object object;
+
+    snprintf(text, size, "%s%s",
+             kith__catalog_find(stage->arena, self, "once", &object) == KITH_OK ? "once " : "",
+             kith__catalog_find(stage->arena, self, "made", &object) == KITH_OK ? "made" : "");
+}
+
 static const struct scenario scenarios[] = {
     { .name = "semaphore acquire",
       .set_up = make_semaphores,
@@ -264,5 +356,29 @@ static const struct scenario scenarios[] = {
       .prepare = signal_acquire,
       .act = destroy_signal,
       .observe = see_permits },
+    { .name = "once claim",
+      .set_up = make_once,
+      .act = once_claim,
+      .observe = see_once,
+      .same_outcome = true },
+    { .name = "once claim, waited for",
+      .set_up = once_claimed,
+      .act = once_wait,
+      .observe = see_it_works,
+      .partner = once_failed,
+      .same_outcome = true },
+    { .name = "once done",
+      .set_up = make_once,
+      .prepare = once_claim,
+      .act = once_done,
+      .observe = see_once },
+    { .name = "once failed",
+      .set_up = make_once,
+      .prepare = once_claim,
+      .act = once_failed,
+      .observe = see_once,
+      .same_outcome = true },
+    { .name = "once made", .set_up = make_once, .act = make_another_once, .observe = see_onces },
+    { .name = "once destroyed", .set_up = once_claimed, .act = destroy_once, .observe = see_onces },
 };
 const struct scenario_table permit_scenarios = SCENARIO_TABLE(scenarios);

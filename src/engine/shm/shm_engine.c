@@ -617,6 +617,7 @@ const struct kith__engine kith__shm_engine = {
     .semaphore = &kith__shm_semaphore_ops,
     .barrier = &kith__shm_barrier_ops,
     .condition = &kith__shm_condition_ops,
+    .once = &kith__shm_once_ops,
     .value = &kith__shm_value_ops,
     .txn = &kith__shm_txn_ops,
 };
