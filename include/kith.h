@@ -14,6 +14,7 @@
 #include <kith/event.h>
 #include <kith/inspect.h>
 #include <kith/item.h>
+#include <kith/limiter.h>
 #include <kith/lock.h>
 #include <kith/once.h>
 #include <kith/queue.h>

@@ -24,6 +24,7 @@
 #include <kith/dict.h>
 #include <kith/event.h>
 #include <kith/inspect.h>
+#include <kith/limiter.h>
 #include <kith/lock.h>
 #include <kith/once.h>
 #include <kith/queue.h>
@@ -362,6 +363,19 @@ struct kith__once_ops {
     kith_err (*state)(void *once, enum kith_once_state *state_out);
 };
 
+struct kith__limiter_ops {
+    /* The options are whole, and in range if they may create. */
+    kith_err (*open)(void *space, const char *name, const struct kith_limiter_options *options,
+                     void **limiter_out);
+    void (*close)(void *limiter);
+    /* KITH_ERANGE: more than the burst.  KITH_EEMPTY, of take: not there now. */
+    kith_err (*take)(void *limiter, uint64_t n);
+    /* KITH_ETIMEDOUT, and at once: they will not be there in time. */
+    kith_err (*wait)(void *limiter, uint64_t n, int64_t deadline_ns);
+    /* Sets every field but struct_size. */
+    kith_err (*state)(void *limiter, struct kith_limiter_state *state_out);
+};
+
 /* ---- Values --------------------------------------------------------------------------- */
 
 struct kith__value_shape {
@@ -437,6 +451,7 @@ struct kith__engine {
     const struct kith__barrier_ops *barrier;
     const struct kith__condition_ops *condition;
     const struct kith__once_ops *once;
+    const struct kith__limiter_ops *limiter;
     const struct kith__value_ops *value;
     const struct kith__txn_ops *txn;
 };

@@ -170,6 +170,8 @@ kith__the_kind(enum kith_kind kind)
         return "The rwlock \"";
     case KITH_KIND_SEMAPHORE:
         return "The semaphore \"";
+    case KITH_KIND_LIMITER:
+        return "The limiter \"";
     case KITH_KIND_ONCE:
         return "The once \"";
     case KITH_KIND_CONDITION:
@@ -281,6 +283,21 @@ once_outcome(kith_err err)
     }
 }
 
+static const char *
+limiter_outcome(kith_err err)
+{
+    switch ((int)err) {
+    case KITH_EEMPTY:
+        return "\" has not so many tokens now.";
+    case KITH_ERANGE:
+        return "\" never has so many tokens: that is more than its burst.";
+    case KITH_ETIMEDOUT:
+        return "\" will not have so many tokens in the time given.";
+    default:
+        return NULL;
+    }
+}
+
 const char *
 kith__outcome(enum kith_kind kind, kith_err err)
 {
@@ -296,6 +313,8 @@ kith__outcome(enum kith_kind kind, kith_err err)
         return value_outcome(err);
     if (kind == KITH_KIND_SEMAPHORE)
         return semaphore_outcome(err);
+    if (kind == KITH_KIND_LIMITER)
+        return limiter_outcome(err);
     if (kind == KITH_KIND_ONCE)
         return once_outcome(err);
     if (kind == KITH_KIND_BARRIER)

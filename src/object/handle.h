@@ -71,6 +71,11 @@ struct kith_once {
     struct kith__handle handle;
 };
 
+struct kith_limiter {
+    const struct kith__limiter_ops *ops;
+    struct kith__handle handle;
+};
+
 struct kith_value {
     const struct kith__value_ops *ops;
     struct kith__value_shape shape;

@@ -63,6 +63,7 @@ extern const struct kith__kind kith__semaphore_kind;
 extern const struct kith__kind kith__barrier_kind;
 extern const struct kith__kind kith__condition_kind;
 extern const struct kith__kind kith__once_kind;
+extern const struct kith__kind kith__limiter_kind;
 
 /* NULL: a kind that this version does not know, or bytes that somebody overwrote. */
 const struct kith__kind *kith__kind_of(enum kith_kind kind);

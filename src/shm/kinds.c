@@ -14,6 +14,7 @@ static const struct kith__kind *const kinds[] = {
     [KITH_KIND_CONDITION] = &kith__condition_kind,
     [KITH_KIND_BARRIER] = &kith__barrier_kind,
     [KITH_KIND_ONCE] = &kith__once_kind,
+    [KITH_KIND_LIMITER] = &kith__limiter_kind,
 };
 
 const struct kith__kind *

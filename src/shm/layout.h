@@ -524,6 +524,21 @@ struct kith__once_root {
 static_assert(sizeof(struct kith__once_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 #define KITH__ONCE_DONE (UINT64_C(1) << 63)
 
+/* ---- Limiter -------------------------------------------------------------------------- */
+
+struct kith__limiter_root {
+    struct kith__root root;
+    kith__word position; /* units taken, or passed by unused; changed by compare-and-swap alone */
+    int64_t begun_ns;    /* of the arena's clock: constant, as all from here on */
+    uint64_t speed;      /* units a second, times 2^20 */
+    uint64_t burst;      /* tokens */
+    double rate;         /* tokens a second */
+    uint32_t shift;      /* a token is 2^shift units */
+    uint32_t spare32;
+    uint64_t spare[18];
+};
+static_assert(sizeof(struct kith__limiter_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+
 /* ---- Header ------------------------------------------------------------------------- */
 
 #define KITH__FLAG_TEMPORARY 1u

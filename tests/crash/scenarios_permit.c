@@ -1,14 +1,15 @@
 /*
- * scenarios_permit.c - semaphores and onces.
+ * scenarios_permit.c - semaphores, onces and limiters.
  */
 #include <stdio.h>
 
 #include "scenarios.h"
+#include "shm/limiter.h"
 #include "shm/once.h"
 #include "shm/semaphore.h"
 
 /* Which of the stage's objects. */
-enum { PLAIN, FAIR, UNOWNED, SIGNAL, KINDS, ONCE = KINDS };
+enum { PLAIN, FAIR, UNOWNED, SIGNAL, KINDS, ONCE = KINDS, LIMITER };
 
 #define INITIAL 3
 
@@ -287,6 +288,75 @@ see_onces(struct stage *stage, struct kith__self *self, char *text, size_t size)
              kith__catalog_find(stage->arena, self, "made", &object) == KITH_OK ? "made" : "");
 }
 
+/* ---- Limiters ------------------------------------------------------------------------------- */
+
+/* So slow that no token comes while it is looked at. */
+static void
+make_limiter(struct stage *stage, struct kith__self *self)
+{
+    struct kith__limiter_making making = { 1e-6, 9 };
+
+    (void)self;
+    stage_make(stage, LIMITER, "limiter", KITH_KIND_LIMITER, kith__limiter_init, &making);
+}
+
+static void
+limiter_take(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = ref_of(stage, LIMITER);
+
+    kith__limiter_take(self, &ref, 4, NULL);
+}
+
+static void
+limiter_wait(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = ref_of(stage, LIMITER);
+
+    kith__limiter_wait(self, &ref, 4, INT64_MAX);
+}
+
+static void
+see_tokens(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    struct kith__root_ref ref = ref_of(stage, LIMITER);
+    struct kith__limiter_state state = { 0 };
+    kith_err err = kith__limiter_state(&ref, &state);
+
+    snprintf(text, size, "%d %llu", err, (unsigned long long)state.available);
+    if (err == KITH_OK && kith__limiter_take(self, &ref, 1, NULL) < 0)
+        snprintf(text, size, "stuck");
+}
+
+static void
+destroy_limiter(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy(self, "limiter");
+}
+
+static void
+make_another_limiter(struct stage *stage, struct kith__self *self)
+{
+    struct kith__limiter_making making = { 5, 9 };
+    struct kith__object object;
+
+    (void)stage;
+    kith__catalog_open(self, "made", KITH_KIND_LIMITER, KITH_MUST_CREATE, kith__limiter_init,
+                       &making, &object);
+}
+
+static void
+see_limiters(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    struct kith__object object;
+
+    snprintf(text, size, "%s%s",
+             kith__catalog_find(stage->arena, self, "limiter", &object) == KITH_OK ? "limiter "
+                                                                                   : "",
+             kith__catalog_find(stage->arena, self, "made", &object) == KITH_OK ? "made" : "");
+}
+
 static const struct scenario scenarios[] = {
     { .name = "semaphore acquire",
       .set_up = make_semaphores,
@@ -379,6 +449,17 @@ static const struct scenario scenarios[] = {
       .observe = see_once,
       .same_outcome = true },
     { .name = "once made", .set_up = make_once, .act = make_another_once, .observe = see_onces },
+    { .name = "limiter take", .set_up = make_limiter, .act = limiter_take, .observe = see_tokens },
+    { .name = "limiter wait", .set_up = make_limiter, .act = limiter_wait, .observe = see_tokens },
+    { .name = "limiter made",
+      .set_up = make_limiter,
+      .act = make_another_limiter,
+      .observe = see_limiters },
+    { .name = "limiter destroyed",
+      .set_up = make_limiter,
+      .prepare = limiter_take,
+      .act = destroy_limiter,
+      .observe = see_limiters },
     { .name = "once destroyed", .set_up = once_claimed, .act = destroy_once, .observe = see_onces },
 };
 const struct scenario_table permit_scenarios = SCENARIO_TABLE(scenarios);

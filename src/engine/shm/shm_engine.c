@@ -618,6 +618,7 @@ const struct kith__engine kith__shm_engine = {
     .barrier = &kith__shm_barrier_ops,
     .condition = &kith__shm_condition_ops,
     .once = &kith__shm_once_ops,
+    .limiter = &kith__shm_limiter_ops,
     .value = &kith__shm_value_ops,
     .txn = &kith__shm_txn_ops,
 };

@@ -22,6 +22,7 @@ extern const struct kith__event_ops kith__shm_event_ops;
 extern const struct kith__barrier_ops kith__shm_barrier_ops;
 extern const struct kith__condition_ops kith__shm_condition_ops;
 extern const struct kith__once_ops kith__shm_once_ops;
+extern const struct kith__limiter_ops kith__shm_limiter_ops;
 extern const struct kith__semaphore_ops kith__shm_semaphore_ops;
 extern const struct kith__value_ops kith__shm_value_ops;
 extern const struct kith__txn_ops kith__shm_txn_ops;
