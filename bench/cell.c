@@ -71,6 +71,52 @@ get(struct bench *b, uint64_t ops)
         bench_fail("the value is not 0");
 }
 
+/* ---- a view of a large array ---- */
+
+#define VIEWED (UINT64_C(1) << 30)
+
+static kith_array *array;
+
+static void
+open_array(struct bench *b)
+{
+    struct kith_array_options options = KITH_ARRAY_OPTIONS_INIT;
+
+    space = bench_space(b);
+    options.type = 'B';
+    options.count = VIEWED;
+    bench_must(kith_array_open(space, "array", &options, &array), "kith_array_open");
+}
+
+static void
+close_array(struct bench *b)
+{
+    (void)b;
+    kith_array_close(array);
+    kith_close(space);
+}
+
+static void
+make_array(struct bench *b)
+{
+    open_array(b);
+    close_array(b);
+}
+
+static void
+view(struct bench *b, uint64_t ops)
+{
+    (void)b;
+    for (uint64_t n = 0; n < ops; n++) {
+        kith_view *one;
+
+        bench_must(kith_array_view(array, &one), "kith_array_view");
+        if (kith_view_size(one) != VIEWED)
+            bench_fail("a view is too short");
+        kith_view_release(one);
+    }
+}
+
 static const struct bench_case cases[] = {
     { .name = "value-add",
       .make = make_value,
@@ -82,6 +128,11 @@ static const struct bench_case cases[] = {
       .begin = open_value,
       .work = get,
       .end = close_value },
+    { .name = "array-view",
+      .make = make_array,
+      .begin = open_array,
+      .work = view,
+      .end = close_array },
 };
 
 int

@@ -14,6 +14,7 @@
 #define SMALL_CAPACITY 1024
 #define LARGE_CAPACITY 8
 #define BATCH 100
+#define SORTED 1000 /* fits SMALL_CAPACITY */
 
 static kith_space *space;
 static kith_queue *there, *back;
@@ -211,6 +212,43 @@ put_get(struct bench *b, uint64_t ops)
     }
 }
 
+/* As put_get, in a queue that holds SORTED items of priorities at random. */
+static struct kith_put_options
+some_priority(struct bench *b)
+{
+    struct kith_put_options options = KITH_PUT_OPTIONS_INIT;
+
+    options.priority = (int64_t)bench_random(&b->random, 1000) + 1;
+    return options;
+}
+
+static void
+open_sorted(struct bench *b)
+{
+    open_small(b);
+    for (uint64_t n = 0; n < SORTED; n++) {
+        struct kith_put_options options = some_priority(b);
+
+        bench_must(kith_queue_put_with(there, stamped(n), &options, KITH_FOREVER),
+                   "kith_queue_put_with");
+    }
+}
+
+static void
+put_get_sorted(struct bench *b, uint64_t ops)
+{
+    for (uint64_t n = 0; n < ops; n++) {
+        struct kith_put_options options = some_priority(b);
+        uint64_t first;
+
+        bench_must(kith_queue_put_with(there, stamped(n), &options, KITH_FOREVER),
+                   "kith_queue_put_with");
+        bench_must(kith_queue_get(there, KITH_FOREVER, &buf), "kith_queue_get");
+        memcpy(&first, buf.item.data, sizeof(first));
+        check_stamp(&buf, first);
+    }
+}
+
 static void
 put_lease_ack(struct bench *b, uint64_t ops)
 {
@@ -328,6 +366,11 @@ static const struct bench_case cases[] = {
       .make = make_small,
       .begin = open_small,
       .work = put_get,
+      .end = close_queues },
+    { .name = "put-get-priority",
+      .make = make_small,
+      .begin = open_sorted,
+      .work = put_get_sorted,
       .end = close_queues },
     { .name = "put-lease-ack",
       .make = make_small,

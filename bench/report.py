@@ -11,6 +11,7 @@ import rows
 
 PARTS = {
     "dict": "Dicts",
+    "list": "Lists",
     "queue": "Queues",
     "lock": "Locks",
     "space": "Beginning",

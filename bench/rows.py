@@ -84,6 +84,11 @@ SET, LMDB_SET, BOOST_SET = by_processes(("kith set", "bench-dict", "set"),
 measured("kith grow 1M", "bench-dict", "grow", "--entries", str(MILLION))
 measured("absl grow 1M", "peer-absl", "grow", "--entries", str(MILLION))
 
+measured("kith list append", "bench-list", "append")
+measured("kith list append and pop", "bench-list", "append-pop")
+measured("kith list index", "bench-list", "get")
+measured("kith list insert and pop", "bench-list", "insert-pop")
+
 measured("kith queue 64 B", "bench-queue", "one-way-64", processors=2)
 measured("boost queue 64 B", "peer-boost", "one-way-64", processors=2)
 measured("kith queue 64 B in batches", "bench-queue", "one-way-64-batch", processors=2)
@@ -91,6 +96,7 @@ measured("kith queue 1 MiB", "bench-queue", "one-way-1m", processors=2)
 measured("boost queue 1 MiB", "peer-boost", "one-way-1m", processors=2)
 measured("kith put and get", "bench-queue", "put-get")
 measured("boost put and get", "peer-boost", "put-get")
+measured("kith put and get by priority", "bench-queue", "put-get-priority")
 measured("kith put, lease, ack", "bench-queue", "put-lease-ack")
 
 measured("kith round trip, two cores", "bench-queue", "round-trip", processors=2)
@@ -104,6 +110,7 @@ LOCK, MUTEX = by_processes(("kith lock pair", "bench-lock", "pair"),
 VALUE_ADD, FETCH_ADD = by_processes(("kith value add", "bench-cell", "value-add"),
                                     ("atomic add", "peer-glibc", "fetch-add"))
 measured("kith value get", "bench-cell", "value-get")
+measured("kith array view", "bench-cell", "array-view")
 PLAIN_MUTEX = measured("plain mutex pair", "peer-glibc", "plain-lock-pair")
 measured("kith rlock pair", "bench-lock", "recursive-pair")
 measured("kith fair lock pair", "bench-lock", "fair-pair")
@@ -233,8 +240,7 @@ ROWS = [
             "all of it isolated from readers and atomic."),
     Row("queue", "64-byte items, one to one", "ratio", "kith queue 64 B", 0.4,
         "boost queue 64 B",
-        why="Each item is a record a side, and its block goes back from one process's "
-            "magazine to the other's by way of the span."),
+        why="The lines of each item, and of head and tail, travel between the processors."),
     Row("queue", "1 MiB items, one to one", "ratio", "kith queue 1 MiB", 0.8,
         "boost queue 1 MiB"),
     Row("queue", "round trip, two hot cores", "ratio", "kith round trip, two cores", 0.2,
@@ -243,7 +249,8 @@ ROWS = [
             "not running, and both sleep."),
     Row("queue", "round trip, one core", "ratio", "kith round trip, one core", 1.3,
         "futex round trip, one core",
-        why="futex_waitv watches the other's token too, and a put and a get are two records."),
+        why="futex_waitv watches the other's token too, and so costs half as much again as a "
+            "wait for one word."),
     Row("lock", "acquire and release, free", "ratio", LOCK[0], 0.8, MUTEX[0],
         why="Two locked instructions as in glibc, with a ledger entry and a wake owed "
             "beside them."),
@@ -287,8 +294,13 @@ ROWS = [
     Row("memory", "after churn, to before", "limit", "kith churn", 1.05, unit="times"),
     Row("memory", "iterating after churn, to before", "limit", "kith churn", 1.5, number=1,
         unit="times"),
+    Row("list", "append, at 1M items", "limit", "kith list append", 60),
+    Row("list", "append and pop, the mean, at 1M items", "limit", "kith list append and pop", 60),
+    Row("list", "index, random, 1M items", "limit", "kith list index", 120),
+    Row("list", "insert or pop anywhere, 1M items", "limit", "kith list insert and pop", 1000),
     Row("value", "add", "ratio", VALUE_ADD[0], 3, FETCH_ADD[0]),
     Row("value", "get: 3 ns and the calls", "limit", "kith value get", 7),
+    Row("array", "view of 1 GiB, and its release", "limit", "kith array view", 2000),
     # Without a target.
     Row("dict", "get, 8 processes", "none", GET[2], peer=BOOST_GET[2]),
     Row("dict", "get, str keys", "none", "kith get str", peer=GET[0]),
@@ -317,6 +329,8 @@ ROWS = [
         peer="boost queue 64 B"),
     Row("queue", "put and get, one process", "none", "kith put and get",
         peer="boost put and get"),
+    Row("queue", "put and get by priority among 1,000, one process", "none",
+        "kith put and get by priority", peer="kith put and get"),
     Row("queue", "put, lease, acknowledge, one process", "none", "kith put, lease, ack",
         peer="kith put and get"),
     *(Row("allocator", f"items of 16 B to 4 KiB set and deleted, {text}", "none", RESIZE[n],

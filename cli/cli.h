@@ -42,7 +42,7 @@ struct cli_verb {
 
 extern const struct cli_verb cli_add, cli_check, cli_del, cli_demo, cli_doctor, cli_dump, cli_gc,
     cli_get, cli_keys, cli_load, cli_lock, cli_locks, cli_ls, cli_memo, cli_mv, cli_pop, cli_push,
-    cli_repair, cli_rm, cli_set, cli_stat, cli_torture;
+    cli_repair, cli_rm, cli_set, cli_stat, cli_torture, cli_wait;
 
 /* ---- main.c ---- */
 
@@ -59,6 +59,7 @@ enum cli_option_kind {
     CLI_TEXT,    /* const char * */
     CLI_COUNT,   /* uint64_t: a number of at least 1 */
     CLI_NUMBER,  /* uint64_t: a number of at least 0 */
+    CLI_INTEGER, /* int64_t: a number, maybe below 0 */
     CLI_SECONDS, /* int64_t: nanoseconds, or KITH_FOREVER */
 };
 
@@ -102,6 +103,8 @@ int cli_status(kith_err err);
  * CLI_GO_ON, or what to exit with after a sentence.
  */
 int cli_open(const struct cli *cli, enum kith_create create, kith_space **space_out);
+/* Of which kind the object is; KITH_KIND_NONE if there is none. */
+enum kith_kind cli_kind(kith_space *space, const char *name);
 
 /*
  * Has SIGINT end this program's waits with KITH_EINTERRUPTED.  For the verbs that wait and have

@@ -20,8 +20,10 @@
 struct pushing {
     const struct cli *cli;
     kith_queue *queue;
+    struct kith_list *list; /* NULL: the queue */
     enum cli_reading reading;
     int64_t deadline_ns; /* of CLOCK_MONOTONIC; KITH_FOREVER: none */
+    struct kith_put_options put;
 };
 
 /* Items that are put together. */
@@ -42,16 +44,29 @@ time_left(const struct pushing *pushing)
     return left < 0 ? 0 : left;
 }
 
+/* Puts what is gathered: at once, or each at its place. */
+static kith_err
+put_batch(const struct pushing *pushing, const struct batch *batch)
+{
+    kith_err err = KITH_OK;
+
+    if (pushing->list != NULL)
+        return kith_list_extend(pushing->list, batch->items, batch->count);
+    if (pushing->put.priority == 0 && pushing->put.delay_ns == 0)
+        return kith_queue_put_many(pushing->queue, batch->items, batch->count, time_left(pushing),
+                                   NULL);
+    for (size_t i = 0; i < batch->count && err == KITH_OK; i++)
+        err =
+            kith_queue_put_with(pushing->queue, batch->items[i], &pushing->put, time_left(pushing));
+    return err;
+}
+
 /* Puts what is gathered.  No room in time is an answer, which needs no sentence. */
 static int
 flush(const struct pushing *pushing, struct batch *batch)
 {
-    kith_err err = KITH_OK;
-    size_t put;
+    kith_err err = batch->count > 0 ? put_batch(pushing, batch) : KITH_OK;
 
-    if (batch->count > 0)
-        err = kith_queue_put_many(pushing->queue, batch->items, batch->count, time_left(pushing),
-                                  &put);
     for (size_t i = 0; i < batch->count; i++)
         free(batch->memory[i]);
     batch->count = 0;
@@ -152,15 +167,21 @@ static int
 run(struct cli *cli, int argc, char **argv)
 {
     struct kith_queue_options queue_options = KITH_QUEUE_OPTIONS_INIT;
-    struct pushing pushing = { .cli = cli, .reading = CLI_READ_PLAIN };
+    struct pushing pushing = { .cli = cli,
+                               .reading = CLI_READ_PLAIN,
+                               .put = KITH_PUT_OPTIONS_INIT };
     int64_t wait_ns = KITH_FOREVER;
     const char *as = NULL;
     bool str = false;
     bool bytes = false;
     bool json = false;
+    bool list = false;
     const struct cli_option options[] = {
         { 'w', "wait", CLI_SECONDS, &wait_ns },
         { 0, "capacity", CLI_COUNT, &queue_options.capacity },
+        { 0, "priority", CLI_INTEGER, &pushing.put.priority },
+        { 0, "delay", CLI_SECONDS, &pushing.put.delay_ns },
+        { 0, "list", CLI_FLAG, &list },
         { 0, "str", CLI_FLAG, &str },
         { 0, "as", CLI_TEXT, &as },
         { 0, "bytes", CLI_FLAG, &bytes },
@@ -174,6 +195,8 @@ run(struct cli *cli, int argc, char **argv)
 
     if (status != CLI_GO_ON)
         return status;
+    if (pushing.put.delay_ns == KITH_FOREVER)
+        return cli_misused(cli, "An item that is delayed forever would never be had.");
     from_input = argc == 2 && strcmp(argv[1], "-") == 0;
     if (as == NULL)
         as = bytes ? "bytes" : json ? "json" : str || from_input ? "str" : NULL;
@@ -182,7 +205,10 @@ run(struct cli *cli, int argc, char **argv)
         status = cli_open(cli, KITH_CREATE_OR_OPEN, &space);
     if (status != CLI_GO_ON)
         return status;
-    err = kith_queue_open(space, argv[0], &queue_options, &pushing.queue);
+    if (list || cli_kind(space, argv[0]) == KITH_KIND_LIST)
+        err = kith_list_open(space, argv[0], NULL, &pushing.list);
+    else
+        err = kith_queue_open(space, argv[0], &queue_options, &pushing.queue);
     if (err < 0) {
         status = cli_failed(err);
     } else {
@@ -191,6 +217,7 @@ run(struct cli *cli, int argc, char **argv)
         status = from_input ? push_lines(&pushing) : push_words(&pushing, argc - 1, argv + 1);
         status = status == CLI_GO_ON ? CLI_DONE : status;
         kith_queue_close(pushing.queue);
+        kith_list_close(pushing.list);
     }
     kith_close(space);
     return status;
@@ -204,11 +231,14 @@ const struct cli_verb cli_push = {
         "Puts the items into QUEUE in their order; the space and the queue are created if there\n"
         "are none.  Each is read as an int, a float, true, false or none, and else as a str.\n"
         "QUEUE - puts each line of standard input, as a str unless --as says otherwise.  A full\n"
-        "queue is waited for.\n"
+        "queue is waited for.  QUEUE may be a list that is there: items go to its end.\n"
         "\n"
         "options\n"
         "  -w, --wait SECONDS      wait no longer for room; exit with 1 if there was none\n"
         "  --capacity N            a queue that this creates holds at most N items\n"
+        "  --priority N            items of a higher priority come first; others have 0\n"
+        "  --delay SECONDS         nobody gets the items before that\n"
+        "  --list                  a list that this creates, if there is none\n"
         "  --str                   each ITEM is a str, as it stands\n"
         "  --as json|bytes|str     each is read so; also --json, --bytes\n"
         "\n"

@@ -13,8 +13,8 @@ static const struct {
     const struct cli_verb *verbs[11];
 } groups[] = {
     { "objects",
-      { &cli_ls, &cli_stat, &cli_get, &cli_set, &cli_add, &cli_del, &cli_keys, &cli_push,
-        &cli_pop } },
+      { &cli_ls, &cli_stat, &cli_get, &cli_set, &cli_add, &cli_del, &cli_keys, &cli_push, &cli_pop,
+        &cli_wait } },
     { "for scripts", { &cli_lock, &cli_memo } },
     { "seeing", { &cli_locks, &cli_doctor } },
     { "keeping", { &cli_check, &cli_gc, &cli_repair, &cli_dump, &cli_load, &cli_rm, &cli_mv } },

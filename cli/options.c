@@ -122,6 +122,23 @@ read_number(const char *text, uint64_t least, uint64_t *number)
 }
 
 static bool
+read_integer(const char *text, int64_t *number)
+{
+    const char *digits = text[0] == '-' ? text + 1 : text;
+    char *end;
+    long long value;
+
+    if (digits[0] < '0' || digits[0] > '9')
+        return false;
+    errno = 0;
+    value = strtoll(text, &end, 10);
+    if (*end != '\0' || errno != 0)
+        return false;
+    *number = value;
+    return true;
+}
+
+static bool
 read_seconds(const char *text, int64_t *nanoseconds)
 {
     char *end;
@@ -160,6 +177,11 @@ set_option(const struct cli *cli, const struct cli_option *option, const char *t
         if (read_number(text, 0, option->value))
             return CLI_GO_ON;
         return cli_misused(cli, "The option --%s needs a number, not \"%s\".", option->name, text);
+    case CLI_INTEGER:
+        if (read_integer(text, option->value))
+            return CLI_GO_ON;
+        return cli_misused(cli, "The option --%s needs a whole number, not \"%s\".", option->name,
+                           text);
     case CLI_SECONDS:
         if (read_seconds(text, option->value))
             return CLI_GO_ON;

@@ -3,6 +3,9 @@
  */
 #include "torture_worker.h"
 
+#define DELAY_MAX 2000000               /* nanoseconds: less than the verdict waits */
+#define LIMIT_NS INT64_C(3600000000000) /* of a lease: none comes to it */
+
 static bool
 is_free(struct slot *slot, enum lane lane, uint64_t seq)
 {
@@ -56,6 +59,29 @@ close_cells(struct torture_worker *worker, enum lane lane, size_t put)
     }
 }
 
+/* Puts one item: now and then at a place of its own, or a little later. */
+static kith_err
+put_one(struct torture_worker *worker, enum lane lane, kith_queue *queue, struct kith_item item,
+        int64_t timeout_ns)
+{
+    struct kith_put_options options = KITH_PUT_OPTIONS_INIT;
+    kith_txn *txn;
+    kith_err err;
+
+    if (lane == LANE_JOBS && worker_pick(worker, 2) == 0) {
+        options.priority = (int64_t)worker_pick(worker, 5) - 2;
+        options.delay_ns =
+            worker_pick(worker, 3) == 0 ? (int64_t)worker_pick(worker, DELAY_MAX) : 0;
+    }
+    if (worker_pick(worker, 3) != 0)
+        return kith_queue_put_with(queue, item, &options, timeout_ns);
+    txn = worker_txn(worker);
+    if (txn == NULL)
+        return KITH_ENOMEM;
+    err = kith_txn_queue_put_with(txn, queue, item, &options);
+    return err == KITH_OK ? kith_txn_commit(txn) : err;
+}
+
 static void
 put_items(struct torture_worker *worker, enum lane lane, enum act act)
 {
@@ -63,7 +89,6 @@ put_items(struct torture_worker *worker, enum lane lane, enum act act)
     const struct intent *intent = &worker->slot->intent;
     struct kith_item items[THINGS_AT_ONCE];
     int64_t timeout_ns = worker_pick(worker, 2) == 0 ? 0 : MS;
-    kith_txn *txn;
     size_t put = 0;
     kith_err err;
 
@@ -76,15 +101,8 @@ put_items(struct torture_worker *worker, enum lane lane, enum act act)
                                 worker->index, (uint32_t)lane, intent->put_first + i);
     if (intent->put_count > 1) {
         err = kith_queue_put_many(queue, items, intent->put_count, timeout_ns, &put);
-    } else if (worker_pick(worker, 3) == 0) {
-        txn = worker_txn(worker);
-        if (txn == NULL)
-            return;
-        err = kith_txn_queue_put(txn, queue, items[0]);
-        err = err == KITH_OK ? kith_txn_commit(txn) : err;
-        put = err == KITH_OK;
     } else {
-        err = kith_queue_put(queue, items[0], timeout_ns);
+        err = put_one(worker, lane, queue, items[0], timeout_ns);
         put = err == KITH_OK;
     }
     close_cells(worker, lane, put);
@@ -107,6 +125,7 @@ worker_put_plain(struct torture_worker *worker)
 void
 worker_lease_job(struct torture_worker *worker)
 {
+    struct kith_lease_options options = KITH_LEASE_OPTIONS_INIT;
     struct held *held = &worker->held[worker->held_count];
     uint32_t known;
     kith_err err;
@@ -114,8 +133,11 @@ worker_lease_job(struct torture_worker *worker)
     if (worker->held_count == LEASES_MAX)
         return;
     worker_begin(worker, ACT_LEASE);
-    err = kith_queue_lease(worker->space->jobs, worker_pick(worker, 2) == 0 ? 0 : LEASE_WAIT_NS,
-                           &worker->buf, &held->lease);
+    if (worker_pick(worker, 3) == 0)
+        options.limit_ns = LIMIT_NS + worker_pick(worker, 1000);
+    err = kith_queue_lease_with(worker->space->jobs, &options,
+                                worker_pick(worker, 2) == 0 ? 0 : LEASE_WAIT_NS, &worker->buf,
+                                &held->lease);
     if (err == KITH_EEMPTY || err == KITH_ETIMEDOUT) {
         worker_end(worker, ACT_LEASE);
         return;
@@ -159,6 +181,16 @@ worker_end_lease(struct torture_worker *worker)
 
     if (!take_held(worker, &held))
         return;
+    if (worker_pick(worker, 8) == 0) {
+        int64_t limit_ns =
+            worker_pick(worker, 2) == 0 ? KITH_FOREVER : LIMIT_NS + worker_pick(worker, 1000);
+
+        worker_begin(worker, ACT_ACK);
+        if (worker_succeeded(worker, "kith_lease_extend", kith_lease_extend(held.lease, limit_ns)))
+            worker_end(worker, ACT_ACK);
+        worker->held[worker->held_count++] = held;
+        return;
+    }
     if (worker_pick(worker, 4) == 0) {
         worker_begin(worker, ACT_ACK);
         if (worker_succeeded(worker, "kith_lease_nack", kith_lease_nack(held.lease)))

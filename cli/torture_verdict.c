@@ -218,14 +218,15 @@ drain(struct world *world, const char *name, enum lane lane, kith_queue *queue)
     struct kith_buf item = KITH_BUF_INIT;
     kith_err err;
 
-    while ((err = kith_queue_get(queue, 0, &item)) == KITH_OK) {
+    /* Nothing was put with a delay that is longer than this wait. */
+    while ((err = kith_queue_get(queue, 10 * MS, &item)) == KITH_OK) {
         unsigned slot;
         uint64_t seq;
 
         if (torture_item_came(world, name, lane, item.item, &slot, &seq))
             torture_cell_advance(world, lane, slot, seq, CELL_DONE);
     }
-    if (err != KITH_EEMPTY)
+    if (err != KITH_ETIMEDOUT)
         torture_unexpected(world, "kith_queue_get", err);
     kith_buf_free(&item);
 }

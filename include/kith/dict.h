@@ -53,13 +53,13 @@ struct kith_dict_options {
     }
 
 /* What kith_dict_set_with() may be told. */
-struct kith_set_options {
+struct kith_dict_set_options {
     size_t struct_size; /* set by the initialiser: fields may be added */
     int64_t ttl_ns;     /* the item expires after so long; 0: never */
 };
-#define KITH_SET_OPTIONS_INIT                                                                      \
+#define KITH_DICT_SET_OPTIONS_INIT                                                                 \
     {                                                                                              \
-        sizeof(struct kith_set_options), 0                                                         \
+        sizeof(struct kith_dict_set_options), 0                                                    \
     }
 
 /* What kith_dict_add_with() may be told. */
@@ -373,9 +373,9 @@ KITH_API kith_err kith_dict_add_many(kith_dict *dict, const struct kith_item *ke
  * function that sets or adds, and with transactions.
  */
 
-/* As kith_dict_set(), told more by struct kith_set_options; NULL options mean all defaults. */
+/* As kith_dict_set(), told more by struct kith_dict_set_options; NULL options mean all defaults. */
 KITH_API kith_err kith_dict_set_with(kith_dict *dict, struct kith_item key, struct kith_item item,
-                                     const struct kith_set_options *options);
+                                     const struct kith_dict_set_options *options);
 
 /*
  * How long the item of `key` has still to live: KITH_FOREVER if it does not expire.

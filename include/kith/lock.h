@@ -8,8 +8,9 @@
  * Threads  Any function, from any thread, on one handle or on many; only kith_lock_close() must be
  *          the last call on its handle.
  * Fork     A forked child may go on with the handle, which is then its own.  A lock that the parent
- *          holds stays the parent's: releasing it in the child is KITH_EPERM, if it is not unowned.
- * Death    See above.  Waiters learn of it at once.  A stopped process is alive.
+ *          holds stays the parent's: releasing it in the child is KITH_EPERM, unless it is unowned.
+ * Death    See above.  Waiters learn of it at once.  A stopped process is alive, and keeps its
+ *          locks and its turn for a fair one.
  * Engines  shm.
  *
  * Besides what each function lists, see kith/base.h for the errors that any may give.

@@ -4,15 +4,23 @@
  * Items come out in the order they went in, whichever processes put and get them.  An empty queue
  * makes getters wait, a full one putters; waiters are served in no particular order.
  *
+ * An item may be put with a priority: higher ones come first, and those of one priority in the
+ * order they went in.  It may be put with a delay, in which nobody gets it; when that is over it
+ * has the place that it would have had without one.
+ *
  * A plain get takes the item for good.  A lease lends it: the consumer acknowledges the item when
  * its work is done, and if it dies first, or says that it failed, the item is back in its place
- * with one attempt more.  An item whose attempts have reached `attempts_max` goes to the
+ * with one attempt more.  A lease may be given a limit of time, after which the item is back as
+ * well.  An item whose attempts have reached `attempts_max` goes to the
  * dead-letter queue then; if the queue has none, the item is dropped.
  *
  * Threads  Any function, from any thread, on one handle or on many; only kith_queue_close() must be
  *          the last call on its handle.  A lease belongs to the process: any thread may end it.
  * Fork     A forked child may go on with the handle, which is then its own.  A lease stays with the
  *          parent: in the child it gives KITH_EPERM.
+ * Time     Delays and limits of leases go by a clock that nobody can set and that goes on while the
+ *          machine is suspended.  What they end is done by whoever looks at the queue next; one who
+ *          waits for an item looks when it is time.
  * Death    A process killed inside a call leaves the queue usable.  An item being put is then
  *          wholly in or wholly out; an item being got is still in, or gone with its getter; a
  *          leased item is back, or in the dead-letter queue.
@@ -44,14 +52,17 @@ typedef struct kith_lease kith_lease;
 struct kith_queue_options {
     size_t struct_size;      /* set by the initialiser: fields may be added */
     enum kith_create create; /* whether it may, or must, be there; default: either */
-    uint64_t capacity;       /* items in it, with leased ones; default: no bound but memory */
+    uint64_t capacity;       /* items in it, with leased and delayed ones; default: no bound but
+                                memory */
     uint32_t attempts_max;   /* times an item is lent at most; default: no limit */
     const char *dead_letter; /* name of the queue that takes what failed so often; it is created
                                 if needed; default: such items are dropped */
     bool joinable;           /* join waits for every item put to be reported done */
 };
 #define KITH_QUEUE_OPTIONS_INIT                                                                    \
-    { sizeof(struct kith_queue_options), KITH_CREATE_OR_OPEN, 0, 0, NULL, false }
+    {                                                                                              \
+        sizeof(struct kith_queue_options), KITH_CREATE_OR_OPEN, 0, 0, NULL, false                  \
+    }
 
 /* What kith_queue_info() tells. */
 struct kith_queue_info {
@@ -61,8 +72,34 @@ struct kith_queue_info {
     uint64_t capacity;      /* as given at creation; 0: bounded by memory alone */
     uint64_t dead_lettered; /* items that reached attempts_max, moved or dropped */
     bool closed;            /* it was shut down */
+    uint64_t delayed;       /* items that nobody gets yet */
 };
-#define KITH_QUEUE_INFO_INIT { sizeof(struct kith_queue_info), 0, 0, 0, 0, false }
+#define KITH_QUEUE_INFO_INIT                                                                       \
+    {                                                                                              \
+        sizeof(struct kith_queue_info), 0, 0, 0, 0, false, 0                                       \
+    }
+
+/* How one item is put.  A field left zero takes its default. */
+struct kith_put_options {
+    size_t struct_size; /* set by the initialiser: fields may be added */
+    int64_t priority;   /* higher ones come first; default: 0, as for any other put */
+    int64_t delay_ns;   /* nanoseconds in which nobody gets it; default: none */
+};
+#define KITH_PUT_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        sizeof(struct kith_put_options), 0, 0                                                      \
+    }
+
+/* How an item is leased.  A field left zero takes its default. */
+struct kith_lease_options {
+    size_t struct_size; /* set by the initialiser: fields may be added */
+    int64_t limit_ns;   /* nanoseconds after which the item is given back; default, and
+                           KITH_FOREVER: no limit but the life of this process */
+};
+#define KITH_LEASE_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        sizeof(struct kith_lease_options), 0                                                       \
+    }
 
 /*
  * Opens the queue `name`, creating it first if there is none; NULL options mean all defaults.
@@ -77,8 +114,7 @@ struct kith_queue_info {
  * KITH_ENOMEM  the arena has no room for it
  */
 KITH_API kith_err kith_queue_open(kith_space *space, const char *name,
-                                  const struct kith_queue_options *options,
-                                  kith_queue **queue_out);
+                                  const struct kith_queue_options *options, kith_queue **queue_out);
 
 /* Gives up the handle; the queue, its items and this process's leases stay.  NULL is accepted. */
 KITH_API void kith_queue_close(kith_queue *queue);
@@ -95,6 +131,15 @@ KITH_API void kith_queue_close(kith_queue *queue);
  * KITH_ETOOBIG    the item is larger than the arena could ever hold
  */
 KITH_API kith_err kith_queue_put(kith_queue *queue, struct kith_item item, int64_t timeout_ns);
+
+/*
+ * As kith_queue_put(), but at a place of its own, or later; NULL options mean all defaults.  An
+ * item with a delay counts for the capacity at once, and for the length when the delay is over.
+ *
+ * KITH_EINVAL  options->delay_ns is negative
+ */
+KITH_API kith_err kith_queue_put_with(kith_queue *queue, struct kith_item item,
+                                      const struct kith_put_options *options, int64_t timeout_ns);
 
 /*
  * Puts `count` items in, in their order, waiting up to `timeout_ns` nanoseconds in all for room.
@@ -114,14 +159,14 @@ KITH_API kith_err kith_queue_put_many(kith_queue *queue, const struct kith_item 
 /* ---- getting ---- */
 
 /*
- * Takes the oldest item out for good, waiting up to `timeout_ns` nanoseconds for one.
+ * Takes the next item out for good, waiting up to `timeout_ns` nanoseconds for one.
  *
  * On success *item_out holds a copy that the caller owns and gives to kith_buf_free().  On any
  * error nothing was taken.
  *
  * KITH_EEMPTY     there is none and `timeout_ns` is 0
  * KITH_ETIMEDOUT  none came in time
- * KITH_ECLOSED    the queue was shut down, and no item is ready or leased
+ * KITH_ECLOSED    the queue was shut down, and no item is ready, delayed or leased
  */
 KITH_API kith_err kith_queue_get(kith_queue *queue, int64_t timeout_ns, struct kith_buf *item_out);
 
@@ -140,25 +185,47 @@ KITH_API kith_err kith_queue_get_many(kith_queue *queue, size_t count_max, int64
 KITH_API kith_err kith_queue_get_view(kith_queue *queue, int64_t timeout_ns, kith_view **view_out);
 
 /*
- * Copies the oldest item out and leaves it where it is; does not wait.
+ * Copies the next item out and leaves it where it is; does not wait.
  *
  * KITH_EEMPTY   there is none
- * KITH_ECLOSED  the queue was shut down, and no item is ready or leased
+ * KITH_ECLOSED  the queue was shut down, and no item is ready, delayed or leased
  */
 KITH_API kith_err kith_queue_peek(kith_queue *queue, struct kith_buf *item_out);
 
 /* ---- leases ---- */
 
 /*
- * Borrows the oldest item, waiting up to `timeout_ns` nanoseconds for one.  Nobody else gets it
+ * Borrows the next item, waiting up to `timeout_ns` nanoseconds for one.  Nobody else gets it
  * until it is acknowledged, given back, or this process ends.
  *
  * On success the caller owns what is in *item_out, and *lease_out, which it gives to one of
  * kith_lease_ack() and kith_lease_nack(), or to a transaction.  lease_out must not be NULL.
- * Errors are those of kith_queue_get().
+ * Errors are those of kith_queue_get(), and
+ *
+ * KITH_ENOMEM  the arena is full, and the block that is kept for one lease is taken
  */
 KITH_API kith_err kith_queue_lease(kith_queue *queue, int64_t timeout_ns, struct kith_buf *item_out,
                                    kith_lease **lease_out);
+
+/*
+ * As kith_queue_lease(), but for a time: when options->limit_ns is over, the item is given back as
+ * by kith_lease_nack(), and the lease is lost.  NULL options mean all defaults.
+ *
+ * KITH_EINVAL  options->limit_ns is negative and not KITH_FOREVER
+ */
+KITH_API kith_err kith_queue_lease_with(kith_queue *queue, const struct kith_lease_options *options,
+                                        int64_t timeout_ns, struct kith_buf *item_out,
+                                        kith_lease **lease_out);
+
+/*
+ * Says that the work goes on: the lease ends `limit_ns` nanoseconds from now, whatever its limit
+ * was; with KITH_FOREVER it has none any more.  The lease stays the caller's, also after an error.
+ *
+ * KITH_EINVAL  `limit_ns` is neither positive nor KITH_FOREVER
+ * KITH_EGONE   the lease was lost, or the queue destroyed
+ * KITH_EPERM   the lease is the parent's, which this process inherited by fork
+ */
+KITH_API kith_err kith_lease_extend(kith_lease *lease, int64_t limit_ns);
 
 /*
  * Says that the work is done: the item is gone.  Frees the lease whatever the result, except for
@@ -181,10 +248,10 @@ KITH_API uint32_t kith_lease_attempts(const kith_lease *lease);
 
 /* ---- seeing ---- */
 
-/* How many items are ready; leased ones are not counted. */
+/* How many items are ready; leased and delayed ones are not counted. */
 KITH_API kith_err kith_queue_len(kith_queue *queue, uint64_t *count_out);
 
-/* How many items it holds at most, leased ones included; 0: bounded by memory alone. */
+/* How many items it holds at most, leased and delayed ones included; 0: bounded by memory alone. */
 KITH_API kith_err kith_queue_capacity(kith_queue *queue, uint64_t *capacity_out);
 
 /* Fills *info_out, whose struct_size the initialiser KITH_QUEUE_INFO_INIT has set. */
@@ -201,7 +268,7 @@ KITH_API kith_err kith_queue_info(kith_queue *queue, struct kith_queue_info *inf
 KITH_API kith_err kith_queue_task_done(kith_queue *queue);
 
 /*
- * Waits up to `timeout_ns` nanoseconds until no item is ready and none is leased.  With the option
+ * Waits up to `timeout_ns` nanoseconds until no item is ready, delayed or leased.  With the option
  * `joinable` it waits until every item put was reported by kith_queue_task_done() or acknowledged.
  *
  * KITH_ETIMEDOUT  that did not come in time
@@ -210,7 +277,7 @@ KITH_API kith_err kith_queue_join(kith_queue *queue, int64_t timeout_ns);
 
 /*
  * Ends putting: putters, also those that wait, get KITH_ECLOSED.  Getters take what is left, and
- * get KITH_ECLOSED once nothing is ready and nothing is leased; leases can be ended as before.
+ * get KITH_ECLOSED once nothing is ready, delayed or leased; leases can be ended as before.
  * Shutting down twice is fine.
  */
 KITH_API kith_err kith_queue_shutdown(kith_queue *queue);

@@ -60,6 +60,15 @@ KITH_API kith_err kith_txn_dict_delete(kith_txn *txn, kith_dict *dict, struct ki
 KITH_API kith_err kith_txn_queue_put(kith_txn *txn, kith_queue *queue, struct kith_item item);
 
 /*
+ * As kith_txn_queue_put(), with a priority or a delay, which runs from the commit; NULL options
+ * mean all defaults.
+ *
+ * KITH_EINVAL  options->delay_ns is negative
+ */
+KITH_API kith_err kith_txn_queue_put_with(kith_txn *txn, kith_queue *queue, struct kith_item item,
+                                          const struct kith_put_options *options);
+
+/*
  * Acknowledges `lease`.  A lost one is KITH_EGONE at commit.  A commit that succeeds frees the
  * lease; until then, and if it fails or is discarded, the lease stays the caller's, who must not
  * end it otherwise while the transaction is being built.

@@ -6,7 +6,10 @@
  * copy, since that costs less than pinning; a larger one points into the arena and is pinned, and
  * its memory is given back only after the last view on it is released.
  *
- * kith_dict_view() and kith_queue_get_view() make views.
+ * The view of an array or a segment is its memory itself, whatever its size: it is pinned, and may
+ * be written through.  Destroying or replacing the object does not touch it.
+ *
+ * kith_dict_view(), kith_queue_get_view(), kith_array_view() and kith_segment_view() make views.
  *
  * Threads  Any function, from any thread.  A view belongs to the process: it outlives the thread
  *          that took it, and any other may release it.
@@ -33,6 +36,12 @@ KITH_API size_t kith_view_size(const kith_view *view);
 
 /* True if the data must not be written through; so it is for every view of a dict or a queue. */
 KITH_API bool kith_view_readonly(const kith_view *view);
+
+/*
+ * The data of a view that may be written through, of an array or a segment: others see what is
+ * written there.  NULL for one that is read-only.
+ */
+KITH_API void *kith_view_memory(const kith_view *view);
 
 /* Ends the view; its pointers are no longer good.  NULL is accepted. */
 KITH_API void kith_view_release(kith_view *view);

@@ -19,16 +19,19 @@
 #ifndef KITH__ENGINE_H
 #define KITH__ENGINE_H
 
+#include <kith/array.h>
 #include <kith/barrier.h>
 #include <kith/condition.h>
 #include <kith/dict.h>
 #include <kith/event.h>
 #include <kith/inspect.h>
 #include <kith/limiter.h>
+#include <kith/list.h>
 #include <kith/lock.h>
 #include <kith/once.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
+#include <kith/segment.h>
 #include <kith/semaphore.h>
 #include <kith/value.h>
 
@@ -86,6 +89,8 @@ struct kith__view {
     struct kith_buf copy;            /* freed by the object layer */
     uint64_t pin, at;                /* the engine's own */
     bool pinned;                     /* release() is due */
+    bool writable;                   /* the memory that others see */
+    uint64_t staged, holder;         /* the engine's own; staged: not 0 till it is published */
     char tag[KITH_TAG_SIZE_MAX + 1]; /* of a pinned item */
 };
 
@@ -139,10 +144,19 @@ enum kith__life_what { KITH__LIFE_EXPIRE, KITH__LIFE_PERSIST, KITH__LIFE_TOUCH }
 
 enum kith__many_what { KITH__MANY_SET, KITH__MANY_DELETE, KITH__MANY_ADD };
 
+/* An entry of a dict, for dumps. */
+struct kith__pair {
+    struct kith_item key, item;
+    int64_t left_ns; /* it has still to live; 0: it does not expire */
+};
+
 struct kith__dict_ops {
     /* KITH_ENOENT, KITH_EEXIST, KITH_ETYPE: with a sentence. */
     kith_err (*open)(void *space, const char *name, const struct kith_dict_options *options,
                      void **dict_out);
+    /* As a KITH_KIND_SET or KITH_KIND_NAMESPACE, which all operations below are for, too. */
+    kith_err (*open_as)(void *space, const char *name, enum kith_kind kind,
+                        const struct kith_dict_options *options, void **dict_out);
     void (*close)(void *dict);
     /* item_out and version_out may be NULL. */
     kith_err (*get)(void *dict, const struct kith_item *key, struct kith_buf *item_out,
@@ -162,10 +176,12 @@ struct kith__dict_ops {
     kith_err (*each)(void *dict, bool items,
                      int (*each)(struct kith_item key, struct kith_item item, void *arg),
                      void *arg);
-    /* Between rebuild() and rebuilt(): as each(), for what can be had of a broken dict. */
-    kith_err (*rescue)(void *dict,
-                       int (*each)(struct kith_item key, struct kith_item item, void *arg),
-                       void *arg, uint64_t *lost_out);
+    /*
+     * As each(), for dumps.  `rescue`: between rebuild() and rebuilt(), what can be had of a broken
+     * dict; *lost_out, how many entries could not, is set then alone.
+     */
+    kith_err (*copy)(void *dict, bool rescue, int (*each)(const struct kith__pair *pair, void *arg),
+                     void *arg, uint64_t *lost_out);
     /* Sets every field but struct_size. */
     kith_err (*info)(void *dict, struct kith_dict_info *info_out);
     kith_err (*edit)(void *dict, const struct kith_item *key, const struct kith__edit *edit);
@@ -210,6 +226,8 @@ struct kith__lease {
 struct kith__dump_item {
     struct kith_item item;
     uint32_t attempts; /* how often it was lent */
+    int64_t priority;
+    int64_t delay_ns; /* until it is ready */
 };
 /* What a queue is besides its items, for dumps. */
 struct kith__dump_queue {
@@ -227,6 +245,9 @@ struct kith__queue_ops {
                      void **queue_out);
     void (*close)(void *queue);
     kith_err (*put)(void *queue, const struct kith_item *item, int64_t deadline_ns);
+    /* The options are whole, and in range. */
+    kith_err (*put_with)(void *queue, const struct kith_item *item,
+                         const struct kith_put_options *options, int64_t deadline_ns);
     /* *put_out is set whatever the result. */
     kith_err (*put_many)(void *queue, const struct kith_item *items, size_t count,
                          int64_t deadline_ns, size_t *put_out);
@@ -235,8 +256,11 @@ struct kith__queue_ops {
                     size_t *got_out);
     kith_err (*get_view)(void *queue, int64_t deadline_ns, struct kith__view *view_out);
     kith_err (*peek)(void *queue, struct kith_buf *item_out);
-    kith_err (*lease)(void *queue, int64_t deadline_ns, struct kith_buf *item_out,
+    /* limit_ns: KITH_FOREVER or positive, as for extend. */
+    kith_err (*lease)(void *queue, int64_t limit_ns, int64_t deadline_ns, struct kith_buf *item_out,
                       struct kith__lease *lease_out);
+    /* KITH_EPERM as ours(), KITH_EGONE: lost. */
+    kith_err (*extend)(void *queue, const struct kith__lease *lease, int64_t limit_ns);
     /* KITH_EPERM: not this process's. */
     kith_err (*ours)(void *queue, const struct kith__lease *lease);
     /* `done`: the item is gone; else it goes back.  KITH_EPERM as ours(), KITH_EGONE: lost. */
@@ -256,10 +280,41 @@ struct kith__queue_ops {
     kith_err (*task_done)(void *queue);
     kith_err (*join)(void *queue, int64_t deadline_ns);
     kith_err (*shutdown)(void *queue);
+    /* Arms the descriptor; it is the state's own. */
+    kith_err (*poll_fd)(void *queue, int *fd_out);
 };
 
 /* ---- Locks, rwlocks and events -----------------------------------------------------------------
  */
+/* ---- Lists ---------------------------------------------------------------------------- */
+
+struct kith__list_ops {
+    kith_err (*open)(void *space, const char *name, enum kith_create create, void **list_out);
+    void (*close)(void *list);
+    kith_err (*len)(void *list, uint64_t *count_out);
+    /* Outcomes: KITH_ERANGE, no such index; KITH_ENOENT, no such item; KITH_EEMPTY. */
+    kith_err (*get)(void *list, int64_t index, struct kith_buf *item_out);
+    /* On a copy, with nothing locked; `step` is not 0, here and below. */
+    kith_err (*each)(void *list, int64_t start, int64_t stop, int64_t step,
+                     int (*each)(struct kith_item item, void *arg), void *arg);
+    kith_err (*index)(void *list, const struct kith_item *item, int64_t start, int64_t stop,
+                      uint64_t *index_out);
+    kith_err (*count)(void *list, const struct kith_item *item, uint64_t *count_out);
+    kith_err (*append)(void *list, const struct kith_item *item);
+    kith_err (*set)(void *list, int64_t index, const struct kith_item *item);
+    kith_err (*pop)(void *list, int64_t index, struct kith_buf *item_out);
+    kith_err (*remove)(void *list, const struct kith_item *item);
+    /* Replaces a slice.  KITH_EINVAL, with a sentence: its step is not 1, and the count differs. */
+    kith_err (*splice)(void *list, int64_t start, int64_t stop, int64_t step,
+                       const struct kith_item *items, size_t count);
+    kith_err (*delete_slice)(void *list, int64_t start, int64_t stop, int64_t step);
+    kith_err (*clear)(void *list);
+    kith_err (*reverse)(void *list);
+    /* The options are whole. */
+    kith_err (*sort)(void *list, const struct kith_list_sort_options *options);
+};
+
+/* ---- Locks and events ----------------------------------------------------------------- */
 
 struct kith__lock_ops {
     /* The options are whole, and none excludes another.  A rwlock is opened as well. */
@@ -271,8 +326,11 @@ struct kith__lock_ops {
     kith_err (*release)(void *lock);
     kith_err (*owner)(void *lock, struct kith_owner *owner_out);
     kith_err (*locked)(void *lock, bool *locked_out);
+    /* What it was made with, for dumps; sets every field but struct_size and create. */
+    kith_err (*made_with)(void *lock, struct kith_lock_options *options_out);
     kith_err (*parties)(void *lock, int (*each)(const struct kith_party *party, void *arg),
                         void *arg);
+    kith_err (*poll_fd)(void *lock, int *fd_out);
 };
 
 struct kith__rwlock_ops {
@@ -295,6 +353,7 @@ struct kith__event_ops {
     kith_err (*clear)(void *event);
     kith_err (*is_set)(void *event, bool *set_out);
     kith_err (*wait)(void *event, int64_t deadline_ns);
+    kith_err (*poll_fd)(void *event, int *fd_out);
 };
 
 struct kith__semaphore_ops {
@@ -404,6 +463,54 @@ struct kith__value_ops {
     kith_err (*wait)(void *value, const void *old, int64_t deadline_ns);
 };
 
+/* ---- Arrays --------------------------------------------------------------------------- */
+
+struct kith__array_shape {
+    struct kith__scalar type;
+    uint64_t count;
+};
+
+/* In the array, wholly; the step is not 0. */
+struct kith__array_slice {
+    uint64_t start;
+    int64_t step;
+    uint64_t count;
+};
+
+/* Scalars are handed about as scalar.h says; that an operation suits the type is checked. */
+struct kith__array_ops {
+    /* *shape_out is that of the array, which may have been there. */
+    kith_err (*open)(void *space, const char *name, enum kith_create create,
+                     const struct kith__array_shape *shape, const void *initial, void **array_out,
+                     struct kith__array_shape *shape_out);
+    void (*close)(void *array);
+    kith_err (*get)(void *array, const struct kith__array_slice *slice, void *data_out);
+    kith_err (*set)(void *array, const struct kith__array_slice *slice, const void *data);
+    kith_err (*update)(void *array, uint64_t index, enum kith__math what, uint64_t n,
+                       uint64_t *now_out);
+    kith_err (*cas)(void *array, uint64_t index, const void *expected, const void *data);
+    kith_err (*view)(void *array, struct kith__view *view_out);
+    kith_err (*publish)(void *array, const void *data);
+    kith_err (*stage)(void *array, struct kith__view *view_out);
+    /* KITH_EINVAL, without a sentence: it was staged for another array, or by another process. */
+    kith_err (*publish_staged)(void *array, struct kith__view *view);
+    kith_err (*lock)(void *array, int64_t deadline_ns);
+    kith_err (*unlock)(void *array);
+    kith_err (*owner)(void *array, struct kith_owner *owner_out);
+};
+
+/* ---- Segments ------------------------------------------------------------------------- */
+
+struct kith__segment_ops {
+    kith_err (*open)(void *space, const char *name, enum kith_create create, uint64_t size,
+                     void **segment_out);
+    void (*close)(void *segment);
+    kith_err (*size)(void *segment, uint64_t *size_out);
+    kith_err (*view)(void *segment, struct kith__view *view_out);
+    kith_err (*resize)(void *segment, uint64_t size);
+    kith_err (*unlink)(void *segment, const char *name);
+};
+
 /* ---- Transactions --------------------------------------------------------------------- */
 
 enum kith__step_what {
@@ -428,6 +535,7 @@ struct kith__step {
     int64_t n;             /* of VALUE_ADD as scalar.h has numbers */
     uint64_t version;
     const struct kith__lease *lease;
+    struct kith_put_options put; /* of PUT; zero: none */
 };
 
 struct kith__txn_ops {
@@ -443,6 +551,7 @@ struct kith__engine {
     const struct kith__space_ops *space;
     const struct kith__view_ops *view;
     const struct kith__dict_ops *dict;
+    const struct kith__list_ops *list;
     const struct kith__queue_ops *queue;
     const struct kith__lock_ops *lock;
     const struct kith__rwlock_ops *rwlock;
@@ -453,6 +562,8 @@ struct kith__engine {
     const struct kith__once_ops *once;
     const struct kith__limiter_ops *limiter;
     const struct kith__value_ops *value;
+    const struct kith__array_ops *array;
+    const struct kith__segment_ops *segment;
     const struct kith__txn_ops *txn;
 };
 

@@ -23,9 +23,9 @@ fail_ttl(const char *function, int64_t ttl_ns)
 
 kith_err
 kith_dict_set_with(kith_dict *dict, struct kith_item key, struct kith_item item,
-                   const struct kith_set_options *options)
+                   const struct kith_dict_set_options *options)
 {
-    struct kith_set_options whole = KITH_SET_OPTIONS_INIT;
+    struct kith_dict_set_options whole = KITH_DICT_SET_OPTIONS_INIT;
     unsigned told = kith__told();
     kith_err err = kith__options_copy("kith_dict_set_with", options, &whole, sizeof(whole));
 

@@ -25,11 +25,22 @@ enum kith__dump_record {
 
 /* Numbers of an object's settings; each kind has its own meaning for them. */
 enum kith__dump_setting {
+    KITH__DUMP_DICT_MAX_ITEMS = 1,
+    KITH__DUMP_DICT_MAX_BYTES = 2,
+    KITH__DUMP_DICT_POLICY = 3,
+    KITH__DUMP_VALUE_TYPE = 1, /* the code; 0: a structure */
+    KITH__DUMP_VALUE_BYTES = 2,
+    KITH__DUMP_VALUE_TRANSACTIONAL = 3,
     KITH__DUMP_QUEUE_CAPACITY = 1,
     KITH__DUMP_QUEUE_ATTEMPTS_MAX = 2,
     KITH__DUMP_QUEUE_JOINABLE = 3,
     KITH__DUMP_QUEUE_CLOSED = 4,
     KITH__DUMP_QUEUE_DEAD_LETTER = 5,
+    KITH__DUMP_LOCK_RECURSIVE = 1, /* of locks; the next two of rwlocks too */
+    KITH__DUMP_LOCK_FAIR = 2,
+    KITH__DUMP_LOCK_DETECT_DEADLOCK = 3,
+    KITH__DUMP_LOCK_UNOWNED = 4,
+    KITH__DUMP_LOCK_SHAREABLE = 5,
     KITH__DUMP_EVENT_SET = 1
 };
 
@@ -66,6 +77,8 @@ void kith__dump_free(struct kith__dump *dump);
 void kith__dump_object(struct kith__dump *dump, enum kith_kind kind, const char *name);
 void kith__dump_number(struct kith__dump *dump, enum kith__dump_setting setting, uint64_t value);
 void kith__dump_text(struct kith__dump *dump, enum kith__dump_setting setting, const char *text);
+void kith__dump_bytes(struct kith__dump *dump, enum kith__dump_setting setting, const void *data,
+                      size_t size);
 void kith__dump_object_end(struct kith__dump *dump);
 void kith__dump_cancel(struct kith__dump *dump);
 
@@ -107,6 +120,9 @@ struct kith__dumped {
 uint64_t kith__dumped_number(const struct kith__dumped *object, enum kith__dump_setting setting);
 void kith__dumped_text(const struct kith__dumped *object, enum kith__dump_setting setting,
                        char *text, size_t size);
+/* The bytes of a setting; a bad cursor if the object does not have it. */
+struct kith__cursor kith__dumped_bytes(const struct kith__dumped *object,
+                                       enum kith__dump_setting setting);
 /* The next record with entries, as a cursor behind its head, and how many; false at the end. */
 bool kith__dumped_entries(struct kith__cursor *records, struct kith__cursor *entries_out,
                           uint32_t *count_out);

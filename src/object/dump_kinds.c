@@ -4,8 +4,11 @@
  * A kind is one row of the table at the end, and its entries are what its functions here write and
  * read.  Everything goes by way of the object's own functions, so that it holds on every engine.
  */
+#include <kith/namespace.h>
+#include <kith/set.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/item.h"
 #include "base/key.h"
 #include "object/dump.h"
@@ -20,21 +23,40 @@ nothing_to_check(const struct kith__dumped *object)
 /* ---- Dicts ------------------------------------------------------------------------------ */
 
 static int
-dump_pair(struct kith_item key, struct kith_item item, void *arg)
+dump_pair(const struct kith__pair *pair, void *arg)
 {
     struct kith__dump *dump = arg;
 
     kith__dump_entry(dump);
-    kith__dump_u64(dump, 0); /* no end to its time */
-    kith__dump_item(dump, &key);
-    kith__dump_item(dump, &item);
+    kith__dump_u64(dump, (uint64_t)pair->left_ns);
+    kith__dump_item(dump, &pair->key);
+    kith__dump_item(dump, &pair->item);
     return dump->err < 0;
+}
+
+/* Bounds never change, so that they may be asked for before the instant of the copy. */
+static kith_err
+dump_bounds(struct kith__dump *dump, kith_dict *dict)
+{
+    struct kith_dict_info info = KITH_DICT_INFO_INIT;
+    kith_err err = kith_dict_info(dict, &info);
+
+    if (err < 0)
+        return dump->rescue ? KITH_OK : err;
+    if (info.max_items != 0)
+        kith__dump_number(dump, KITH__DUMP_DICT_MAX_ITEMS, info.max_items);
+    if (info.max_bytes != 0)
+        kith__dump_number(dump, KITH__DUMP_DICT_MAX_BYTES, info.max_bytes);
+    if (info.policy != KITH_DICT_REFUSE)
+        kith__dump_number(dump, KITH__DUMP_DICT_POLICY, (uint64_t)info.policy);
+    return KITH_OK;
 }
 
 static kith_err
 dump_dict(struct kith__dump *dump, kith_space *space, const char *name)
 {
     struct kith_dict_options options = KITH_DICT_OPTIONS_INIT;
+    unsigned told = kith__told();
     uint64_t lost = 0;
     kith_dict *dict;
     kith_err err;
@@ -44,11 +66,20 @@ dump_dict(struct kith__dump *dump, kith_space *space, const char *name)
     if (err < 0)
         return err;
     kith__dump_object(dump, KITH_KIND_DICT, name);
-    err = dump->rescue ? dict->ops->rescue(dict->handle.state, dump_pair, dump, &lost)
-                       : kith_dict_each(dict, dump_pair, dump);
+    err = dump_bounds(dump, dict);
+    if (err == KITH_OK)
+        err = dict->ops->copy(dict->handle.state, dump->rescue, dump_pair, dump, &lost);
+    if (err < 0)
+        err = kith__fail_outcome(&dict->handle, err, told, NULL);
     dump->lost += lost;
     kith_dict_close(dict);
     return err;
+}
+
+static bool
+check_dict(const struct kith__dumped *object)
+{
+    return kith__dumped_number(object, KITH__DUMP_DICT_POLICY) <= KITH_DICT_SIEVE;
 }
 
 static bool
@@ -59,8 +90,8 @@ check_pair(struct kith__cursor *entries)
     struct kith_item key = kith__read_item(entries), item = kith__read_item(entries);
     struct kith__key made;
 
-    if (entries->bad || left_ns != 0 || kith__item_check(item) < 0 || kith__item_check(key) < 0 ||
-        kith__key_make(seed, key, &made) < 0)
+    if (entries->bad || left_ns > INT64_MAX || kith__item_check(item) < 0 ||
+        kith__item_check(key) < 0 || kith__key_make(seed, key, &made) < 0)
         return false;
     kith__key_free(&made);
     return true;
@@ -75,6 +106,9 @@ make_dict(kith_space *space, struct kith__dumped *object, bool alone)
 
     (void)alone;
     options.create = KITH_MUST_CREATE;
+    options.max_items = kith__dumped_number(object, KITH__DUMP_DICT_MAX_ITEMS);
+    options.max_bytes = kith__dumped_number(object, KITH__DUMP_DICT_MAX_BYTES);
+    options.policy = (enum kith_dict_policy)kith__dumped_number(object, KITH__DUMP_DICT_POLICY);
     err = kith_dict_open(space, object->as, &options, &dict);
     if (err == KITH_OK)
         object->handle = dict;
@@ -84,6 +118,213 @@ make_dict(kith_space *space, struct kith__dumped *object, bool alone)
 static kith_err
 fill_dict(struct kith__dumped *object, struct kith__cursor *entries, uint32_t count)
 {
+    kith_dict *dict = object->handle;
+    unsigned told = kith__told();
+    kith_err err = KITH_OK;
+
+    for (uint32_t i = 0; i < count && err >= 0; i++) {
+        struct kith__edit edit = { .what = KITH__EDIT_INSERT };
+        struct kith_item key, item;
+
+        edit.ttl_ns = (int64_t)kith__read_u64(entries);
+        key = kith__read_item(entries);
+        item = kith__read_item(entries);
+        edit.item = &item;
+        err = dict->ops->edit(dict->handle.state, &key, &edit);
+    }
+    return err < 0 ? kith__fail_outcome(&dict->handle, err, told, NULL) : KITH_OK;
+}
+
+static void
+close_dict(void *handle)
+{
+    kith_dict_close(handle);
+}
+
+/* ---- Lists, sets and namespaces ----------------------------------------------------------- */
+
+static int
+dump_one(struct kith_item item, void *arg)
+{
+    struct kith__dump *dump = arg;
+
+    kith__dump_entry(dump);
+    kith__dump_item(dump, &item);
+    return dump->err < 0;
+}
+
+static bool
+check_one(struct kith__cursor *entries)
+{
+    struct kith_item item = kith__read_item(entries);
+
+    return !entries->bad && kith__item_check(item) == KITH_OK;
+}
+
+static kith_err
+dump_list(struct kith__dump *dump, kith_space *space, const char *name)
+{
+    struct kith_list_options options = KITH_LIST_OPTIONS_INIT;
+    struct kith_list *list;
+    kith_err err;
+
+    options.create = KITH_MUST_EXIST;
+    err = kith_list_open(space, name, &options, &list);
+    if (err < 0)
+        return err;
+    kith__dump_object(dump, KITH_KIND_LIST, name);
+    err = kith_list_each(list, dump_one, dump);
+    kith_list_close(list);
+    return err;
+}
+
+static kith_err
+make_list(kith_space *space, struct kith__dumped *object, bool alone)
+{
+    struct kith_list_options options = KITH_LIST_OPTIONS_INIT;
+    struct kith_list *list;
+    kith_err err;
+
+    (void)alone;
+    options.create = KITH_MUST_CREATE;
+    err = kith_list_open(space, object->as, &options, &list);
+    if (err == KITH_OK)
+        object->handle = list;
+    return err;
+}
+
+static kith_err
+fill_list(struct kith__dumped *object, struct kith__cursor *entries, uint32_t count)
+{
+    kith_err err = KITH_OK;
+
+    for (uint32_t i = 0; i < count && err == KITH_OK; i++)
+        err = kith_list_append(object->handle, kith__read_item(entries));
+    return err;
+}
+
+static void
+close_list(void *handle)
+{
+    kith_list_close(handle);
+}
+
+static kith_err
+dump_set(struct kith__dump *dump, kith_space *space, const char *name)
+{
+    struct kith_set_options options = KITH_SET_OPTIONS_INIT;
+    kith_set *set;
+    kith_err err;
+
+    options.create = KITH_MUST_EXIST;
+    err = kith_set_open(space, name, &options, &set);
+    if (err < 0)
+        return err;
+    kith__dump_object(dump, KITH_KIND_SET, name);
+    err = kith_set_each(set, dump_one, dump);
+    kith_set_close(set);
+    return err;
+}
+
+static bool
+check_member(struct kith__cursor *entries)
+{
+    static const uint64_t seed[2] = { 0, 0 };
+    struct kith_item member = kith__read_item(entries);
+    struct kith__key made;
+
+    if (entries->bad || kith__item_check(member) < 0 || kith__key_make(seed, member, &made) < 0)
+        return false;
+    kith__key_free(&made);
+    return true;
+}
+
+static kith_err
+make_set(kith_space *space, struct kith__dumped *object, bool alone)
+{
+    struct kith_set_options options = KITH_SET_OPTIONS_INIT;
+    kith_set *set;
+    kith_err err;
+
+    (void)alone;
+    options.create = KITH_MUST_CREATE;
+    err = kith_set_open(space, object->as, &options, &set);
+    if (err == KITH_OK)
+        object->handle = set;
+    return err;
+}
+
+static kith_err
+fill_set(struct kith__dumped *object, struct kith__cursor *entries, uint32_t count)
+{
+    kith_err err = KITH_OK;
+
+    for (uint32_t i = 0; i < count && err == KITH_OK; i++)
+        err = kith_set_add(object->handle, kith__read_item(entries));
+    return err;
+}
+
+static void
+close_set(void *handle)
+{
+    kith_set_close(handle);
+}
+
+/* An entry as that of a dict; an attribute's name is the key. */
+static int
+dump_attribute(struct kith_item key, struct kith_item item, void *arg)
+{
+    struct kith__pair pair = { .key = key, .item = item };
+
+    return dump_pair(&pair, arg);
+}
+
+static kith_err
+dump_namespace(struct kith__dump *dump, kith_space *space, const char *name)
+{
+    struct kith_namespace_options options = KITH_NAMESPACE_OPTIONS_INIT;
+    kith_namespace *names;
+    kith_err err;
+
+    options.create = KITH_MUST_EXIST;
+    err = kith_namespace_open(space, name, &options, &names);
+    if (err < 0)
+        return err;
+    kith__dump_object(dump, KITH_KIND_NAMESPACE, name);
+    err = names->ops->each(names->handle.state, true, dump_attribute, dump);
+    kith_namespace_close(names);
+    return err;
+}
+
+static kith_err
+make_namespace(kith_space *space, struct kith__dumped *object, bool alone)
+{
+    struct kith_namespace_options options = KITH_NAMESPACE_OPTIONS_INIT;
+    kith_namespace *names;
+    kith_err err;
+
+    (void)alone;
+    options.create = KITH_MUST_CREATE;
+    err = kith_namespace_open(space, object->as, &options, &names);
+    if (err == KITH_OK)
+        object->handle = names;
+    return err;
+}
+
+static bool
+check_attribute(struct kith__cursor *entries)
+{
+    uint64_t left_ns = kith__read_u64(entries);
+    struct kith_item key = kith__read_item(entries), item = kith__read_item(entries);
+
+    return !entries->bad && left_ns == 0 && key.type == KITH_TYPE_STR && key.size > 0 &&
+           kith__item_check(key) == KITH_OK && kith__item_check(item) == KITH_OK;
+}
+
+static kith_err
+fill_namespace(struct kith__dumped *object, struct kith__cursor *entries, uint32_t count)
+{
+    kith_namespace *names = object->handle;
     kith_err err = KITH_OK;
 
     for (uint32_t i = 0; i < count && err == KITH_OK; i++) {
@@ -92,15 +333,15 @@ fill_dict(struct kith__dumped *object, struct kith__cursor *entries, uint32_t co
         (void)kith__read_u64(entries);
         key = kith__read_item(entries);
         item = kith__read_item(entries);
-        err = kith_dict_insert(object->handle, key, item);
+        err = names->ops->set(names->handle.state, &key, &item);
     }
     return err;
 }
 
 static void
-close_dict(void *handle)
+close_namespace(void *handle)
 {
-    kith_dict_close(handle);
+    kith_namespace_close(handle);
 }
 
 /* ---- Queues ----------------------------------------------------------------------------- */
@@ -146,8 +387,8 @@ dump_queued(const struct kith__dump_item *item, void *arg)
         begin_queue(dumping);
     kith__dump_entry(dump);
     kith__dump_u32(dump, item->attempts);
-    kith__dump_u64(dump, 0); /* of usual priority */
-    kith__dump_u64(dump, 0); /* not delayed */
+    kith__dump_u64(dump, (uint64_t)item->priority);
+    kith__dump_u64(dump, (uint64_t)item->delay_ns);
     kith__dump_item(dump, &item->item);
     return dump->err < 0;
 }
@@ -197,10 +438,10 @@ static struct kith__dump_item
 read_queued(struct kith__cursor *entries)
 {
     struct kith__dump_item queued = { .attempts = kith__read_u32(entries) };
-    uint64_t priority = kith__read_u64(entries);
-    uint64_t delay_ns = kith__read_u64(entries);
 
-    if (priority != 0 || delay_ns != 0)
+    queued.priority = (int64_t)kith__read_u64(entries);
+    queued.delay_ns = (int64_t)kith__read_u64(entries);
+    if (queued.delay_ns < 0)
         entries->bad = true;
     queued.item = kith__read_item(entries);
     return queued;
@@ -288,12 +529,27 @@ close_queue(void *handle)
     kith_queue_close(handle);
 }
 
-/* ---- Locks ------------------------------------------------------------------------------ */
+/* ---- Locks and rwlocks ------------------------------------------------------------------ */
 
+static void
+dump_flag(struct kith__dump *dump, enum kith__dump_setting setting, bool flag)
+{
+    if (flag)
+        kith__dump_number(dump, setting, 1);
+}
+
+static bool
+flag_of(const struct kith__dumped *object, enum kith__dump_setting setting)
+{
+    return kith__dumped_number(object, setting) != 0;
+}
+
+/* A rwlock can be opened as a lock, so one function looks at both. */
 static kith_err
-dump_lock(struct kith__dump *dump, kith_space *space, const char *name)
+dump_either(struct kith__dump *dump, kith_space *space, const char *name, enum kith_kind kind)
 {
     struct kith_lock_options options = KITH_LOCK_OPTIONS_INIT;
+    unsigned told = kith__told();
     kith_lock *lock;
     kith_err err;
 
@@ -301,9 +557,31 @@ dump_lock(struct kith__dump *dump, kith_space *space, const char *name)
     err = kith_lock_open(space, name, &options, &lock);
     if (err < 0)
         return err;
-    kith__dump_object(dump, KITH_KIND_LOCK, name);
+    err = lock->ops->made_with(lock->handle.state, &options);
+    if (err == KITH_OK) {
+        kith__dump_object(dump, kind, name);
+        dump_flag(dump, KITH__DUMP_LOCK_RECURSIVE, options.recursive);
+        dump_flag(dump, KITH__DUMP_LOCK_FAIR, options.fair);
+        dump_flag(dump, KITH__DUMP_LOCK_DETECT_DEADLOCK, options.detect_deadlock);
+        dump_flag(dump, KITH__DUMP_LOCK_UNOWNED, options.unowned);
+        dump_flag(dump, KITH__DUMP_LOCK_SHAREABLE, options.shareable && kind == KITH_KIND_LOCK);
+    } else {
+        err = kith__fail_outcome(&lock->handle, err, told, NULL);
+    }
     kith_lock_close(lock);
-    return KITH_OK;
+    return err;
+}
+
+static kith_err
+dump_lock(struct kith__dump *dump, kith_space *space, const char *name)
+{
+    return dump_either(dump, space, name, KITH_KIND_LOCK);
+}
+
+static kith_err
+dump_rwlock(struct kith__dump *dump, kith_space *space, const char *name)
+{
+    return dump_either(dump, space, name, KITH_KIND_RWLOCK);
 }
 
 static kith_err
@@ -315,6 +593,11 @@ make_lock(kith_space *space, struct kith__dumped *object, bool alone)
 
     (void)alone;
     options.create = KITH_MUST_CREATE;
+    options.recursive = flag_of(object, KITH__DUMP_LOCK_RECURSIVE);
+    options.fair = flag_of(object, KITH__DUMP_LOCK_FAIR);
+    options.detect_deadlock = flag_of(object, KITH__DUMP_LOCK_DETECT_DEADLOCK);
+    options.unowned = flag_of(object, KITH__DUMP_LOCK_UNOWNED);
+    options.shareable = flag_of(object, KITH__DUMP_LOCK_SHAREABLE);
     err = kith_lock_open(space, object->as, &options, &lock);
     if (err == KITH_OK)
         object->handle = lock;
@@ -325,6 +608,29 @@ static void
 close_lock(void *handle)
 {
     kith_lock_close(handle);
+}
+
+static kith_err
+make_rwlock(kith_space *space, struct kith__dumped *object, bool alone)
+{
+    struct kith_rwlock_options options = KITH_RWLOCK_OPTIONS_INIT;
+    kith_rwlock *rwlock;
+    kith_err err;
+
+    (void)alone;
+    options.create = KITH_MUST_CREATE;
+    options.fair = flag_of(object, KITH__DUMP_LOCK_FAIR);
+    options.detect_deadlock = flag_of(object, KITH__DUMP_LOCK_DETECT_DEADLOCK);
+    err = kith_rwlock_open(space, object->as, &options, &rwlock);
+    if (err == KITH_OK)
+        object->handle = rwlock;
+    return err;
+}
+
+static void
+close_rwlock(void *handle)
+{
+    kith_rwlock_close(handle);
 }
 
 /* ---- Events ----------------------------------------------------------------------------- */
@@ -379,16 +685,139 @@ close_event(void *handle)
     kith_event_close(handle);
 }
 
+/* ---- Values ----------------------------------------------------------------------------- */
+
+/* A scalar is little-endian in a dump; a structure is its program's business. */
+static void
+turn_around(char type, uint8_t *bytes, size_t size)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    for (size_t i = 0; type != 0 && i < size / 2; i++) {
+        uint8_t byte = bytes[i];
+
+        bytes[i] = bytes[size - 1 - i];
+        bytes[size - 1 - i] = byte;
+    }
+#else
+    (void)type;
+    (void)bytes;
+    (void)size;
+#endif
+}
+
+static kith_err
+dump_bytes_of(struct kith__dump *dump, kith_value *value, const char *name)
+{
+    struct kith_value_info info = KITH_VALUE_INFO_INIT;
+    uint8_t *bytes;
+    kith_err err = kith_value_info(value, &info);
+
+    if (err < 0)
+        return err;
+    bytes = kith__malloc(info.size);
+    if (bytes == NULL)
+        return kith__fail(KITH_ENOMEM, "This process has no memory left for a dump.");
+    err = kith_value_get(value, bytes, info.size);
+    if (err == KITH_OK) {
+        turn_around(info.type, bytes, info.size);
+        kith__dump_object(dump, KITH_KIND_VALUE, name);
+        kith__dump_number(dump, KITH__DUMP_VALUE_TYPE, (uint64_t)(unsigned char)info.type);
+        kith__dump_bytes(dump, KITH__DUMP_VALUE_BYTES, bytes, info.size);
+        if (info.transactional)
+            kith__dump_number(dump, KITH__DUMP_VALUE_TRANSACTIONAL, 1);
+    }
+    kith__free(bytes);
+    return err;
+}
+
+static kith_err
+dump_value(struct kith__dump *dump, kith_space *space, const char *name)
+{
+    struct kith_value_options options = KITH_VALUE_OPTIONS_INIT;
+    kith_value *value;
+    kith_err err;
+
+    options.create = KITH_MUST_EXIST;
+    err = kith_value_open(space, name, &options, &value);
+    if (err < 0)
+        return err;
+    err = dump_bytes_of(dump, value, name);
+    kith_value_close(value);
+    return err;
+}
+
+static bool
+check_value(const struct kith__dumped *object)
+{
+    struct kith__cursor bytes = kith__dumped_bytes(object, KITH__DUMP_VALUE_BYTES);
+
+    return !bytes.bad && bytes.left > 0 && bytes.left <= KITH_VALUE_SIZE_MAX &&
+           kith__dumped_number(object, KITH__DUMP_VALUE_TYPE) <= 127;
+}
+
+static kith_err
+make_value(kith_space *space, struct kith__dumped *object, bool alone)
+{
+    struct kith_value_options options = KITH_VALUE_OPTIONS_INIT;
+    struct kith__cursor at = kith__dumped_bytes(object, KITH__DUMP_VALUE_BYTES);
+    kith_value *value;
+    uint8_t *bytes = kith__malloc(at.left);
+    kith_err err;
+
+    (void)alone;
+    if (bytes == NULL)
+        return kith__fail(KITH_ENOMEM, "This process has no memory left for a dump.");
+    options.create = KITH_MUST_CREATE;
+    options.type = (char)kith__dumped_number(object, KITH__DUMP_VALUE_TYPE);
+    options.transactional = kith__dumped_number(object, KITH__DUMP_VALUE_TRANSACTIONAL) != 0;
+    options.size = at.left;
+    memcpy(bytes, at.at, at.left);
+    turn_around(options.type, bytes, at.left);
+    options.initial = bytes;
+    err = kith_value_open(space, object->as, &options, &value);
+    kith__free(bytes);
+    if (err == KITH_OK)
+        object->handle = value;
+    return err;
+}
+
+static void
+close_value(void *handle)
+{
+    kith_value_close(handle);
+}
+
 /* ---- The table -------------------------------------------------------------------------- */
 
 static const struct kith__dump_kind kinds[] = {
     { .kind = KITH_KIND_DICT,
       .dump = dump_dict,
-      .settings = nothing_to_check,
+      .settings = check_dict,
       .entry = check_pair,
       .make = make_dict,
       .fill = fill_dict,
       .close = close_dict },
+    { .kind = KITH_KIND_LIST,
+      .dump = dump_list,
+      .settings = nothing_to_check,
+      .entry = check_one,
+      .make = make_list,
+      .fill = fill_list,
+      .close = close_list },
+    { .kind = KITH_KIND_SET,
+      .dump = dump_set,
+      .settings = nothing_to_check,
+      .entry = check_member,
+      .make = make_set,
+      .fill = fill_set,
+      .close = close_set },
+    { .kind = KITH_KIND_NAMESPACE,
+      .dump = dump_namespace,
+      .settings = nothing_to_check,
+      .entry = check_attribute,
+      .make = make_namespace,
+      .fill = fill_namespace,
+      .close = close_namespace },
     { .kind = KITH_KIND_QUEUE,
       .dump = dump_queue,
       .settings = check_queue,
@@ -403,12 +832,22 @@ static const struct kith__dump_kind kinds[] = {
       .settings = nothing_to_check,
       .make = make_lock,
       .close = close_lock },
+    { .kind = KITH_KIND_RWLOCK,
+      .dump = dump_rwlock,
+      .settings = nothing_to_check,
+      .make = make_rwlock,
+      .close = close_rwlock },
     { .kind = KITH_KIND_EVENT,
       .dump = dump_event,
       .settings = nothing_to_check,
       .make = make_event,
       .finish = finish_event,
       .close = close_event },
+    { .kind = KITH_KIND_VALUE,
+      .dump = dump_value,
+      .settings = check_value,
+      .make = make_value,
+      .close = close_value },
 };
 
 const struct kith__dump_kind *

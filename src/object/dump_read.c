@@ -163,9 +163,8 @@ check_header(const uint8_t *data, size_t size, bool *whole_out)
 
 /* ---- Objects --------------------------------------------------------------------------- */
 
-/* The bytes of a setting; a bad cursor if the object does not have it. */
-static struct kith__cursor
-find_setting(const struct kith__dumped *object, enum kith__dump_setting setting)
+struct kith__cursor
+kith__dumped_bytes(const struct kith__dumped *object, enum kith__dump_setting setting)
 {
     struct kith__cursor cursor = object->settings;
 
@@ -183,7 +182,7 @@ find_setting(const struct kith__dumped *object, enum kith__dump_setting setting)
 uint64_t
 kith__dumped_number(const struct kith__dumped *object, enum kith__dump_setting setting)
 {
-    struct kith__cursor cursor = find_setting(object, setting);
+    struct kith__cursor cursor = kith__dumped_bytes(object, setting);
 
     return cursor.left == 8 ? kith__read_u64(&cursor) : 0;
 }
@@ -192,7 +191,7 @@ void
 kith__dumped_text(const struct kith__dumped *object, enum kith__dump_setting setting, char *text,
                   size_t size)
 {
-    struct kith__cursor cursor = find_setting(object, setting);
+    struct kith__cursor cursor = kith__dumped_bytes(object, setting);
 
     text[0] = '\0';
     if (cursor.bad || cursor.left >= size)

@@ -171,11 +171,18 @@ kith__dump_number(struct kith__dump *dump, enum kith__dump_setting setting, uint
 }
 
 void
-kith__dump_text(struct kith__dump *dump, enum kith__dump_setting setting, const char *text)
+kith__dump_bytes(struct kith__dump *dump, enum kith__dump_setting setting, const void *data,
+                 size_t size)
 {
     put(dump, (uint64_t)setting, 4);
-    put(dump, strlen(text), 4);
-    put_bytes(dump, text, strlen(text));
+    put(dump, size, 4);
+    put_bytes(dump, data, size);
+}
+
+void
+kith__dump_text(struct kith__dump *dump, enum kith__dump_setting setting, const char *text)
+{
+    kith__dump_bytes(dump, setting, text, strlen(text));
 }
 
 void

@@ -158,6 +158,12 @@ kith__the_kind(enum kith_kind kind)
     switch (kind) {
     case KITH_KIND_DICT:
         return "The dict \"";
+    case KITH_KIND_LIST:
+        return "The list \"";
+    case KITH_KIND_SET:
+        return "The set \"";
+    case KITH_KIND_NAMESPACE:
+        return "The namespace \"";
     case KITH_KIND_QUEUE:
         return "The queue \"";
     case KITH_KIND_LOCK:
@@ -168,6 +174,10 @@ kith__the_kind(enum kith_kind kind)
         return "The value \"";
     case KITH_KIND_RWLOCK:
         return "The rwlock \"";
+    case KITH_KIND_ARRAY:
+        return "The array \"";
+    case KITH_KIND_SEGMENT:
+        return "The segment \"";
     case KITH_KIND_SEMAPHORE:
         return "The semaphore \"";
     case KITH_KIND_LIMITER:
@@ -199,6 +209,33 @@ dict_outcome(kith_err err)
         return "\" has at that key what is no number, or none that this function changes.";
     case KITH_ERANGE:
         return "\" stays as it was: the number would lie outside the range allowed.";
+    default:
+        return NULL;
+    }
+}
+
+static const char *
+set_outcome(kith_err err)
+{
+    return err == KITH_ENOENT   ? "\" has no such member."
+           : err == KITH_EEMPTY ? "\" has no member."
+                                : NULL;
+}
+
+static const char *
+list_outcome(kith_err err)
+{
+    switch ((int)err) {
+    case KITH_ENOENT:
+        return "\" has no such item.";
+    case KITH_ERANGE:
+        return "\" has no such index.";
+    case KITH_EEMPTY:
+        return "\" is empty.";
+    case KITH_ETYPE:
+        return "\" has items that have no order among each other; give a comparison.";
+    case KITH_ECONFLICT:
+        return "\" was changed each time while it was being sorted.";
     default:
         return NULL;
     }
@@ -256,6 +293,25 @@ value_outcome(kith_err err)
 }
 
 static const char *
+array_outcome(kith_err err)
+{
+    switch ((int)err) {
+    case KITH_ECONFLICT:
+        return "\" has at that index not what was expected, and stays as it is.";
+    case KITH_ERANGE:
+        return "\" stays as it was: the number would lie outside the range of its type.";
+    case KITH_ETIMEDOUT:
+        return "\" was locked by another all the time.";
+    case KITH_EPERM:
+        return "\" is not locked by the calling thread.";
+    case KITH_EDEADLOCK:
+        return "\" is locked by the calling thread already.";
+    default:
+        return NULL;
+    }
+}
+
+static const char *
 semaphore_outcome(kith_err err)
 {
     switch ((int)err) {
@@ -307,10 +363,18 @@ kith__outcome(enum kith_kind kind, kith_err err)
         return "\" was waited for until a signal came.";
     if (kind == KITH_KIND_DICT)
         return dict_outcome(err);
+    if (kind == KITH_KIND_NAMESPACE)
+        return err == KITH_ENOENT ? "\" has no such attribute." : NULL;
+    if (kind == KITH_KIND_SET)
+        return set_outcome(err);
+    if (kind == KITH_KIND_LIST)
+        return list_outcome(err);
     if (kind == KITH_KIND_QUEUE)
         return queue_outcome(err);
     if (kind == KITH_KIND_VALUE)
         return value_outcome(err);
+    if (kind == KITH_KIND_ARRAY)
+        return array_outcome(err);
     if (kind == KITH_KIND_SEMAPHORE)
         return semaphore_outcome(err);
     if (kind == KITH_KIND_LIMITER)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/item.h"
+#include "base/key.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
 
@@ -32,6 +33,18 @@ struct kith__handle {
 
 struct kith_dict {
     const struct kith__dict_ops *ops; /* beside the state, for the calls that have no time */
+    struct kith__handle handle;
+};
+struct kith_namespace {
+    const struct kith__dict_ops *ops;
+    struct kith__handle handle;
+};
+struct kith_set {
+    const struct kith__dict_ops *ops;
+    struct kith__handle handle;
+};
+struct kith_list {
+    const struct kith__list_ops *ops;
     struct kith__handle handle;
 };
 struct kith_queue {
@@ -84,6 +97,17 @@ struct kith_value {
     struct kith__handle handle;
 };
 
+struct kith_array {
+    const struct kith__array_ops *ops;
+    struct kith__array_shape shape;
+    struct kith__handle handle;
+};
+
+struct kith_segment {
+    const struct kith__segment_ops *ops;
+    struct kith__handle handle;
+};
+
 struct kith_lease {
     kith_queue *queue; /* held */
     struct kith__lease lease;
@@ -95,6 +119,9 @@ const char *kith__lease_outcome(kith_err err);
 
 /* In value.c: the type of a code and a size, as options of values and arrays give them. */
 kith_err kith__type_of(const char *function, char code, size_t size, struct kith__scalar *type_out);
+/* In queue.c: the options of a put over their defaults; KITH_EINVAL: out of range. */
+kith_err kith__put_options(const char *function, const struct kith_put_options *options,
+                           struct kith_put_options *options_out);
 
 #define KITH__LIKELY(condition) (__builtin_expect((condition), 1))
 

@@ -85,6 +85,45 @@ kith_queue_put(kith_queue *queue, struct kith_item item, int64_t timeout_ns)
 }
 
 kith_err
+kith__put_options(const char *function, const struct kith_put_options *options,
+                  struct kith_put_options *options_out)
+{
+    struct kith_put_options whole = KITH_PUT_OPTIONS_INIT;
+    kith_err err = kith__options_copy(function, options, &whole, sizeof(whole));
+
+    if (err < 0)
+        return err;
+    if (whole.delay_ns < 0)
+        return kith__fail(KITH_EINVAL, "%s() was given a delay of %lld ns; it can't be negative.",
+                          function, (long long)whole.delay_ns);
+    *options_out = whole;
+    return KITH_OK;
+}
+
+kith_err
+kith_queue_put_with(kith_queue *queue, struct kith_item item,
+                    const struct kith_put_options *options, int64_t timeout_ns)
+{
+    struct kith_put_options whole;
+    unsigned told = kith__told();
+    kith_err err;
+
+    if (queue == NULL)
+        return kith__fail_null("kith_queue_put_with");
+    if (timeout_ns < KITH_FOREVER)
+        return kith__fail_timeout("kith_queue_put_with", timeout_ns);
+    err = kith__put_options("kith_queue_put_with", options, &whole);
+    if (err == KITH_OK)
+        err = kith__item_check_fast(&item);
+    if (err < 0)
+        return err;
+    return outcome(
+        queue,
+        queue->ops->put_with(queue->handle.state, &item, &whole, kith__deadline_ns(timeout_ns)),
+        told);
+}
+
+kith_err
 kith_queue_put_many(kith_queue *queue, const struct kith_item *items, size_t count,
                     int64_t timeout_ns, size_t *put_out)
 {
@@ -181,22 +220,23 @@ kith_queue_peek(kith_queue *queue, struct kith_buf *item_out)
 
 /* ---- Leases --------------------------------------------------------------------------- */
 
-kith_err
-kith_queue_lease(kith_queue *queue, int64_t timeout_ns, struct kith_buf *item_out,
-                 kith_lease **lease_out)
+/* `function` was called. */
+static kith_err
+take_lease(const char *function, kith_queue *queue, int64_t limit_ns, int64_t timeout_ns,
+           struct kith_buf *item_out, kith_lease **lease_out)
 {
     unsigned told = kith__told();
     kith_lease *lease;
     kith_err err;
 
     if (queue == NULL || lease_out == NULL)
-        return kith__fail_null("kith_queue_lease");
+        return kith__fail_null(function);
     if (timeout_ns < KITH_FOREVER)
-        return kith__fail_timeout("kith_queue_lease", timeout_ns);
+        return kith__fail_timeout(function, timeout_ns);
     lease = kith__handle_new(sizeof(*lease));
     if (lease == NULL)
         return KITH_ENOMEM;
-    err = queue->ops->lease(queue->handle.state, kith__deadline_ns(timeout_ns), item_out,
+    err = queue->ops->lease(queue->handle.state, limit_ns, kith__deadline_ns(timeout_ns), item_out,
                             &lease->lease);
     if (err < 0) {
         kith__free(lease);
@@ -206,6 +246,54 @@ kith_queue_lease(kith_queue *queue, int64_t timeout_ns, struct kith_buf *item_ou
     atomic_fetch_add_explicit(&queue->handle.refs, 1, memory_order_relaxed);
     *lease_out = lease;
     return err;
+}
+
+kith_err
+kith_queue_lease(kith_queue *queue, int64_t timeout_ns, struct kith_buf *item_out,
+                 kith_lease **lease_out)
+{
+    return take_lease("kith_queue_lease", queue, KITH_FOREVER, timeout_ns, item_out, lease_out);
+}
+
+static kith_err
+fail_limit(const char *function, int64_t limit_ns)
+{
+    return kith__fail(KITH_EINVAL,
+                      "%s() was given a limit of %lld ns; it has to be positive, or KITH_FOREVER.",
+                      function, (long long)limit_ns);
+}
+
+kith_err
+kith_queue_lease_with(kith_queue *queue, const struct kith_lease_options *options,
+                      int64_t timeout_ns, struct kith_buf *item_out, kith_lease **lease_out)
+{
+    struct kith_lease_options whole = KITH_LEASE_OPTIONS_INIT;
+    kith_err err = kith__options_copy("kith_queue_lease_with", options, &whole, sizeof(whole));
+
+    if (err < 0)
+        return err;
+    if (whole.limit_ns == 0)
+        whole.limit_ns = KITH_FOREVER;
+    if (whole.limit_ns < KITH_FOREVER)
+        return fail_limit("kith_queue_lease_with", whole.limit_ns);
+    return take_lease("kith_queue_lease_with", queue, whole.limit_ns, timeout_ns, item_out,
+                      lease_out);
+}
+
+kith_err
+kith_lease_extend(kith_lease *lease, int64_t limit_ns)
+{
+    unsigned told = kith__told();
+    kith_queue *queue;
+    kith_err err;
+
+    if (lease == NULL)
+        return kith__fail_null("kith_lease_extend");
+    if (limit_ns == 0 || limit_ns < KITH_FOREVER)
+        return fail_limit("kith_lease_extend", limit_ns);
+    queue = lease->queue;
+    err = queue->ops->extend(queue->handle.state, &lease->lease, limit_ns);
+    return err >= 0 ? err : kith__fail_outcome(&queue->handle, err, told, kith__lease_outcome(err));
 }
 
 void

@@ -172,6 +172,19 @@ kith_txn_queue_put(kith_txn *txn, kith_queue *queue, struct kith_item item)
 }
 
 kith_err
+kith_txn_queue_put_with(kith_txn *txn, kith_queue *queue, struct kith_item item,
+                        const struct kith_put_options *options)
+{
+    struct kith__step step = { .what = KITH__STEP_PUT };
+    kith_err err;
+
+    if (txn == NULL || queue == NULL)
+        return kith__fail_null("kith_txn_queue_put_with");
+    err = kith__put_options("kith_txn_queue_put_with", options, &step.put);
+    return err < 0 ? err : add(txn, &queue->handle, step, NULL, &item, NULL);
+}
+
+kith_err
 kith_txn_lease_ack(kith_txn *txn, kith_lease *lease)
 {
     unsigned told = kith__told();

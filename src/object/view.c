@@ -46,8 +46,13 @@ kith_view_size(const kith_view *view)
 bool
 kith_view_readonly(const kith_view *view)
 {
-    (void)view;
-    return true;
+    return view == NULL || !view->view.writable;
+}
+
+void *
+kith_view_memory(const kith_view *view)
+{
+    return view != NULL && view->view.writable ? (void *)(uintptr_t)view->view.item.data : NULL;
 }
 
 void

@@ -217,6 +217,7 @@ kith__self_register(struct kith__arena *arena)
     self->id = id;
     self->serial = arena->serial;
     self->spin = 64;
+    self->probe = self->probe_at = 64;
     pthread_mutex_lock(&arena->mutex);
     self->next_in_arena = arena->selves;
     arena->selves = self;

@@ -18,10 +18,12 @@ struct kith__self {
     struct kith__magazines *magazines;
     unsigned id;
     unsigned serial;           /* of the arena, or 0 after a fork */
+    bool stuck;                /* we waited in vain for somebody to quiesce: now only look */
     bool husks_seen;           /* we reaped somebody: sweep when we hold no lock */
     unsigned depth;            /* locks held, a user's not counted */
     unsigned spin;             /* how long spinning has lately been worth it, in rounds */
     unsigned spins;            /* how often it was tried */
+    unsigned probe, probe_at;  /* every how many a long one is tried, and when next */
     int64_t suspect_ns;        /* a process may be dying: when to look again; 0: none */
     struct kith__vec *growing; /* a vector being replaced by a longer one */
     void *scratch;             /* private memory kept between calls: see kith__self_scratch() */

@@ -35,7 +35,7 @@
 static const uint32_t typed_size[] = {
     sizeof(struct kith__dict_root),
     sizeof(struct kith__shard) * KITH__SHARDS,
-    384, /* struct kith__queue_root */
+    sizeof(struct kith__queue_root),
     sizeof(struct kith__sync_root),
     KITH__ROOT_SIZE,
     64, /* a cell */

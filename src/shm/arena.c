@@ -32,6 +32,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "shm/actor.h"
 #include "shm/lock.h"
 #include "shm/off.h"
@@ -102,11 +103,16 @@ kith__layout_hash(void)
         sizeof(struct kith__queue_root),
         offsetof(struct kith__queue_root, tail_lock),
         sizeof(struct kith__node),
+        sizeof(struct kith__queue_segment),
         sizeof(struct kith__sync_root),
         offsetof(struct kith__sync_root, ticket),
         sizeof(struct kith__root),
         KITH__ROOT_SIZE,
         offsetof(struct kith__value_root, words),
+        offsetof(struct kith__array_root, head),
+        sizeof(struct kith__list_root),
+        sizeof(struct kith__leaf),
+        sizeof(struct kith__inner),
         offsetof(struct kith__semaphore_root, charges),
         offsetof(struct kith__barrier_root, arrived),
         offsetof(struct kith__condition_root, waiters),
@@ -142,14 +148,92 @@ free_on_disk(struct kith__arena *arena)
     return (uint64_t)vfs.f_bavail * vfs.f_frsize;
 }
 
+/* From here on it is asked beforehand whether memory is there: a file system may promise more. */
+#define ASK_FIRST (UINT64_C(64) << 20)
+#define MINCORE_PAGES 4096u
+
+/* Bytes of the range that have no page yet. */
+static uint64_t
+missing_in(struct kith__arena *arena, uint64_t from, uint64_t to)
+{
+    unsigned char pages[MINCORE_PAGES];
+    uint64_t missing = 0;
+
+    while (from < to) {
+        uint64_t size =
+            to - from < MINCORE_PAGES * KITH__PAGE ? to - from : MINCORE_PAGES * KITH__PAGE;
+
+        if (mincore(arena->base + from, size, pages) != 0)
+            return missing + (to - from);
+        for (uint64_t i = 0; i < size / KITH__PAGE; i++)
+            missing += (pages[i] & 1) == 0 ? KITH__PAGE : 0;
+        from += size;
+    }
+    return missing;
+}
+
+/* How much memory can be had; UINT64_MAX where that is not the machine's, but a disk's. */
+static uint64_t
+available_to(struct kith__arena *arena)
+{
+    struct statfs fs;
+    int fd = kith__arena_fd(arena);
+
+    if (fd < 0 || fstatfs(fd, &fs) != 0 || fs.f_type != TMPFS_MAGIC)
+        return UINT64_MAX;
+    return kith__memory_available();
+}
+
+static kith_err
+no_memory(struct kith__arena *arena, uint64_t size, uint64_t available)
+{
+    return kith__fail(KITH_ENOMEM,
+                      "%s cannot grow by %llu bytes: this machine, or the limit of this process's "
+                      "control group, has %llu bytes of memory left.",
+                      arena->path ? arena->path : "The mem:// space", (unsigned long long)size,
+                      (unsigned long long)available);
+}
+
+kith_err
+kith__arena_ask(struct kith__arena *arena, uint64_t size)
+{
+    uint64_t available;
+
+    if (size < ASK_FIRST)
+        return KITH_OK;
+    available = available_to(arena);
+    /* Some of it may be there already, but no more than the arena has altogether. */
+    if (available >= size || size - available <= kith__arena_committed(arena))
+        return KITH_OK;
+    return no_memory(arena, size, available);
+}
+
+static kith_err
+ask_first(struct kith__arena *arena, uint64_t from, uint64_t to)
+{
+    kith_err err = kith__arena_ask(arena, to - from);
+    uint64_t available;
+
+    if (err < 0 || to - from < ASK_FIRST)
+        return err;
+    available = available_to(arena);
+    if (available >= to - from || available >= missing_in(arena, from, to))
+        return KITH_OK;
+    return no_memory(arena, to - from, available);
+}
+
 kith_err
 kith__arena_commit(struct kith__arena *arena, uint64_t off, uint64_t size)
 {
     uint64_t from = off & ~(KITH__PAGE - 1);
     uint64_t to = (off + size + KITH__PAGE - 1) & ~(KITH__PAGE - 1);
+    kith_err err;
 
     if (to > arena->size)
         to = arena->size;
+    err = ask_first(arena, from, to);
+    if (err < 0)
+        return err;
     /*
      * Populating reserves the pages and maps them in one call, and reports a full file system
      * instead of raising SIGBUS.  It was faster here than fallocate and first touches (580 us
@@ -487,6 +571,28 @@ remember_file(struct kith__arena *arena, int fd)
     }
 }
 
+/* A memfd cannot be watched; without a file to watch nothing is lost but polling. */
+static void
+make_wake_file(struct kith__arena *arena)
+{
+    static const char *const folders[] = { "/dev/shm", "/tmp" };
+    struct stat st;
+
+    for (unsigned i = 0; i < 2 && arena->wake_fd < 0; i++) {
+        int fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+        if (fd < 0)
+            continue;
+        if (pwrite(fd, "", 1, 0) != 1 || fstat(fd, &st) != 0) {
+            close(fd);
+            continue;
+        }
+        arena->wake_device = st.st_dev;
+        arena->wake_inode = st.st_ino;
+        arena->wake_fd = fd;
+    }
+}
+
 /* KITH_EEXIST: somebody else gave his file the name first. */
 static kith_err
 create(struct kith__arena *arena, const struct kith_options *options)
@@ -511,8 +617,10 @@ create(struct kith__arena *arena, const struct kith_options *options)
     err = size_and_map(arena, fd, options, &shape);
     if (err == KITH_OK)
         err = write_header(arena, &shape, options);
-    if (err == KITH_OK && arena->memory)
+    if (err == KITH_OK && arena->memory) {
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
+        make_wake_file(arena);
+    }
     /*
      * Join before the file has its name: whoever opens it then finds a holder whose byte is
      * locked, and a temporary arena is never taken for a left-over of the dead.
@@ -640,11 +748,17 @@ attach(struct kith__arena *arena, const struct kith_options *options, bool named
 static void
 unmap(struct kith__arena *arena)
 {
+    struct stat st;
+
     kith__holder_leave(arena);
     if (arena->base != NULL)
         munmap(arena->base, arena->size);
     if (fd_is_ours(arena, arena->fd))
         close(arena->fd);
+    if (arena->wake_fd >= 0 && fstat(arena->wake_fd, &st) == 0 && st.st_dev == arena->wake_device &&
+        st.st_ino == arena->wake_inode)
+        close(arena->wake_fd);
+    arena->wake_fd = -1;
     arena->base = NULL;
     arena->fd = -1;
 }
@@ -741,7 +855,7 @@ kith__arena_open(enum kith__where where, const char *path, const struct kith_opt
         kith__free(arena);
         return kith__fail(KITH_ENOMEM, "This process has no memory left for one more space.");
     }
-    arena->fd = -1;
+    arena->fd = arena->wake_fd = -1;
     arena->child_fd = -1;
     arena->refs = 1;
     arena->memory = where == KITH__WHERE_MEMORY;

@@ -36,6 +36,9 @@ struct kith__arena {
     int64_t timeout_ns;     /* how long to wait for a stopped process */
     int64_t clock_shift_ns; /* see boot.h */
     char *path;
+    int wake_fd; /* mem: the file that tells pollers: see poll.c */
+    dev_t wake_device;
+    ino_t wake_inode;
     int fd; /* may be closed behind our back: ask kith__arena_fd() */
     dev_t device;
     ino_t inode;
@@ -100,6 +103,8 @@ int kith__arena_reopen(struct kith__arena *arena, int flags);
  * file system or a limit refuses it; a part of it may be reserved then.
  */
 kith_err kith__arena_commit(struct kith__arena *arena, uint64_t off, uint64_t size);
+/* KITH_ENOMEM, with a sentence: so much memory is more than the machine has left. */
+kith_err kith__arena_ask(struct kith__arena *arena, uint64_t size);
 /* Gives the memory of whole pages back to the system; they read as zero afterwards. */
 void kith__arena_punch(struct kith__arena *arena, uint64_t off, uint64_t size);
 

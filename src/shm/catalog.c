@@ -172,6 +172,12 @@ kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kin
 kith_err
 kith__catalog_destroy(struct kith__self *self, const char *name)
 {
+    return kith__catalog_destroy_id(self, name, 0);
+}
+
+kith_err
+kith__catalog_destroy_id(struct kith__self *self, const char *name, uint64_t id)
+{
     struct kith__arena *arena = self->arena;
     struct kith__dict catalog = kith__catalog_of(arena);
     const struct kith__kind *kind = NULL;
@@ -197,6 +203,8 @@ kith__catalog_destroy(struct kith__self *self, const char *name)
     if (err == KITH_OK)
         err = object_of(arena, kith__load(&place.entry->meta), kith__load(&place.entry->value),
                         &object);
+    if (err == KITH_OK && id != 0 && object.id != id)
+        err = KITH_ENOENT;
     if (err < 0)
         goto unlock;
     kind = kith__kind_of(object.kind);

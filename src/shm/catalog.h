@@ -34,6 +34,8 @@ kith_err kith__catalog_open(struct kith__self *self, const char *name, enum kith
 
 /* Ends the object `name`: whoever waits on it is woken, and gets KITH_EGONE. */
 kith_err kith__catalog_destroy(struct kith__self *self, const char *name);
+/* The same, if that is the object with this id; else KITH_ENOENT. */
+kith_err kith__catalog_destroy_id(struct kith__self *self, const char *name, uint64_t id);
 
 /* Gives the object `from` the name `to` (rename.c); KITH_ENOENT, KITH_EEXIST have no sentence. */
 kith_err kith__catalog_rename(struct kith__self *self, const char *from, const char *to);

@@ -20,6 +20,8 @@
  */
 #include "shm/extent.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "shm/alloc.h"
 #include "shm/grace.h"
@@ -161,9 +163,10 @@ out_of_room(struct kith__arena *arena, uint64_t size)
                       (unsigned long long)(arena->granules_max * KITH__GRANULE));
 }
 
-/* Extent lock held: writes the taking of `run` granules down; their index. */
+/* Extent lock held: writes the taking of `run` granules down; their index, and whether they may
+ * hold memory of before. */
 static uint64_t
-take_run(struct kith__op *mini, uint64_t run, uint64_t size)
+take_run(struct kith__op *mini, uint64_t run, uint64_t size, bool *dirty_out)
 {
     struct kith__arena *arena = mini->self->arena;
     struct kith__header *h = KITH__HEADER(arena);
@@ -173,6 +176,7 @@ take_run(struct kith__op *mini, uint64_t run, uint64_t size)
         uint64_t word = kith__load(&kith__granule_at(arena, index)->word);
         uint64_t whole = KITH__GRANULE_RUN(word);
 
+        *dirty_out = (word & KITH__GRANULE_DIRTY) != 0;
         take_free(mini, index, word);
         if (whole > run)
             make_free(mini, index + run, whole - run, word & KITH__GRANULE_DIRTY);
@@ -187,6 +191,7 @@ take_run(struct kith__op *mini, uint64_t run, uint64_t size)
         if (mini->err < 0)
             return 0;
         kith__op_set(mini, &h->granules_top, top + run);
+        *dirty_out = false;
         index = top;
     }
     describe_run(mini, index, run, KITH__GRANULE_EXTENT, KITH__GRANULE_EXTENT_TAIL, 0);
@@ -196,7 +201,7 @@ take_run(struct kith__op *mini, uint64_t run, uint64_t size)
 }
 
 static kith_err
-take_extent(struct kith__self *self, uint64_t size, uint64_t *off_out)
+take_extent(struct kith__self *self, uint64_t size, uint64_t *off_out, bool *dirty_out)
 {
     struct kith__arena *arena = self->arena;
     struct kith__header *h = KITH__HEADER(arena);
@@ -211,6 +216,9 @@ take_extent(struct kith__self *self, uint64_t size, uint64_t *off_out)
                           "%llu bytes. Make a space with a larger size.",
                           (unsigned long long)size, arena->path ? arena->path : "the mem:// space",
                           (unsigned long long)(arena->granules_max * KITH__GRANULE));
+    err = kith__arena_ask(arena, size);
+    if (err < 0)
+        return err;
     /* One place more than we need, so that growing `staged` itself can stage its new area. */
     count = kith__load(&actor->staged.count);
     if (count + 2 > kith__load(&actor->staged.room) && &actor->staged != self->growing) {
@@ -224,7 +232,7 @@ take_extent(struct kith__self *self, uint64_t size, uint64_t *off_out)
     if (err < 0)
         return err;
     kith__op_begin_mini(&mini, self);
-    index = take_run(&mini, run, size);
+    index = take_run(&mini, run, size, dirty_out);
     if (mini.err == KITH_OK) {
         kith__word *staged;
 
@@ -477,14 +485,132 @@ kith__trim(struct kith__self *self, bool all, uint64_t *bytes_out)
  * Where the file system is full, the arena may still have memory in free runs that are too short,
  * or lack a page: that is given back, and the extent tried for once more.
  */
-kith_err
-kith__extent_take(struct kith__self *self, uint64_t size, uint64_t *off_out)
+static kith_err
+take_or_trim(struct kith__self *self, uint64_t size, uint64_t *off_out, bool *dirty_out)
 {
     uint64_t bytes = 0;
-    kith_err err = take_extent(self, size, off_out);
+    kith_err err = take_extent(self, size, off_out, dirty_out);
 
     if (err != KITH_ENOMEM || kith__load(&KITH__HEADER(self->arena)->dirty) == 0 ||
         kith__trim(self, true, &bytes) < 0 || bytes == 0)
         return err;
-    return take_extent(self, size, off_out);
+    return take_extent(self, size, off_out, dirty_out);
+}
+
+kith_err
+kith__extent_take(struct kith__self *self, uint64_t size, uint64_t *off_out)
+{
+    bool dirty;
+
+    return take_or_trim(self, size, off_out, &dirty);
+}
+
+/* ---- Extents held by a pin alone -------------------------------------------------------- */
+
+kith_err
+kith__pin(struct kith__arena *arena, uint64_t off, uint64_t *index_out)
+{
+    struct kith__holder *holder = kith__holder_at(arena, arena->holder);
+
+    atomic_fetch_add(&holder->pin_count, 1);
+    for (unsigned i = 0; i < KITH__PINS; i++) {
+        uint64_t none = 0;
+
+        if (atomic_compare_exchange_strong(&holder->pin[i], &none, off)) {
+            *index_out = i;
+            return KITH_OK;
+        }
+    }
+    atomic_fetch_sub(&holder->pin_count, 1);
+    return kith__fail(KITH_EFULL,
+                      "This process has %u views of large items, arrays and segments open, as "
+                      "many as it may; release some.",
+                      KITH__PINS);
+}
+
+void
+kith__unpin(struct kith__arena *arena, uint64_t index, uint64_t off)
+{
+    struct kith__holder *holder = kith__holder_at(arena, arena->holder);
+
+    /* Only if it is still ours: who left the arena and came back may have another's there. */
+    if (index < KITH__PINS && atomic_compare_exchange_strong(&holder->pin[index], &off, 0))
+        atomic_fetch_sub(&holder->pin_count, 1);
+}
+
+kith_err
+kith__extent_stage(struct kith__self *self, uint64_t size, bool zero, uint64_t *off_out,
+                   uint64_t *pin_out)
+{
+    kith__word *staged = &self->actor->staged.count;
+    uint64_t off = 0, pin = 0;
+    bool dirty = false;
+    kith_err err = take_or_trim(self, size, &off, &dirty);
+
+    if (err < 0)
+        return err;
+    if (zero && dirty)
+        memset(kith__ptr(self->arena, off), 0, size);
+    err = kith__pin(self->arena, off, &pin);
+    if (err < 0) {
+        kith__extent_free(self, off, staged, kith__load(staged) - 1);
+        return err;
+    }
+    err = kith__extent_free(self, off, staged, kith__load(staged) - 1); /* to limbo */
+    if (err < 0) {
+        kith__unpin(self->arena, pin, off);
+        return err;
+    }
+    *off_out = off;
+    *pin_out = pin;
+    return KITH_OK;
+}
+
+void
+kith__extent_drop(struct kith__self *self, uint64_t off, uint64_t pin)
+{
+    kith__unpin(self->arena, pin, off);
+    if (kith__load(&KITH__HEADER(self->arena)->limbo) != 0)
+        kith__limbo_sweep(self);
+}
+
+kith_err
+kith__extent_adopt(struct kith__op *op, uint64_t off)
+{
+    struct kith__self *self = op->self;
+    struct kith__arena *arena = self->arena;
+    struct kith__header *h = KITH__HEADER(arena);
+    struct kith__vec *vec = &self->actor->staged;
+    uint64_t index = kith__granule_of(arena, off), count = kith__load(&vec->count), word;
+    struct kith__op mini;
+    kith_err err;
+
+    if (op->err < 0)
+        return op->err;
+    if (count + 2 > kith__load(&vec->room)) {
+        op->err = kith__vec_grow(self, vec, self->actor->staged_inline, 2 * (count + 2));
+        if (op->err < 0)
+            return op->err;
+    }
+    err = kith__lock_acquire(self, &h->extent_lock);
+    if (err == KITH_OK) {
+        kith__word *staged = kith__staged_at(arena, self->actor, count + 1);
+
+        word = index < arena->granules_max ? kith__load(&kith__granule_at(arena, index)->word) : 0;
+        kith__op_begin_mini(&mini, self);
+        if (staged == NULL || KITH__GRANULE_KIND(word) != KITH__GRANULE_LIMBO) {
+            mini.err = kith__fail(KITH_ECORRUPT, "A block that was prepared is gone; run kith "
+                                                 "check.");
+        } else {
+            unlink_run(&mini, &h->limbo, index);
+            describe_run(&mini, index, KITH__GRANULE_RUN(word), KITH__GRANULE_EXTENT,
+                         KITH__GRANULE_EXTENT_TAIL, 0);
+            kith__store(&staged[count], off);
+            kith__op_set(&mini, &vec->count, count + 1);
+        }
+        err = kith__op_commit(&mini);
+        kith__lock_release(self, &h->extent_lock);
+    }
+    op->err = err;
+    return err;
 }

@@ -49,6 +49,28 @@ kith_err kith__extent_free(struct kith__self *self, uint64_t off, kith__word *so
 kith_err kith__limbo_sweep(struct kith__self *self);
 
 /*
+ * ---- extents held by a pin alone ----
+ *
+ * An extent that is pinned by a process and belongs to nothing else is in limbo: it is freed when
+ * its last pin goes, also when the process does.
+ */
+
+/* Pins an extent for this process.  KITH_EFULL: it has as many pins as it may. */
+kith_err kith__pin(struct kith__arena *arena, uint64_t off, uint64_t *index_out);
+void kith__unpin(struct kith__arena *arena, uint64_t index, uint64_t off);
+
+/* Takes an extent, with zeros or whatever was there, that is held by nothing but a pin of ours. */
+kith_err kith__extent_stage(struct kith__self *self, uint64_t size, bool zero, uint64_t *off_out,
+                            uint64_t *pin_out);
+/* Unpins it, and frees it if nobody else holds it.  No lock held. */
+void kith__extent_drop(struct kith__self *self, uint64_t off, uint64_t pin);
+/*
+ * Makes an extent in limbo the last of our staged blocks, so that the record links it.  The pin
+ * stays.  May be called with locks of objects held.
+ */
+kith_err kith__extent_adopt(struct kith__op *op, uint64_t off);
+
+/*
  * Gives memory of free runs back to the system, all of it or what is above a comfortable
  * reserve.  No lock held.  Does nothing while some reader can't be shown to have moved on.
  */

@@ -105,14 +105,18 @@ quiesce(struct kith__self *self, mark_of *mark, uint64_t value)
     if (kith__load(&KITH__HEADER(self->arena)->no_trim) != 0 || !global_barrier())
         pause_1ms();
     for (unsigned i = 0; is_marked(self, mark, value); i++) {
-        if (i >= YIELDS + SLEEPS)
+        /* What was put off is tried again after each operation, which it must not hold up. */
+        if (self->stuck || i >= YIELDS + SLEEPS) {
+            self->stuck = true;
             return kith__fail(KITH_EUNAVAILABLE, "A stopped thread is amid a change of what was "
                                                  "destroyed; its memory is freed when it goes on.");
+        }
         if (i < YIELDS)
             sched_yield();
         else
             pause_1ms();
     }
+    self->stuck = false;
     return KITH_OK;
 }
 

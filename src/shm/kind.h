@@ -55,8 +55,11 @@ struct kith__kind {
                          const struct kith__object *object, struct kith_info *info);
 };
 
+extern const struct kith__kind kith__array_kind;
 extern const struct kith__kind kith__dict_kind;
+extern const struct kith__kind kith__list_kind;
 extern const struct kith__kind kith__queue_kind;
+extern const struct kith__kind kith__segment_kind;
 extern const struct kith__kind kith__sync_kind;
 extern const struct kith__kind kith__value_kind;
 extern const struct kith__kind kith__semaphore_kind;

@@ -53,8 +53,9 @@ struct kith__lock {
 };
 #define KITH__LOCK_ACTOR 0x0000ffffu
 #define KITH__LOCK_HOLDER 0x00008000u  /* unowned locks: below it a holder, or 0: one that left */
-#define KITH__LOCK_CLAIM 0x10000000u /* rwlocks: the owner still waits for readers to go */
-#define KITH__LOCK_DIED 0x20000000u  /* user locks: the last owner died holding it */
+#define KITH__LOCK_CLAIM 0x10000000u   /* rwlocks: the owner still waits for readers to go */
+#define KITH__LOCK_DIED 0x20000000u    /* user locks: the last owner died holding it */
+#define KITH__LOCK_POLLERS 0x40000000u /* user locks, held: somebody polls for its release */
 #define KITH__LOCK_WAITERS 0x80000000u /* somebody may be asleep on the word, or in its row */
 #define KITH__LOCK_MAGIC 0x6b4c6f63u
 
@@ -319,17 +320,50 @@ struct kith__flight {
 
 /* ---- Queue -------------------------------------------------------------------------- */
 
+/*
+ * Small items stand one behind the other in segments, the stream.  A place in it is one word, so
+ * that one store moves a queue's head or tail: how many items are before it, and where in its
+ * segment it is, in units of 16 bytes.
+ */
+#define KITH__UNIT UINT64_C(16)
+#define KITH__PLACE_AT(place) ((place)&UINT64_C(0xfff))
+#define KITH__PLACE_COUNT(place) ((place) >> 12)
+#define KITH__PLACE(count, at) ((uint64_t)(count) << 12 | (uint64_t)(at))
+
+struct kith__queue_segment {
+    uint64_t magic;  /* KITH__SEGMENT_MAGIC ^ queue id ^ its offset */
+    kith__word next; /* the next segment of the stream; undefined in the last */
+    uint64_t units;  /* its size, with this header */
+    uint64_t spare;
+};
+static_assert(sizeof(struct kith__queue_segment) == 32, "LAYOUT is a format");
+#define KITH__SEGMENT_MAGIC UINT64_C(0x6b7468007365676d)
+#define KITH__SEGMENT_FIRST 2u /* unit of the first record */
+
+struct kith__record {
+    kith__word meta; /* as of an item, or one of these types */
+    uint8_t data[];
+};
+#define KITH__RECORD_NODE 0x41u /* the offset of a node follows */
+#define KITH__RECORD_END 0x42u  /* the stream goes on in the next segment */
+#define KITH__INLINE_MAX 1024u  /* bytes of an item and its tag; larger ones are nodes */
+
+/* An item with a block of its own: large, lent, returned, or of a place of its own. */
 struct kith__node {
-    kith__word next, prev;
-    uint64_t ticket;
-    kith__word fence;    /* of the lease it is out on; 0: ready */
-    kith__word owner;    /* holder id | its generation << 16 */
-    kith__word attempts; /* how often it was leased */
+    kith__word next, prev; /* in a list; in a heap: the heaps below it */
+    kith__word ticket;     /* how many items the stream had had, itself included */
+    kith__word order;      /* among those with one ticket */
+    kith__word fence;      /* of the lease it is out on; 0: ready */
+    kith__word owner;      /* holder id | its generation << 16 */
+    kith__word attempts;   /* how often it was leased */
+    kith__word due;        /* when its delay, or its lease, ends, of the arena's clock; 0: never */
+    kith__word rank;       /* in a heap: the length of its shortest way down */
+    kith__word priority;   /* an int64_t: higher ones come first */
     uint64_t meta;
     kith__word magic; /* KITH__NODE_MAGIC ^ queue id */
     uint8_t data[];
 };
-static_assert(sizeof(struct kith__node) == 64, "LAYOUT is a format");
+static_assert(sizeof(struct kith__node) == 96, "LAYOUT is a format");
 #define KITH__NODE_MAGIC UINT64_C(0x6b7468006e6f6465)
 
 struct kith__queue_root {
@@ -342,33 +376,48 @@ struct kith__queue_root {
     uint32_t joinable;
     int64_t created_ns;
     kith__word closed;
-    /* the getters' side */
+    /* the getters' side: what each get looks at */
     struct kith__lock head_lock;
-    kith__word out_first, out_last;   /* ready, oldest first */
-    kith__word back_first, back_last; /* handed back, by ticket: looked at before `out` */
-    kith__word lent_first, lent_last; /* leased, oldest lease first */
-    kith__word taken; /* items that left for good, and those handed back counted once */
+    kith__word head;         /* the place of the oldest item of the stream */
+    kith__word head_segment; /* 0: `first` */
+    kith__word seen;         /* tail's count as a getter saw it last */
+    kith__word ready;        /* heap of nodes to be had, the next on top */
+    kith__word nodes;        /* items outside of the stream: ready, delayed, lent */
+    kith__word next_due;     /* the earliest end of a delay or a lease; 0: none */
     kith__word lent_count;
-    kith__word back_count;
-    kith__word dead_count; /* items given up after attempts_max */
+    /* the rest of that side */
+    kith__word delayed; /* heap of nodes not to be had yet, the earliest on top */
+    kith__word delayed_count;
+    kith__word lent_first, lent_last;   /* leased for as long as their holder lives */
+    kith__word timed_first, timed_last; /* leased with a limit, by it */
+    kith__word fence;                   /* of the last lease */
+    kith__word aside;                   /* items ever put beside the stream */
+    kith__word dead_count;              /* items given up after attempts_max */
+    kith__word done;                    /* joinable: task_done calls and acknowledgements */
     kith__word chained;
-    kith__word done; /* joinable: task_done calls and acknowledgements */
-    kith__word got;  /* plain gets, for task_done */
+    kith__word was;     /* of a queue being taken apart: its id; */
+    kith__word orphans; /* and heaps cut off, linked by their fences */
     uint64_t spare_head[3];
     /* the putters' side */
     struct kith__lock tail_lock;
-    kith__word in_first, in_last; /* put, not yet moved over */
-    kith__word put;               /* items ever put */
-    kith__word ticket;
-    uint64_t spare_tail[3];
+    kith__word tail; /* the place of the next item */
+    kith__word tail_segment;
+    kith__word first;      /* where the stream began; 0: it never did */
+    kith__word spare;      /* a segment to go on in */
+    kith__word room_until; /* the tail's count up to which there is room: a hint, never too high */
+    kith__word reserve;    /* a block for an item that is lent when there is no memory */
+    uint64_t spare_tail[1];
     /* where they sleep */
-    _Atomic uint32_t items;   /* getters: something may have become ready */
+    _Atomic uint32_t items; /* getters: something may have become ready */
+    uint32_t spare_items[15];
     _Atomic uint32_t room;    /* putters */
     _Atomic uint32_t drained; /* joiners */
-    uint32_t spare_signal;
-    uint64_t spare_signals[6];
+    uint32_t spare_signal[14];
 };
-static_assert(sizeof(struct kith__queue_root) <= 384, "LAYOUT is a format");
+static_assert(sizeof(struct kith__queue_root) == 448, "LAYOUT is a format");
+static_assert(offsetof(struct kith__queue_root, head_lock) % 64 == 0, "a line of the getters'");
+static_assert(offsetof(struct kith__queue_root, tail_lock) % 64 == 0, "a line of the putters'");
+static_assert(offsetof(struct kith__queue_root, items) % 64 == 0, "a line of their own");
 
 /* ---- Lock, rwlock and event ---------------------------------------------------------- */
 
@@ -424,17 +473,78 @@ static_assert(sizeof(struct kith__root) == 64, "LAYOUT is a format");
 #define KITH__VALUE_GUARDED 1u /* changed under its lock, by records */
 struct kith__value_root {
     struct kith__root root;
-    kith__word cell; /* not guarded: the bits; a line of its own */
-    kith__word head; /* guarded: a cover; actor: 16 bits, version: 48 */
+    kith__word cell;  /* not guarded: the bits; a line of its own */
+    kith__word head;  /* guarded: a cover; actor: 16 bits, version: 48 */
     kith__word block; /* guarded, of more than the words here: where the bytes are */
-    uint64_t size;   /* constant from here on */
-    uint32_t code;   /* its type's; 0: a structure */
+    uint64_t size;    /* constant from here on */
+    uint32_t code;    /* its type's; 0: a structure */
     uint32_t flags;
     uint64_t spare[3];
     kith__word words[KITH__VALUE_INLINE]; /* guarded: the bytes, in native order */
 };
 static_assert(sizeof(struct kith__value_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 #define KITH__COVER_VERSION_ONE UINT64_C(0x10000)
+
+/* ---- Array and segment ---------------------------------------------------------------- */
+
+struct kith__array_root {
+    struct kith__root root;
+    kith__word data;    /* the extent of the current version */
+    kith__word version; /* counts what was published */
+    uint64_t count;     /* items; constant, as all from here to flags */
+    uint64_t size;      /* bytes of an item */
+    kith__word sync;    /* a sync root: the lock of users */
+    uint32_t code;      /* the items' type; 0: structures */
+    uint32_t flags;
+    uint64_t spare[2];
+    kith__word head; /* structures: a cover; a line of its own */
+    uint64_t spare_head[15];
+};
+static_assert(sizeof(struct kith__array_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+
+struct kith__segment_root {
+    struct kith__root root;
+    kith__word data; /* an extent */
+    kith__word size; /* bytes of it that are the segment's */
+    uint64_t spare[22];
+};
+static_assert(sizeof(struct kith__segment_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+
+/* ---- List --------------------------------------------------------------------------- */
+
+#define KITH__FAN 64u
+#define KITH__TREE_LEVELS 8u /* above the leaves */
+#define KITH__DROPS 16u
+
+struct kith__slot {
+    kith__word meta;
+    kith__word value; /* up to 8 bytes of the item, or the offset of a block */
+};
+struct kith__leaf { /* and the chunks at both ends */
+    struct kith__slot slot[KITH__FAN];
+};
+struct kith__inner {
+    struct {
+        kith__word child; /* offset / 16: 48 bits, entries in it: 8, its level: 8 */
+        kith__word upto;  /* items in this child and in those before it */
+    } branch[KITH__FAN];  /* side by side, so that finding a child is one cache line */
+};
+static_assert(sizeof(struct kith__leaf) == 1024, "LAYOUT is a format");
+static_assert(sizeof(struct kith__inner) == 1024, "LAYOUT is a format");
+
+struct kith__list_root {
+    struct kith__root root;
+    kith__word cover; /* actor: 16 bits, version: 48 */
+    kith__word state; /* items in the head chunk: 8 bits, in the tail chunk: 8, version: 48 */
+    kith__word tree;  /* the tree's root, as a branch has it; 0: empty */
+    kith__word tree_count;
+    kith__word head; /* offset of a chunk, filled from its end; 0: none */
+    kith__word tail; /* offset of a chunk, filled from its start; 0: none */
+    uint64_t spare;
+    kith__word keep;              /* of a carcass: the items live on elsewhere */
+    kith__word drop[KITH__DROPS]; /* of a carcass: more trees */
+};
+static_assert(sizeof(struct kith__list_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 
 /* ---- Semaphore ------------------------------------------------------------------------ */
 
@@ -583,6 +693,7 @@ struct kith__header {
     kith__word unowned; /* unowned locks that were ever taken */
     kith__word roots;   /* roots that ever held something for a process */
     _Alignas(64) struct kith__dict_root catalog;
+    _Alignas(64) kith__word poked; /* written through the file alone, for those who watch it */
 };
 static_assert(sizeof(struct kith__header) <= KITH__HOLDERS_OFF, "the header fits its granule");
 

@@ -13,7 +13,7 @@
 #define KITH__LEDGER_TOLD UINT64_C(4)   /* with the share came the news of a writer's death */
 #define KITH__LEDGER_ID_SHIFT 47
 #define KITH__LEDGER_OFF (((UINT64_C(1) << KITH__LEDGER_ID_SHIFT) - 1) & ~UINT64_C(7))
-#define KITH__LEDGER_SPARE 8u         /* entries always left for the library's own locks */
+#define KITH__LEDGER_SPARE 8u /* entries always left for the library's own locks */
 
 /* The words of a vector, `need` of them at least; NULL if it is too short, or was overwritten. */
 static inline kith__word *

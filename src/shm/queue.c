@@ -1,169 +1,44 @@
 /*
- * queue.c - putting, getting, lending and handing back.
+ * queue.c - putting and getting.
  *
- * LAYOUT   An item is a node: a block with a header, its tag and its bytes.  Nodes hang in four
- *          lists: `in`, where putters add; `out`, where getters take, and which gets all of `in`
- *          when it is empty; `back`, what was handed back, by ticket; and `lent`, what is on
- *          lease, doubly linked.  The head lock guards out, back and lent, the tail lock in, so
- *          that a putter and a getter meet only when `out` has run dry.
+ * LAYOUT   What is put in the order of putting stands in the stream: queue_stream.c.  An item that
+ *          is too large for it is a node, which the stream names.  Nodes, too, are the items that
+ *          were lent or came back, and those put with a priority or a delay: queue_order.c.  The
+ *          head lock guards the head of the stream and all nodes outside of it, the tail lock the
+ *          tail; so a putter and a getter meet once for each segment.
  *
  * INVARIANTS, outside of records
- *   Q1  put - taken is the number of nodes in the four lists; lent_count and back_count are
- *       those in these two
- *   Q2  tickets rise along in, out and back; everything in back is older than all of out, and
- *       that older than all of in: so back is looked at first, and a queue is a queue even
- *       for items that come back
- *   Q3  a node in lent names its owner and has a fence; in any other list its fence is 0
+ *   Q1  tail's count - head's count + nodes is the number of items
+ *   Q2  nodes is the number of those in the heaps and in the lists of what is lent; delayed_count
+ *       and lent_count are those of the delayed heap and of the lists
+ *   Q3  a node in a list of what is lent names its owner and has a fence; any other's fence is 0
+ *   Q4  in a record that takes an item from the stream into a node, `nodes` stands before `head`
+ *   Q5  room_until is at most the count that tail may reach by the capacity; whoever adds a node
+ *       holds both locks
  *
- * STEPS    Each operation is one record, under the head lock, the tail lock, or both, taken in
- *          this order.  An item is copied in before its lock is taken, and copied out before
- *          its record commits.
- *   P1 node filled  P2 tail lock  P3 record: linked  P4 unlocked  P5 getters woken
- *   G1 head lock  G2 copied out  G3 record: unlinked, freed  G4 unlocked  G5 putters woken
+ * STEPS    An item of the stream is put by one store of tail, and got by one of head.  All else is
+ *          one record, under the head lock, the tail lock, or both, taken in this order.
+ *   P1 node filled, if it is one  P2 tail lock  P3 the store, or the record  P4 unlocked
+ *   P5 getters woken
+ *   G1 head lock  G2 copied out  G3 the store, or the record  G4 unlocked  G5 putters woken
  * DEATH
  *   up to P3, G3   nothing happened; the node is still the actor's or the queue's
  *   from P3        the item is in       from G3   it is gone with its getter, or lent
  *   P4, G4 on      pending_signal names the queue until P5, G5 are done: the reaper wakes
- *   lent           the reaper of the holder hands it back, see queue_whole.c
+ *   lent           the reaper of the holder hands it back, see queue_lease.c
+ *
+ * LIMITS   All who wait look again when something becomes due earlier than they knew.
  */
 #include "shm/queue.h"
 
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
-#include "shm/catalog.h"
-
-static kith_err
-broken(const struct kith__queue *queue)
-{
-    return kith__fail(KITH_ECORRUPT, "A queue in %s breaks an invariant; run kith check.",
-                      queue->arena->path ? queue->arena->path : "the mem:// space");
-}
-
-/* ---- Nodes ------------------------------------------------------------------------------ */
-
-kith_err
-kith__queue_node(struct kith__op *op, struct kith_item item, uint64_t *node_out)
-{
-    size_t tag = item.type == KITH_TYPE_FOREIGN ? strlen(item.tag) : 0;
-    size_t size = item.type <= KITH_TYPE_FLOAT ? 8 : item.size;
-    struct kith__node *node;
-    uint64_t off;
-
-    if (size > KITH__ITEM_MAX) {
-        op->err = kith__fail(KITH_ETOOBIG, "An item of %zu bytes is larger than any arena.", size);
-        return op->err;
-    }
-    if (kith__op_take(op, sizeof *node + tag + size, &off) < 0)
-        return op->err;
-    node = kith__ptr(op->self->arena, off);
-    kith__store(&node->next, 0);
-    kith__store(&node->prev, 0);
-    kith__store(&node->fence, 0);
-    kith__store(&node->owner, 0);
-    kith__store(&node->attempts, 0);
-    node->meta = KITH__META(item.type, tag, size);
-    if (item.type <= KITH_TYPE_FLOAT) {
-        uint64_t word = 0;
-
-        if (item.type == KITH_TYPE_BOOL)
-            word = item.boolean;
-        else if (item.type != KITH_TYPE_NONE)
-            word = (uint64_t)item.integer;
-        memcpy(node->data, &word, 8);
-    } else {
-        if (tag > 0)
-            memcpy(node->data, item.tag, tag);
-        if (size > 0)
-            memcpy(node->data + tag, item.data, size);
-    }
-    *node_out = off;
-    return KITH_OK;
-}
-
-/* What a node holds; lock held, or the node pinned. */
-static kith_err
-node_item(const struct kith__queue *queue, struct kith__node *node, struct kith_item *item,
-          char *tag)
-{
-    uint64_t meta = node->meta, word = 0;
-    size_t tag_size = KITH__META_TAG(meta), size = KITH__META_SIZE(meta);
-
-    if (kith__at(queue->arena, kith__off(queue->arena, node), sizeof *node + tag_size + size) ==
-            NULL ||
-        kith__load(&node->magic) != (KITH__NODE_MAGIC ^ queue->id) ||
-        KITH__META_TYPE(meta) > KITH_TYPE_REFERENCE || tag_size > KITH_TAG_SIZE_MAX)
-        return broken(queue);
-    memset(item, 0, sizeof *item);
-    item->type = (kith_type)KITH__META_TYPE(meta);
-    if (item->type <= KITH_TYPE_FLOAT) {
-        memcpy(&word, node->data, 8);
-        if (item->type == KITH_TYPE_BOOL)
-            item->boolean = word != 0;
-        else if (item->type != KITH_TYPE_NONE)
-            item->integer = (int64_t)word;
-        return KITH_OK;
-    }
-    if (item->type == KITH_TYPE_FOREIGN) {
-        memcpy(tag, node->data, tag_size);
-        tag[tag_size] = '\0';
-        item->tag = tag;
-    }
-    item->data = node->data + tag_size;
-    item->size = size;
-    return KITH_OK;
-}
-
-static kith_err
-copy_node(const struct kith__queue *queue, struct kith__node *node, struct kith_buf *out)
-{
-    char tag[KITH_TAG_SIZE_MAX + 1];
-    struct kith_item item;
-    kith_err err = node_item(queue, node, &item, tag);
-
-    if (err == KITH_OK && out != NULL)
-        err = kith__buf_set(out, item);
-    return err;
-}
-
-static kith_err
-lock_queue(struct kith__self *self, const struct kith__queue *queue, struct kith__lock *lock)
-{
-    kith_err err = kith__lock_acquire(self, lock);
-
-    if (err == KITH_OK && kith__load(&kith__queue_root(queue)->id) != queue->id) {
-        kith__lock_release(self, lock);
-        return KITH_EGONE;
-    }
-    return err;
-}
+#include "shm/queue_parts.h"
 
 /* ---- Waking ----------------------------------------------------------------------------- */
-
-/* Named before a lock is released, so that a reaper wakes whom we did not get to wake. */
-static void
-owe_wakes(struct kith__self *self, const struct kith__queue *queue)
-{
-    kith__store(&self->actor->pending_signal, queue->off);
-    kith__step();
-}
-
-static void
-owe_nothing(struct kith__self *self)
-{
-    kith__step();
-    kith__store(&self->actor->pending_signal, 0);
-}
-
-static uint64_t
-total(const struct kith__queue_root *root)
-{
-    /* `taken` first: it never passes `put`, so the difference is never negative. */
-    uint64_t taken = kith__load_acquire(&root->taken);
-
-    return kith__load_acquire(&root->put) - taken;
-}
 
 /* `items` were added or came back; `left`: some left for good. */
 void
@@ -175,116 +50,334 @@ kith__queue_raise(struct kith__self *self, struct kith__queue_root *root, int it
         return;
     if (root->capacity != 0)
         kith__signal_raise(self, &root->room, INT32_MAX);
-    if (total(root) == 0 || root->joinable != 0) {
+    /* The putters' line is looked at only if somebody waits for the end. */
+    if ((atomic_load(&root->drained) & KITH__SIGNAL_WAITERS) != 0 &&
+        (root->joinable != 0 || kith__queue_total(root) == 0))
         kith__signal_raise(self, &root->drained, INT32_MAX);
-        /* The end of a queue that was shut down is news to getters. */
-        if (kith__load(&root->closed) != 0)
-            kith__signal_raise(self, &root->items, INT32_MAX);
-    }
+    /* The end of a queue that was shut down is news to getters. */
+    if (kith__load(&root->closed) != 0 && kith__queue_total(root) == 0)
+        kith__signal_raise(self, &root->items, INT32_MAX);
+}
+
+void
+kith__queue_raise_due(struct kith__self *self, struct kith__queue_root *root, uint64_t due_before)
+{
+    uint64_t due = kith__load(&root->next_due);
+
+    if (due == 0 || (due_before != 0 && due >= due_before))
+        return;
+    kith__signal_raise(self, &root->items, INT32_MAX);
+    kith__signal_raise(self, &root->room, INT32_MAX);
+    kith__signal_raise(self, &root->drained, INT32_MAX);
 }
 
 /* ---- Put -------------------------------------------------------------------------------- */
 
-kith_err
-kith__queue_link(struct kith__op *op, const struct kith__queue *queue, uint64_t off)
+/* What the record would make of a counter that its lock, if it is written, guards. */
+static uint64_t
+written(const struct kith__op *op, const kith__word *word, bool place)
 {
-    struct kith__arena *arena = queue->arena;
-    struct kith__queue_root *root = kith__queue_root(queue);
-    struct kith__node *node = kith__ptr(arena, off), *last;
-    uint64_t put = kith__op_get(op, &root->put), last_off = kith__op_get(op, &root->in_last);
-    uint64_t ticket = kith__op_get(op, &root->ticket) + 1;
+    struct kith__redo *entry =
+        op == NULL || op->count == 0 ? NULL : kith__op_find(op, kith__off(op->self->arena, word));
+    uint64_t now = kith__load(word);
 
-    if (kith__op_get(op, &root->closed) != 0)
-        return KITH_ECLOSED;
-    if (root->capacity != 0 && put - kith__op_get(op, &root->taken) >= root->capacity)
-        return KITH_EFULL;
-    last = last_off != 0 ? kith__node_at(arena, last_off) : NULL;
-    if (last == NULL && last_off != 0)
-        return broken(queue);
-    node->ticket = ticket;
-    kith__store(&node->magic, KITH__NODE_MAGIC ^ queue->id);
-    if (last != NULL)
-        kith__op_set(op, &last->next, off);
-    else
-        kith__op_set(op, &root->in_first, off);
-    kith__op_set(op, &root->in_last, off);
-    kith__op_set(op, &root->put, put + 1);
-    kith__op_set(op, &root->ticket, ticket);
-    return op->err;
+    if (entry == NULL)
+        return 0;
+    return place ? KITH__PLACE_COUNT(entry->value) - KITH__PLACE_COUNT(now) : entry->value - now;
+}
+
+/* Tail lock held: whether `count` more items fit. */
+static bool
+fits(const struct kith__op *op, const struct kith__queue *queue, uint64_t tail, size_t count)
+{
+    struct kith__queue_root *root = kith__queue_root(queue);
+    uint64_t until = KITH__PLACE_COUNT(tail) + count, left, nodes;
+    struct kith__queue_counts counts;
+
+    if (root->capacity == 0 ||
+        until <= (op != NULL ? kith__op_get(op, &root->room_until) : kith__load(&root->room_until)))
+        return true;
+    left = KITH__PLACE_COUNT(kith__load_acquire(&root->head));
+    nodes = kith__load_acquire(&root->nodes);
+    if (op == NULL || op->count == 0) {
+        /* A transaction may yet be dropped, so what it took out is no hint for others. */
+        uint64_t room = left + root->capacity > nodes ? left + root->capacity - nodes : 0;
+
+        kith__store(&root->room_until, room);
+        if (until <= room)
+            return true;
+    }
+    /* Some item may have been counted twice. */
+    return kith__queue_look(queue, &counts) == KITH_OK &&
+           counts.total + written(op, &root->tail, true) + written(op, &root->nodes, false) -
+                   written(op, &root->head, true) + count <=
+               root->capacity;
+}
+
+/* Tail lock held: appends one item; `node`, if it is too large for the stream. */
+static kith_err
+append(struct kith__writer *w, struct kith__op *op, const struct kith_item *item, size_t tag,
+       size_t payload, uint64_t node)
+{
+    struct kith__record *record;
+    uint64_t units;
+
+    if (node != 0)
+        return kith__writer_node(w, op, node);
+    units = kith__units_of(payload);
+    record = kith__writer_room(w, units);
+    if (record == NULL) {
+        kith_err err = kith__writer_move(w, op, units);
+
+        if (err < 0)
+            return err;
+        record = kith__writer_room(w, units);
+    }
+    kith__store(&record->meta, kith__item_write(item, tag, record->data));
+    kith__writer_step(w, units);
+    return KITH_OK;
+}
+
+/* One item that fits the stream's segment: no record.  False: it is for put_recorded(). */
+static bool
+put_stored(struct kith__writer *w, const struct kith_item *item, size_t tag, size_t payload)
+{
+    uint64_t units = kith__units_of(payload);
+    struct kith__record *record = kith__writer_room(w, units);
+
+    if (record == NULL)
+        return false;
+#ifdef KITH_MISTAKE_TAIL_BEFORE_BYTES
+    kith__store_release(&w->root->tail, w->tail + KITH__PLACE(1, units));
+    kith__step();
+#endif
+    kith__store(&record->meta, kith__item_write(item, tag, record->data)); /* B1 */
+    kith__writer_step(w, units);
+    kith__store_release(&w->root->tail, w->tail); /* B2 */
+    return true;
+}
+
+/* Nodes for those that are too large, linked to each other: before any lock is taken. */
+static kith_err
+make_nodes(struct kith__op *op, const struct kith__queue *queue, const struct kith_item *items,
+           size_t count, uint64_t *first_out)
+{
+    struct kith__node *last = NULL;
+
+    *first_out = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t tag;
+        uint64_t off;
+        kith_err err;
+
+        if (kith__payload(&items[i], &tag) <= KITH__INLINE_MAX)
+            continue;
+        err = kith__queue_node(op, queue->id, &items[i], &off);
+        if (err < 0)
+            return err;
+        if (last != NULL)
+            kith__store(&last->next, off);
+        else
+            *first_out = off;
+        last = kith__ptr(op->self->arena, off);
+    }
+    return KITH_OK;
+}
+
+static kith_err
+append_all(struct kith__writer *w, struct kith__op *op, const struct kith_item *items, size_t count,
+           uint64_t node)
+{
+    kith_err err = KITH_OK;
+
+    for (size_t i = 0; i < count && err == KITH_OK; i++) {
+        size_t tag, payload = kith__payload(&items[i], &tag);
+        uint64_t off = 0;
+
+        if (payload > KITH__INLINE_MAX) {
+            off = node;
+            node = kith__load(&kith__node_at(w->arena, off)->next);
+        }
+        err = append(w, op, &items[i], tag, payload, off);
+    }
+    return err;
 }
 
 /* One attempt: KITH_EFULL if they do not all fit now. */
-static kith_err
+__attribute__((flatten)) static kith_err
 put_once(struct kith__self *self, const struct kith__queue *queue, const struct kith_item *items,
          size_t count)
 {
-    struct kith__arena *arena = self->arena;
     struct kith__queue_root *root = kith__queue_root(queue);
-    uint64_t first = 0, last = 0, off;
+    size_t tag = 0, payload = count == 1 ? kith__payload(items, &tag) : SIZE_MAX;
+    bool recording = payload > KITH__INLINE_MAX;
+    struct kith__writer w;
     struct kith__op op;
+    uint64_t node = 0;
     kith_err err = KITH_OK;
 
-    kith__op_begin(&op, self);
-    for (size_t i = 0; i < count && err == KITH_OK; i++) { /* P1 */
-        err = kith__queue_node(&op, items[i], &off);
-        if (err < 0)
-            break;
-        if (last != 0)
-            kith__store(&kith__node_at(arena, last)->next, off);
-        else
-            first = off;
-        last = off;
+    op.self = self;
+    if (recording) {
+        kith__op_begin(&op, self);
+        err = make_nodes(&op, queue, items, count, &node); /* P1 */
     }
     if (err == KITH_OK)
-        err = lock_queue(self, queue, &root->tail_lock); /* P2 */
+        err = kith__queue_lock(self, queue, &root->tail_lock); /* P2 */
     if (err < 0) {
         kith__op_abort(&op);
         return err;
     }
+    err = kith__writer_begin(&w, NULL, self->arena, root, queue->id);
+    if (err < 0)
+        goto out;
     if (kith__load(&root->closed) != 0) {
         err = KITH_ECLOSED;
-    } else if (root->capacity != 0 &&
-               kith__load(&root->put) - kith__load_acquire(&root->taken) + count > root->capacity) {
+    } else if (!fits(NULL, queue, w.tail, count)) {
         err = KITH_EFULL;
-    } else {
-        uint64_t ticket = kith__load(&root->ticket), in_last = kith__load(&root->in_last);
-        struct kith__node *before = in_last != 0 ? kith__node_at(arena, in_last) : NULL;
-
-        /* The nodes are linked to each other already: a batch is a record as short as one. */
-        for (off = first; off != 0; off = kith__load(&kith__node_at(arena, off)->next)) {
-            kith__node_at(arena, off)->ticket = ++ticket;
-            kith__store(&kith__node_at(arena, off)->magic, KITH__NODE_MAGIC ^ queue->id);
-        }
-        if (before == NULL && in_last != 0) {
-            err = broken(queue);
-        } else {
-            if (before != NULL)
-                kith__op_set(&op, &before->next, first);
-            else
-                kith__op_set(&op, &root->in_first, first);
-            kith__op_set(&op, &root->in_last, last);
-            kith__op_set(&op, &root->put, kith__load(&root->put) + count);
-            kith__op_set(&op, &root->ticket, ticket);
+    } else if (recording || !put_stored(&w, items, tag, payload)) { /* P3 */
+        if (!recording)
+            kith__op_begin(&op, self);
+        err = append_all(&w, &op, items, count, node);
+        if (err == KITH_OK && (w.moved || node != 0)) {
+            kith__writer_end(&w, &op);
             err = kith__op_commit(&op); /* P3 */
+        } else if (err == KITH_OK) {
+            kith__store_release(&root->tail, w.tail); /* P3: a batch within one segment */
         }
     }
-    owe_wakes(self, queue);
+out:
+    kith__queue_owe(self, queue);
     kith__lock_release(self, &root->tail_lock); /* P4 */
     if (err == KITH_OK)
         kith__queue_raise(self, root, count > INT32_MAX ? INT32_MAX : (int)count, false); /* P5 */
-    owe_nothing(self);
+    kith__queue_owe_nothing(self);
     if (err < 0)
         kith__op_abort(&op);
     return err;
+}
+
+/* Both locks held: writes an item down that has a place of its own. */
+static kith_err
+put_aside(struct kith__op *op, struct kith__queue_root *root, uint64_t node_off,
+          const struct kith__put_how *how)
+{
+    struct kith__node *node = kith__ptr(op->self->arena, node_off);
+    uint64_t aside = kith__op_get(op, &root->aside) + 1;
+
+    kith__store(&node->ticket, KITH__PLACE_COUNT(kith__op_get(op, &root->tail)));
+    kith__store(&node->order, aside);
+    kith__store(&node->priority, (uint64_t)how->priority);
+    kith__store(&node->attempts, how->attempts);
+    if (how->delay_ns > 0)
+        kith__store(&node->due, kith__due_after(op->self->arena, how->delay_ns));
+    kith__op_set(op, &root->aside, aside);
+    kith__op_set(op, &root->nodes, kith__op_get(op, &root->nodes) + 1);
+    kith__op_set(op, &root->room_until, 0);
+    return kith__queue_place(op, root, node);
+}
+
+static kith_err
+put_with_once(struct kith__self *self, const struct kith__queue *queue,
+              const struct kith_item *item, const struct kith__put_how *how)
+{
+    struct kith__queue_root *root = kith__queue_root(queue);
+    uint64_t node, due_before = 0;
+    struct kith__op op;
+    kith_err err;
+
+    kith__op_begin(&op, self);
+    err = kith__queue_node(&op, queue->id, item, &node);
+    if (err == KITH_OK)
+        err = kith__queue_lock_both(self, queue->off);
+    if (err < 0) {
+        kith__op_abort(&op);
+        return err;
+    }
+    if (kith__load(&root->id) != queue->id) {
+        err = KITH_EGONE;
+    } else if (kith__load(&root->closed) != 0) {
+        err = KITH_ECLOSED;
+    } else if (root->capacity != 0 && kith__queue_total(root) >= root->capacity) {
+        err = KITH_EFULL;
+    } else {
+        due_before = kith__load(&root->next_due);
+        err = put_aside(&op, root, node, how);
+        if (err == KITH_OK)
+            err = kith__op_commit(&op);
+    }
+    kith__queue_owe(self, queue);
+    kith__queue_unlock_both(self, queue->off);
+    if (err == KITH_OK) {
+        kith__queue_raise(self, root, 1, false);
+        kith__queue_raise_due(self, root, due_before);
+    }
+    kith__queue_owe_nothing(self);
+    if (err < 0)
+        kith__op_abort(&op);
+    return err;
+}
+
+kith_err
+kith__queue_link(struct kith__op *op, const struct kith__queue *queue, const struct kith_item *item,
+                 const struct kith__put_how *how)
+{
+    struct kith__queue_root *root = kith__queue_root(queue);
+    bool aside = how->priority != 0 || how->delay_ns > 0 || how->attempts != 0;
+    size_t tag, payload = kith__payload(item, &tag);
+    struct kith__writer w;
+    uint64_t node = 0;
+    kith_err err = KITH_OK;
+
+    if (kith__op_get(op, &root->closed) != 0)
+        return KITH_ECLOSED;
+    if (!fits(op, queue, kith__op_get(op, &root->tail), 1))
+        return KITH_EFULL;
+    /* The stream itself has no place for a number of attempts. */
+    if (aside || payload > KITH__INLINE_MAX || how->attempts != 0)
+        err = kith__queue_node(op, queue->id, item, &node);
+    if (err < 0)
+        return err;
+    if (node != 0)
+        kith__store(&kith__node_at(op->self->arena, node)->attempts, how->attempts);
+    if (aside)
+        return put_aside(op, root, node, how);
+    err = kith__writer_begin(&w, op, op->self->arena, root, queue->id);
+    if (err == KITH_OK)
+        err = append(&w, op, item, tag, payload, node);
+    if (err < 0)
+        return err;
+    kith__writer_end(&w, op);
+    return op->err;
+}
+
+/* ---- Waiting ---------------------------------------------------------------------------- */
+
+int64_t
+kith__queue_sleep_until(const struct kith__queue *queue, int64_t deadline_ns)
+{
+    uint64_t due = kith__load_acquire(&kith__queue_root(queue)->next_due);
+    int64_t until = due != 0 ? kith__arena_deadline_ns(queue->arena, (int64_t)due) : deadline_ns;
+
+    return until < deadline_ns ? until : deadline_ns;
+}
+
+/* Whether something is to be handed back or made ready, which anybody may do. */
+static bool
+is_due(const struct kith__queue *queue)
+{
+    return kith__is_due(queue->arena, kith__load_acquire(&kith__queue_root(queue)->next_due));
 }
 
 static bool
 has_room(const struct kith__queue *queue, size_t count)
 {
     const struct kith__queue_root *root = kith__queue_root(queue);
+    struct kith__queue_counts counts;
 
-    return root->capacity == 0 || total(root) + count <= root->capacity ||
-           kith__load(&root->closed) != 0 || kith__load(&root->id) != queue->id;
+    return root->capacity == 0 || kith__queue_total(root) + count <= root->capacity ||
+           kith__load(&root->closed) != 0 || kith__load(&root->id) != queue->id ||
+           kith__queue_look(queue, &counts) < 0 || counts.total + count <= root->capacity ||
+           is_due(queue);
 }
 
 /* Sleeps on `signal` unless `ready`; KITH_OK: look again. */
@@ -295,6 +388,7 @@ wait_on(struct kith__self *self, _Atomic uint32_t *signal, int64_t deadline_ns,
 {
     uint32_t joined;
     kith_err err = KITH_OK;
+    int64_t until;
 
     if (kith__spin(self, (const _Atomic uint32_t *)(const void *)counter,
                    (uint32_t)kith__load(counter)))
@@ -303,10 +397,12 @@ wait_on(struct kith__self *self, _Atomic uint32_t *signal, int64_t deadline_ns,
     kith__store(&self->actor->waiting_on, kith__off(self->arena, signal));
     kith__step();
     joined = kith__signal_join(signal);
+    until = kith__queue_sleep_until(queue, deadline_ns);
     if (!ready(queue, count))
-        switch (kith__sleep(self, signal, joined, deadline_ns, true)) {
+        switch (kith__sleep(self, signal, joined, until, true)) {
         case KITH__SLEPT_TIMEOUT:
-            err = KITH_ETIMEDOUT; /* unless it came at the last moment: the caller looks */
+            /* Unless it came at the last moment: the caller looks. */
+            err = until == deadline_ns ? KITH_ETIMEDOUT : KITH_OK;
             break;
         case KITH__SLEPT_INTERRUPTED:
             kith__signal_wake(self, signal, 1); /* pass on a wake that we may have swallowed */
@@ -319,173 +415,269 @@ wait_on(struct kith__self *self, _Atomic uint32_t *signal, int64_t deadline_ns,
     return err;
 }
 
-kith_err
-kith__queue_put(struct kith__self *self, const struct kith__queue *queue,
-                const struct kith_item *items, size_t count, int64_t deadline_ns)
+/* A putter that finds the queue full hands back what is due: that may make room. */
+static kith_err
+settle_for_room(struct kith__self *self, const struct kith__queue *queue)
+{
+    struct kith__queue_root *root = kith__queue_root(queue);
+    kith_err err;
+
+    if (!is_due(queue))
+        return KITH_OK;
+    err = kith__queue_lock(self, queue, &root->head_lock);
+    if (err < 0)
+        return err;
+    err = kith__queue_settle(self, queue);
+    kith__lock_release(self, &root->head_lock);
+    return err;
+}
+
+struct put_args {
+    const struct kith_item *items;
+    size_t count;
+    const struct kith__put_how *how; /* NULL: in order */
+};
+
+static kith_err
+put_attempt(struct kith__self *self, const struct kith__queue *queue, const struct put_args *args)
+{
+    return args->how != NULL ? put_with_once(self, queue, args->items, args->how)
+                             : put_once(self, queue, args->items, args->count);
+}
+
+static kith_err
+put_waiting(struct kith__self *self, const struct kith__queue *queue, const struct put_args *args,
+            int64_t deadline_ns)
 {
     struct kith__queue_root *root = kith__queue_root(queue);
     kith_err waited = KITH_OK, err;
 
     for (;;) {
-        err = has_room(queue, count) ? put_once(self, queue, items, count) : KITH_EFULL;
+        err = settle_for_room(self, queue);
+        if (err == KITH_OK)
+            err = has_room(queue, args->count) ? put_attempt(self, queue, args) : KITH_EFULL;
         if (err != KITH_EFULL || deadline_ns == 0)
-            break;
-        if (waited < 0) {
-            err = waited;
-            break;
-        }
-        waited = wait_on(self, &root->room, deadline_ns, has_room, queue, count, &root->taken);
-        if (waited == KITH_EINTERRUPTED) {
-            err = waited;
-            break;
-        }
+            return err;
+        if (waited < 0)
+            return waited;
+        waited = wait_on(self, &root->room, deadline_ns, has_room, queue, args->count, &root->head);
+        if (waited == KITH_EINTERRUPTED)
+            return waited;
     }
+}
+
+kith_err
+kith__queue_put(struct kith__self *self, const struct kith__queue *queue,
+                const struct kith_item *items, size_t count, int64_t deadline_ns)
+{
+    kith_err err = put_once(self, queue, items, count);
+
+    if (err == KITH_EFULL)
+        err = put_waiting(self, queue, &(struct put_args){ items, count, NULL }, deadline_ns);
+    kith__op_end(self);
+    return err;
+}
+
+kith_err
+kith__queue_put_with(struct kith__self *self, const struct kith__queue *queue,
+                     const struct kith_item *item, const struct kith__put_how *how,
+                     int64_t deadline_ns)
+{
+    kith_err err;
+
+    if (how->priority == 0 && how->delay_ns <= 0)
+        return kith__queue_put(self, queue, item, 1, deadline_ns);
+    err = put_waiting(self, queue, &(struct put_args){ item, 1, how }, deadline_ns);
     kith__op_end(self);
     return err;
 }
 
 /* ---- Get -------------------------------------------------------------------------------- */
 
-/*
- * Head lock held: if nothing is ready on the getters' side, locks the putters' side too, and writes
- * down that all of `in` moves over, in the same record as what is taken.
- */
-static kith_err
-move_in(struct kith__op *op, const struct kith__queue *queue, bool *both)
+kith_err
+kith__queue_begin_get(struct kith__reader *r, struct kith__op *op, struct kith__self *self,
+                      const struct kith__queue *queue)
 {
     struct kith__queue_root *root = kith__queue_root(queue);
-    kith_err err;
+    kith_err err = kith__queue_lock(self, queue, &root->head_lock); /* G1 */
 
-    if (kith__op_get(op, &root->back_first) != 0 || kith__op_get(op, &root->out_first) != 0 ||
-        *both || kith__load_acquire(&root->in_first) == 0)
-        return KITH_OK;
-    err = kith__lock_acquire(op->self, &root->tail_lock);
     if (err < 0)
         return err;
-    *both = true;
-    if (kith__load(&root->in_first) == 0)
-        return KITH_OK;
-    kith__op_set(op, &root->out_first, kith__load(&root->in_first));
-    kith__op_set(op, &root->out_last, kith__load(&root->in_last));
-    kith__op_set(op, &root->in_first, 0);
-    kith__op_set(op, &root->in_last, 0);
-    return KITH_OK;
-}
-
-static kith_err
-begin_get(struct kith__op *op, struct kith__self *self, const struct kith__queue *queue,
-          bool *both_out)
-{
-    kith_err err = lock_queue(self, queue, &kith__queue_root(queue)->head_lock); /* G1 */
-
-    *both_out = false;
+    if (kith__load(&root->next_due) != 0)
+        err = kith__queue_settle(self, queue);
     if (err < 0)
-        return err;
-    kith__op_begin(op, self);
-    err = move_in(op, queue, both_out);
-    if (err < 0)
-        kith__lock_release(self, &kith__queue_root(queue)->head_lock);
+        kith__lock_release(self, &root->head_lock);
+    else
+        kith__reader_begin(r, op, self, queue);
     return err;
 }
 
-static void
-end_get(struct kith__self *self, const struct kith__queue *queue, bool both)
+void
+kith__queue_end_get(struct kith__reader *r, struct kith__self *self)
 {
-    struct kith__queue_root *root = kith__queue_root(queue);
+    struct kith__queue_root *root = kith__queue_root(r->queue);
 
-    if (both)
+    if (r->both)
         kith__lock_release(self, &root->tail_lock);
     kith__lock_release(self, &root->head_lock); /* G4 */
 }
 
-/* Head lock held: the oldest ready node; NULL and KITH_EEMPTY if there is none. */
-static kith_err
-oldest(struct kith__op *op, const struct kith__queue *queue, struct kith__node **node_out)
+kith_err
+kith__queue_next(struct kith__reader *r, struct kith__pick *found)
 {
-    struct kith__queue_root *root = kith__queue_root(queue);
-    uint64_t off = kith__op_get(op, &root->back_first);
+    struct kith__queue_root *root = kith__queue_root(r->queue);
+    uint64_t top = r->recording ? kith__op_get(r->op, &root->ready) : kith__load(&root->ready);
+    struct kith__node *node = NULL;
+    int64_t priority;
+    uint64_t off;
+    kith_err err;
 
-    if (off == 0)
-        off = kith__op_get(op, &root->out_first);
-    if (off == 0)
-        return KITH_EEMPTY;
-    *node_out = kith__node_at(queue->arena, off);
-    if (*node_out == NULL || kith__load(&(*node_out)->magic) != (KITH__NODE_MAGIC ^ queue->id))
-        return broken(queue);
+    found->record = NULL;
+    found->node = NULL;
+    if (top != 0) {
+        node = kith__node_at(r->queue->arena, top);
+        if (node == NULL)
+            return kith__queue_broken(r->queue->arena);
+        priority = (int64_t)kith__load(&node->priority);
+        if (priority > 0 ||
+            (priority == 0 && kith__load(&node->ticket) <= KITH__PLACE_COUNT(r->head))) {
+            found->node = node;
+            return KITH_OK;
+        }
+    }
+    err = kith__reader_look(r, &found->record);
+    if (err == KITH_EEMPTY && node != NULL) {
+        found->node = node;
+        return KITH_OK;
+    }
+    if (err < 0 || KITH__META_TYPE(kith__load(&found->record->meta)) != KITH__RECORD_NODE)
+        return err;
+    off = kith__load((const kith__word *)(const void *)found->record->data);
+    found->node = kith__node_at(r->queue->arena, off);
+    return found->node != NULL ? KITH_OK : kith__queue_broken(r->queue->arena);
+}
+
+kith_err
+kith__pick_read(const struct kith__reader *r, const struct kith__pick *found,
+                struct kith_item *item, char *tag)
+{
+    if (found->node != NULL)
+        return kith__node_read(r->queue, found->node, item, tag);
+    return kith__item_read(kith__load(&found->record->meta), found->record->data, r->room, item,
+                           tag)
+               ? KITH_OK
+               : kith__queue_broken(r->queue->arena);
+}
+
+kith_err
+kith__queue_take(struct kith__reader *r, const struct kith__pick *found)
+{
+    struct kith__queue_root *root = kith__queue_root(r->queue);
+    struct kith__node *node;
+
+    if (found->node != NULL)
+        kith__reader_record(r);
+    if (found->record == NULL)
+        return kith__heap_pop(r->op, &root->ready, KITH__HEAP_READY, &node);
+    kith__reader_step(r, found->record);
     return KITH_OK;
 }
 
-/* Writes the unlinking of oldest() down. */
-static void
-unlink_oldest(struct kith__op *op, const struct kith__queue *queue, struct kith__node *node)
+kith_err
+kith__queue_commit_get(struct kith__reader *r)
 {
-    struct kith__queue_root *root = kith__queue_root(queue);
-    uint64_t next = kith__op_get(op, &node->next);
-
-    if (kith__op_get(op, &root->back_first) != 0) {
-        kith__op_set(op, &root->back_first, next);
-        if (next == 0)
-            kith__op_set(op, &root->back_last, 0);
-        kith__op_set(op, &root->back_count, kith__op_get(op, &root->back_count) - 1);
-    } else {
-        kith__op_set(op, &root->out_first, next);
-        if (next == 0)
-            kith__op_set(op, &root->out_last, 0);
-    }
+    kith__reader_end(r);
+    return r->recording ? kith__op_commit(r->op) : KITH_OK;
 }
 
-static void
-count_taken(struct kith__op *op, struct kith__queue_root *root, uint64_t n)
-{
-    kith__op_set(op, &root->taken, kith__op_get(op, &root->taken) + n);
-}
-
+/* The usual item into a buffer that has room for it; false: it is for copy_found(). */
 static bool
-at_its_end(const struct kith__queue *queue)
+copy_small(const struct kith__reader *r, const struct kith__record *record, struct kith_buf *out)
 {
-    const struct kith__queue_root *root = kith__queue_root(queue);
+    uint64_t meta = kith__load(&record->meta);
+    size_t size = KITH__META_SIZE(meta);
+    unsigned type = KITH__META_TYPE(meta);
 
-    return kith__load_acquire(&root->closed) != 0 && total(root) == 0;
+    if (type < KITH_TYPE_STR || type > KITH_TYPE_PACKED || KITH__META_TAG(meta) != 0 ||
+        size > r->room || out == NULL || size > out->capacity || size == 0)
+        return false;
+    memcpy(out->memory, record->data, size);
+    out->item = (struct kith_item){ .type = (kith_type)type, .data = out->memory, .size = size };
+    return true;
 }
 
 static kith_err
-get_once(struct kith__self *self, const struct kith__queue *queue, size_t count,
-         struct kith_buf *items_out, size_t *got_out)
+copy_found(const struct kith__reader *r, const struct kith__pick *found, struct kith_buf *out)
 {
-    struct kith__arena *arena = self->arena;
-    struct kith__queue_root *root = kith__queue_root(queue);
-    struct kith__node *node;
+    char tag[KITH_TAG_SIZE_MAX + 1];
+    struct kith_item item;
+    kith_err err;
+
+    if (found->node == NULL && copy_small(r, found->record, out))
+        return KITH_OK;
+    err = kith__pick_read(r, found, &item, tag);
+    return err == KITH_OK && out != NULL ? kith__buf_set(out, item) : err;
+}
+
+/* Takes what was found, for good. */
+static kith_err
+take_for_good(struct kith__reader *r, const struct kith__pick *found)
+{
+    struct kith__queue_root *root = kith__queue_root(r->queue);
+    kith_err err = kith__queue_take(r, found);
+
+    if (err < 0 || found->node == NULL)
+        return err;
+    if (found->record == NULL)
+        kith__op_set(r->op, &root->nodes, kith__op_get(r->op, &root->nodes) - 1);
+    kith__op_give(r->op, kith__off(r->queue->arena, found->node));
+    return r->op->err;
+}
+
+bool
+kith__queue_at_its_end(const struct kith__queue *queue)
+{
+    const struct kith__queue_root *root = kith__queue_root(queue);
+
+    return kith__load_acquire(&root->closed) != 0 && kith__queue_total(root) == 0;
+}
+
+struct get_args {
+    size_t count;
+    struct kith_buf *items_out;
+    size_t *got_out;
+};
+
+__attribute__((flatten)) static kith_err
+get_once(struct kith__self *self, const struct kith__queue *queue, void *arg)
+{
+    const struct get_args *args = arg;
+    struct kith__pick found;
+    struct kith__reader r;
     struct kith__op op;
     size_t got = 0;
-    bool both;
-    kith_err err = begin_get(&op, self, queue, &both);
+    kith_err err = kith__queue_begin_get(&r, &op, self, queue);
 
     if (err < 0)
         return err;
-    while (err == KITH_OK && got < count) {
-        err = move_in(&op, queue, &both);
+    while (err == KITH_OK && got < args->count) {
+        err = kith__queue_next(&r, &found);
         if (err == KITH_OK)
-            err = oldest(&op, queue, &node);
+            err = copy_found(&r, &found, args->items_out ? &args->items_out[got] : NULL); /* G2 */
         if (err == KITH_OK)
-            err = copy_node(queue, node, items_out != NULL ? &items_out[got] : NULL); /* G2 */
-        if (err < 0)
-            break;
-        unlink_oldest(&op, queue, node);
-        kith__op_give(&op, kith__off(arena, node));
-        got++;
+            err = take_for_good(&r, &found);
+        if (err == KITH_OK)
+            got++;
     }
-    if (got > 0 && (err == KITH_OK || err == KITH_EEMPTY)) {
-        count_taken(&op, root, got);
-        kith__op_set(&op, &root->got, kith__load(&root->got) + got);
-        err = kith__op_commit(&op); /* G3 */
-    }
-    owe_wakes(self, queue);
-    end_get(self, queue, both);
+    if (got > 0 && (err == KITH_OK || err == KITH_EEMPTY))
+        err = kith__queue_commit_get(&r); /* G3 */
+    kith__queue_owe(self, queue);
+    kith__queue_end_get(&r, self);
     if (err == KITH_OK)
-        kith__queue_raise(self, root, 0, true); /* G5 */
-    owe_nothing(self);
+        kith__queue_raise(self, kith__queue_root(queue), 0, true); /* G5 */
+    kith__queue_owe_nothing(self);
     if (err == KITH_OK)
-        *got_out = got;
+        *args->got_out = got;
     else
         kith__op_abort(&op);
     return err;
@@ -496,19 +688,20 @@ static bool
 has_item(const struct kith__queue *queue, size_t count)
 {
     const struct kith__queue_root *root = kith__queue_root(queue);
+    uint64_t head = KITH__PLACE_COUNT(kith__load_acquire(&root->head));
 
     (void)count;
-    return kith__load_acquire(&root->back_first) != 0 ||
-           kith__load_acquire(&root->out_first) != 0 || kith__load_acquire(&root->in_first) != 0 ||
-           (kith__load(&root->closed) != 0 && total(root) == 0) ||
-           kith__load(&root->id) != queue->id;
+    return kith__load_acquire(&root->ready) != 0 ||
+           KITH__PLACE_COUNT(kith__load_acquire(&root->tail)) != head ||
+           (kith__load(&root->closed) != 0 && kith__queue_total(root) == 0) ||
+           kith__load(&root->id) != queue->id || is_due(queue);
 }
 
-/* Repeats `once` until it has something, the queue ends, or the time does. */
-static kith_err
-get_with(struct kith__self *self, const struct kith__queue *queue, int64_t deadline_ns,
-         kith_err (*once)(struct kith__self *self, const struct kith__queue *queue, void *arg),
-         void *arg)
+kith_err
+kith__queue_get_with(struct kith__self *self, const struct kith__queue *queue, int64_t deadline_ns,
+                     kith_err (*once)(struct kith__self *self, const struct kith__queue *queue,
+                                      void *arg),
+                     void *arg)
 {
     struct kith__queue_root *root = kith__queue_root(queue);
     kith_err waited = KITH_OK, err;
@@ -517,7 +710,7 @@ get_with(struct kith__self *self, const struct kith__queue *queue, int64_t deadl
         err = once(self, queue, arg);
         if (err != KITH_EEMPTY)
             break;
-        if (at_its_end(queue)) {
+        if (kith__queue_at_its_end(queue)) {
             err = KITH_ECLOSED;
             break;
         }
@@ -527,7 +720,7 @@ get_with(struct kith__self *self, const struct kith__queue *queue, int64_t deadl
             err = waited;
             break;
         }
-        waited = wait_on(self, &root->items, deadline_ns, has_item, queue, 1, &root->put);
+        waited = wait_on(self, &root->items, deadline_ns, has_item, queue, 1, &root->tail);
         if (waited == KITH_EINTERRUPTED) {
             err = waited;
             break;
@@ -539,46 +732,33 @@ get_with(struct kith__self *self, const struct kith__queue *queue, int64_t deadl
     return err;
 }
 
-struct get_args {
-    size_t count;
-    struct kith_buf *items_out;
-    size_t *got_out;
-};
-
-static kith_err
-get_plain(struct kith__self *self, const struct kith__queue *queue, void *arg)
-{
-    struct get_args *args = arg;
-
-    return get_once(self, queue, args->count, args->items_out, args->got_out);
-}
-
 kith_err
 kith__queue_get(struct kith__self *self, const struct kith__queue *queue, size_t count,
                 int64_t deadline_ns, struct kith_buf *items_out, size_t *got_out)
 {
     struct get_args args = { count, items_out, got_out };
 
-    return get_with(self, queue, deadline_ns, get_plain, &args);
+    return kith__queue_get_with(self, queue, deadline_ns, get_once, &args);
 }
 
 kith_err
 kith__queue_peek(struct kith__self *self, const struct kith__queue *queue,
                  struct kith_buf *item_out)
 {
-    struct kith__node *node;
+    struct kith__pick found;
+    struct kith__reader r;
     struct kith__op op;
-    bool both;
-    kith_err err = begin_get(&op, self, queue, &both);
+    kith_err err = kith__queue_begin_get(&r, &op, self, queue);
 
     if (err < 0)
         return err;
-    err = oldest(&op, queue, &node);
+    err = kith__queue_next(&r, &found);
     if (err == KITH_OK)
-        err = copy_node(queue, node, item_out);
-    end_get(self, queue, both); /* nothing is committed: `in` stays as it is */
+        err = copy_found(&r, &found, item_out);
+    kith__queue_end_get(&r, self); /* nothing is committed: the queue stays as it is */
+    kith__op_abort(&op);
     kith__op_end(self);
-    if (err == KITH_EEMPTY && at_its_end(queue))
+    if (err == KITH_EEMPTY && kith__queue_at_its_end(queue))
         err = KITH_ECLOSED;
     return err;
 }
@@ -591,59 +771,63 @@ struct pin_args {
     uint64_t *node_out;
 };
 
+/* A free pin of this process, set to `off`; NULL if it has none. */
+static kith__word *
+take_pin(struct kith__arena *arena, uint64_t off)
+{
+    struct kith__holder *holder = kith__holder_at(arena, arena->holder);
+
+    for (unsigned i = 0; i < KITH__PINS; i++) {
+        uint64_t none = 0;
+
+        if (atomic_compare_exchange_strong(&holder->pin[i], &none, off)) {
+            atomic_fetch_add(&holder->pin_count, 1);
+            return &holder->pin[i];
+        }
+    }
+    return NULL;
+}
+
 static kith_err
 get_pinned(struct kith__self *self, const struct kith__queue *queue, void *arg)
 {
     struct pin_args *args = arg;
     struct kith__arena *arena = self->arena;
-    struct kith__holder *holder = kith__holder_at(arena, arena->holder);
-    struct kith__queue_root *root = kith__queue_root(queue);
-    struct kith__node *node = NULL;
+    struct kith__pick found;
+    struct kith__reader r;
     kith__word *pin = NULL;
     struct kith__op op;
-    bool both;
-    kith_err err = begin_get(&op, self, queue, &both);
+    kith_err err = kith__queue_begin_get(&r, &op, self, queue);
 
     if (err < 0)
         return err;
-    err = oldest(&op, queue, &node);
-    if (err == KITH_OK && KITH__META_SIZE(node->meta) > KITH__SMALL_MAX) {
-        uint64_t off = kith__off(arena, node);
-
-        for (unsigned i = 0; pin == NULL && i < KITH__PINS; i++) {
-            uint64_t none = 0;
-
-            if (atomic_compare_exchange_strong(&holder->pin[i], &none, off))
-                pin = &holder->pin[i];
-        }
+    err = kith__queue_next(&r, &found);
+    if (err == KITH_OK && found.node != NULL &&
+        KITH__META_SIZE(found.node->meta) > KITH__SMALL_MAX) {
+        *args->node_out = kith__off(arena, found.node);
+        pin = take_pin(arena, *args->node_out);
         if (pin == NULL)
             err = kith__fail(KITH_EFULL,
                              "This process has %u views of large items open, as many "
                              "as it may; release some.",
                              KITH__PINS);
-        else
-            atomic_fetch_add(&holder->pin_count, 1);
-        *args->node_out = off;
     } else if (err == KITH_OK) {
-        err = copy_node(queue, node, args->copy);
+        err = copy_found(&r, &found, args->copy);
     }
-    if (err == KITH_OK) {
-        unlink_oldest(&op, queue, node);
-        kith__op_give(&op, kith__off(arena, node)); /* to trash, and on to limbo: it is pinned */
-        count_taken(&op, root, 1);
-        kith__op_set(&op, &root->got, kith__load(&root->got) + 1);
-        err = kith__op_commit(&op);
-    }
-    owe_wakes(self, queue);
-    end_get(self, queue, both);
     if (err == KITH_OK)
-        kith__queue_raise(self, root, 0, true);
-    owe_nothing(self);
+        err = take_for_good(&r, &found); /* to trash, and on to limbo, if it is pinned */
+    if (err == KITH_OK)
+        err = kith__queue_commit_get(&r);
+    kith__queue_owe(self, queue);
+    kith__queue_end_get(&r, self);
+    if (err == KITH_OK)
+        kith__queue_raise(self, kith__queue_root(queue), 0, true);
+    kith__queue_owe_nothing(self);
     if (err < 0) {
         kith__op_abort(&op);
         if (pin != NULL) {
             kith__store_release(pin, 0);
-            atomic_fetch_sub(&holder->pin_count, 1);
+            atomic_fetch_sub(&kith__holder_at(arena, arena->holder)->pin_count, 1);
         }
         return err;
     }
@@ -658,287 +842,5 @@ kith__queue_get_pinned(struct kith__self *self, const struct kith__queue *queue,
 {
     struct pin_args args = { copy, pin_out, node_out };
 
-    return get_with(self, queue, deadline_ns, get_pinned, &args);
-}
-
-/* ---- Leases ----------------------------------------------------------------------------- */
-
-struct lease_args {
-    struct kith_buf *item_out;
-    struct kith__lent *lent_out;
-};
-
-static kith_err
-lease_once(struct kith__self *self, const struct kith__queue *queue, void *arg)
-{
-    struct lease_args *args = arg;
-    struct kith__arena *arena = self->arena;
-    struct kith__queue_root *root = kith__queue_root(queue);
-    struct kith__node *node = NULL, *last;
-    uint64_t off, last_off, fence = kith__new_id(arena);
-    struct kith__op op;
-    bool both;
-    kith_err err = begin_get(&op, self, queue, &both);
-
-    if (err < 0)
-        return err;
-    err = oldest(&op, queue, &node);
-    if (err == KITH_OK)
-        err = copy_node(queue, node, args->item_out);
-    if (err < 0)
-        goto out;
-    off = kith__off(arena, node);
-    last_off = kith__load(&root->lent_last);
-    last = last_off != 0 ? kith__node_at(arena, last_off) : NULL;
-    if (last == NULL && last_off != 0) {
-        err = broken(queue);
-        goto out;
-    }
-    unlink_oldest(&op, queue, node);
-    kith__op_set(&op, &node->next, 0);
-    kith__op_set(&op, &node->prev, last_off);
-    kith__op_set(&op, &node->fence, fence);
-#ifndef KITH_MISTAKE_LEASE_WITHOUT_OWNER
-    kith__op_set(&op, &node->owner, kith__owner_of(arena, arena->holder));
-#endif
-    kith__op_set(&op, &node->attempts, kith__load(&node->attempts) + 1);
-    if (last != NULL)
-        kith__op_set(&op, &last->next, off);
-    else
-        kith__op_set(&op, &root->lent_first, off);
-    kith__op_set(&op, &root->lent_last, off);
-    kith__op_set(&op, &root->lent_count, kith__load(&root->lent_count) + 1);
-    args->lent_out->attempts = (uint32_t)kith__load(&node->attempts);
-    args->lent_out->node = off;
-    args->lent_out->fence = fence;
-    err = kith__op_commit(&op);
-out:
-    end_get(self, queue, both);
-    if (err < 0)
-        kith__op_abort(&op);
-    return err;
-}
-
-kith_err
-kith__queue_lease(struct kith__self *self, const struct kith__queue *queue, int64_t deadline_ns,
-                  struct kith_buf *item_out, struct kith__lent *lent_out)
-{
-    struct lease_args args = { item_out, lent_out };
-    kith_err err = kith__queue_chain(self, queue);
-
-    return err < 0 ? err : get_with(self, queue, deadline_ns, lease_once, &args);
-}
-
-/* Head lock held: the node of a lease that still holds; NULL if it was lost. */
-static struct kith__node *
-lent_node(struct kith__op *op, const struct kith__queue *queue, const struct kith__lent *lent)
-{
-    struct kith__node *node = kith__node_at(queue->arena, lent->node);
-
-    /* The block may be anything by now; no other block has this fence at this place. */
-    if (node == NULL || kith__load(&node->magic) != (KITH__NODE_MAGIC ^ queue->id) ||
-        kith__op_get(op, &node->fence) != lent->fence)
-        return NULL;
-    return node;
-}
-
-static kith_err
-unlink_lent(struct kith__op *op, const struct kith__queue *queue, struct kith__node *node)
-{
-    struct kith__arena *arena = queue->arena;
-    struct kith__queue_root *root = kith__queue_root(queue);
-    uint64_t next_off = kith__op_get(op, &node->next), prev_off = kith__op_get(op, &node->prev);
-    struct kith__node *next = next_off != 0 ? kith__node_at(arena, next_off) : NULL;
-    struct kith__node *prev = prev_off != 0 ? kith__node_at(arena, prev_off) : NULL;
-
-    if ((next == NULL) != (next_off == 0) || (prev == NULL) != (prev_off == 0))
-        return broken(queue);
-    if (prev != NULL)
-        kith__op_set(op, &prev->next, next_off);
-    else
-        kith__op_set(op, &root->lent_first, next_off);
-    if (next != NULL)
-        kith__op_set(op, &next->prev, prev_off);
-    else
-        kith__op_set(op, &root->lent_last, prev_off);
-    kith__op_set(op, &root->lent_count, kith__op_get(op, &root->lent_count) - 1);
-    return KITH_OK;
-}
-
-kith_err
-kith__queue_unlend(struct kith__op *op, const struct kith__queue *queue,
-                   const struct kith__lent *lent)
-{
-    struct kith__queue_root *root = kith__queue_root(queue);
-    struct kith__node *node;
-    kith_err err;
-
-    if (kith__load(&root->id) != queue->id)
-        return KITH_EGONE;
-    node = lent_node(op, queue, lent);
-    if (node == NULL)
-        return KITH_EGONE;
-    err = unlink_lent(op, queue, node);
-    if (err < 0)
-        return err;
-    kith__op_set(op, &node->fence, 0); /* a second ack in the same transaction finds it gone */
-    count_taken(op, root, 1);
-    kith__op_set(op, &root->done, kith__op_get(op, &root->done) + 1);
-    kith__op_give(op, lent->node);
-    return op->err;
-}
-
-/* Puts a node that was lent into `back`, by its ticket. */
-static kith_err
-link_back(struct kith__op *op, const struct kith__queue *queue, struct kith__node *node)
-{
-    struct kith__arena *arena = queue->arena;
-    struct kith__queue_root *root = kith__queue_root(queue);
-    uint64_t off = kith__off(arena, node), at = kith__op_get(op, &root->back_first), before = 0;
-    uint64_t steps = 0, last_off = kith__op_get(op, &root->back_last);
-    struct kith__node *last = last_off != 0 ? kith__node_at(arena, last_off) : NULL, *other;
-
-    if (last != NULL && last->ticket < node->ticket) {
-        before = last_off;
-        at = 0;
-    }
-    /* A dead holder's leases come oldest first, so that each is mostly the last at once. */
-    for (; at != 0; steps++) {
-        other = kith__node_at(arena, at);
-        if (other == NULL || steps > kith__load(&root->back_count))
-            return broken(queue);
-        if (other->ticket > node->ticket)
-            break;
-        before = at;
-        at = kith__op_get(op, &other->next);
-    }
-    kith__op_set(op, &node->next, at);
-    kith__op_set(op, &node->prev, 0);
-    if (before != 0)
-        kith__op_set(op, &kith__node_at(arena, before)->next, off);
-    else
-        kith__op_set(op, &root->back_first, off);
-    if (at == 0)
-        kith__op_set(op, &root->back_last, off);
-    kith__op_set(op, &root->back_count, kith__op_get(op, &root->back_count) + 1);
-    return op->err;
-}
-
-/* Links a node at the end of another queue, whose tail lock is held. */
-static kith_err
-link_letter(struct kith__op *op, struct kith__arena *arena, struct kith__queue_root *letters,
-            struct kith__node *node)
-{
-    uint64_t off = kith__off(arena, node), last_off = kith__op_get(op, &letters->in_last);
-    struct kith__node *last = last_off != 0 ? kith__node_at(arena, last_off) : NULL;
-
-    kith__op_set(op, &node->next, 0);
-    kith__op_set(op, &node->prev, 0);
-    kith__op_set(op, &node->magic, KITH__NODE_MAGIC ^ kith__load(&letters->id));
-    /* Its place is new.  The ticket is read under locks only, so it may be set by the record. */
-    kith__op_set(op, (kith__word *)(void *)&node->ticket, kith__op_get(op, &letters->ticket) + 1);
-    kith__op_set(op, &letters->ticket, kith__op_get(op, &letters->ticket) + 1);
-    if (last != NULL)
-        kith__op_set(op, &last->next, off);
-    else
-        kith__op_set(op, &letters->in_first, off);
-    kith__op_set(op, &letters->in_last, off);
-    kith__op_set(op, &letters->put, kith__op_get(op, &letters->put) + 1);
-    return op->err;
-}
-
-/*
- * Its tail lock is taken here, and released by the caller once *letters_out is set.  A dead
- * letter queue that was destroyed takes nothing: the item then goes back where it was.
- */
-kith_err
-kith__queue_hand_back(struct kith__op *op, const struct kith__queue *queue, struct kith__node *node,
-                      struct kith__queue_root **letters_out)
-{
-    struct kith__self *self = op->self;
-    struct kith__arena *arena = queue->arena;
-    struct kith__queue_root *root = kith__queue_root(queue), *letters = NULL;
-    kith_err err;
-
-    *letters_out = NULL;
-    err = unlink_lent(op, queue, node);
-    if (err < 0)
-        return err;
-    kith__op_set(op, &node->fence, 0);
-    kith__op_set(op, &node->owner, 0);
-    if (root->attempts_max == 0 || kith__load(&node->attempts) < root->attempts_max)
-        return link_back(op, queue, node);
-    if (root->dead_letter == 0) {
-        count_taken(op, root, 1);
-        kith__op_set(op, &root->dead_count, kith__op_get(op, &root->dead_count) + 1);
-        kith__op_give(op, kith__off(arena, node));
-        return op->err;
-    }
-    letters = kith__at(arena, root->dead_letter, sizeof *letters);
-    if (letters == NULL || letters == root ||
-        kith__load_acquire(&letters->id) != root->dead_letter_id)
-        return link_back(op, queue, node);
-    err = kith__lock_acquire(self, &letters->tail_lock);
-    if (err < 0)
-        return err;
-    if (kith__load(&letters->id) != root->dead_letter_id) {
-        kith__lock_release(self, &letters->tail_lock);
-        return link_back(op, queue, node);
-    }
-    *letters_out = letters;
-    count_taken(op, root, 1);
-    kith__op_set(op, &root->dead_count, kith__op_get(op, &root->dead_count) + 1);
-    return link_letter(op, arena, letters, node);
-}
-
-kith_err
-kith__queue_ack(struct kith__self *self, const struct kith__queue *queue,
-                const struct kith__lent *lent)
-{
-    struct kith__queue_root *root = kith__queue_root(queue);
-    struct kith__op op;
-    kith_err err = lock_queue(self, queue, &root->head_lock);
-
-    if (err < 0)
-        return err;
-    kith__op_begin(&op, self);
-    err = kith__queue_unlend(&op, queue, lent);
-    if (err == KITH_OK)
-        err = kith__op_commit(&op);
-    owe_wakes(self, queue);
-    kith__lock_release(self, &root->head_lock);
-    if (err == KITH_OK)
-        kith__queue_raise(self, root, 0, true);
-    owe_nothing(self);
-    kith__op_end(self);
-    return err;
-}
-
-kith_err
-kith__queue_nack(struct kith__self *self, const struct kith__queue *queue,
-                 const struct kith__lent *lent)
-{
-    struct kith__queue_root *root = kith__queue_root(queue), *letters = NULL;
-    struct kith__node *node;
-    struct kith__op op;
-    kith_err err = lock_queue(self, queue, &root->head_lock);
-
-    if (err < 0)
-        return err;
-    kith__op_begin(&op, self);
-    node = lent_node(&op, queue, lent);
-    err = node == NULL ? KITH_EGONE : kith__queue_hand_back(&op, queue, node, &letters);
-    if (err == KITH_OK)
-        err = kith__op_commit(&op);
-    if (letters != NULL) {
-        kith__queue_raise(self, letters, 1, false); /* under the lock: a reaper wakes for it */
-        kith__lock_release(self, &letters->tail_lock);
-    }
-    owe_wakes(self, queue);
-    kith__lock_release(self, &root->head_lock);
-    if (err == KITH_OK)
-        kith__queue_raise(self, root, 1, true);
-    owe_nothing(self);
-    kith__op_end(self);
-    return err;
+    return kith__queue_get_with(self, queue, deadline_ns, get_pinned, &args);
 }

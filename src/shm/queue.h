@@ -10,6 +10,7 @@
 #include <kith/queue.h>
 
 #include "shm/alloc.h"
+#include "shm/poll.h"
 
 struct kith__queue {
     struct kith__arena *arena;
@@ -36,28 +37,53 @@ struct kith__queue_making {
     uint64_t dead_letter, dead_letter_id;
 };
 
+/* How an item is put.  All zero: in the order of putting, at once. */
+struct kith__put_how {
+    int64_t priority;
+    int64_t delay_ns;
+    uint32_t attempts; /* how often it was lent before it was dumped */
+};
+
 /* ---- Items (queue.c) -------------------------------------------------------------------- */
 
 /* Puts all of `count` items, which fit the capacity together, or none. */
 kith_err kith__queue_put(struct kith__self *self, const struct kith__queue *queue,
                          const struct kith_item *items, size_t count, int64_t deadline_ns);
+/* Puts one at a place of its own. */
+kith_err kith__queue_put_with(struct kith__self *self, const struct kith__queue *queue,
+                              const struct kith_item *item, const struct kith__put_how *how,
+                              int64_t deadline_ns);
 /* Takes up to `count` items; at least one, or an error. */
 kith_err kith__queue_get(struct kith__self *self, const struct kith__queue *queue, size_t count,
                          int64_t deadline_ns, struct kith_buf *items_out, size_t *got_out);
-/* Takes the oldest item as a pinned extent (*pin_out), or copied into `copy` (*pin_out NULL). */
+/* Takes the next item as a pinned extent (*pin_out), or copied into `copy` (*pin_out NULL). */
 kith_err kith__queue_get_pinned(struct kith__self *self, const struct kith__queue *queue,
                                 int64_t deadline_ns, struct kith_buf *copy, kith__word **pin_out,
                                 uint64_t *node_out);
+/* limit_ns: how long, KITH_FOREVER: as long as this process lives. */
 kith_err kith__queue_lease(struct kith__self *self, const struct kith__queue *queue,
-                           int64_t deadline_ns, struct kith_buf *item_out,
+                           int64_t limit_ns, int64_t deadline_ns, struct kith_buf *item_out,
                            struct kith__lent *lent_out);
 kith_err kith__queue_peek(struct kith__self *self, const struct kith__queue *queue,
                           struct kith_buf *item_out);
+
+/* Whether nothing is in it and nothing will be. */
+bool kith__queue_at_its_end(const struct kith__queue *queue);
+
+/* ---- Leases (queue_lease.c) ------------------------------------------------------------- */
+
 /* KITH_EGONE: the lease was lost, or its queue was destroyed. */
 kith_err kith__queue_ack(struct kith__self *self, const struct kith__queue *queue,
                          const struct kith__lent *lent);
 kith_err kith__queue_nack(struct kith__self *self, const struct kith__queue *queue,
                           const struct kith__lent *lent);
+/* The lease ends `limit_ns` from now, or with KITH_FOREVER not before its holder. */
+kith_err kith__queue_extend(struct kith__self *self, const struct kith__queue *queue,
+                            const struct kith__lent *lent, int64_t limit_ns);
+/* Hands back what dead holder `owner` (slot | generation << 16) had on lease anywhere. */
+kith_err kith__queues_hand_back(struct kith__self *self, uint64_t owner);
+/* Enters the queue into the chain of those that lend, once. */
+kith_err kith__queue_chain(struct kith__self *self, const struct kith__queue *queue);
 
 /* ---- Copies (queue_copy.c) -------------------------------------------------------------- */
 
@@ -65,6 +91,8 @@ kith_err kith__queue_nack(struct kith__self *self, const struct kith__queue *que
 struct kith__queued {
     struct kith_item item;
     uint32_t attempts; /* how often it was lent */
+    int64_t priority;
+    int64_t delay_ns; /* what is left of it */
 };
 
 /* What a queue is besides its items. */
@@ -78,9 +106,10 @@ struct kith__queue_state {
 };
 
 /*
- * Calls `each` for every item, ready or leased, in the order in which they would be got, as of one
- * instant; on a copy, with nothing locked.  *state_out is set before the first call.  A non-zero
- * return stops.  `rescue`: of a queue that breaks invariants, what can be had of it.
+ * Calls `each` for every item, ready, leased or delayed, in the order in which they would be got if
+ * all were ready, as of one instant; on a copy, with nothing locked.  *state_out is set before the
+ * first call.  A non-zero return stops.  `rescue`: of a queue that breaks invariants, what can be
+ * had of it.
  */
 kith_err kith__queue_copy(struct kith__self *self, const struct kith__queue *queue, bool rescue,
                           struct kith__queue_state *state_out,
@@ -91,18 +120,23 @@ kith_err kith__queue_copy(struct kith__self *self, const struct kith__queue *que
 kith_err kith__queue_restore(struct kith__self *self, const struct kith__queue *queue,
                              const struct kith__queued *queued, size_t count);
 
-/* ---- For transactions (queue.c): the locks are held by the caller ------------------------ */
+/* ---- For transactions: the locks are held by the caller ---------------------------------- */
 
-/* A node with a copy of the item, not yet linked. */
-kith_err kith__queue_node(struct kith__op *op, struct kith_item item, uint64_t *node_out);
-/* Tail lock held.  KITH_EFULL, KITH_ECLOSED, KITH_EGONE: as of the record so far. */
-kith_err kith__queue_link(struct kith__op *op, const struct kith__queue *queue, uint64_t node);
+/*
+ * Tail lock held; with `how` not all zero, the head lock too.  KITH_EFULL, KITH_ECLOSED: as of the
+ * record so far.
+ */
+kith_err kith__queue_link(struct kith__op *op, const struct kith__queue *queue,
+                          const struct kith_item *item, const struct kith__put_how *how);
 /* Head lock held. */
 kith_err kith__queue_unlend(struct kith__op *op, const struct kith__queue *queue,
                             const struct kith__lent *lent);
 /* After the commit: whoever may go on now. */
 void kith__queue_raise(struct kith__self *self, struct kith__queue_root *root, int items,
                        bool left);
+/* And if something becomes due earlier than before: whoever waits looks again. */
+void kith__queue_raise_due(struct kith__self *self, struct kith__queue_root *root,
+                           uint64_t due_before);
 
 /* ---- The queue as a whole (queue_whole.c) ------------------------------------------------ */
 
@@ -114,25 +148,24 @@ void kith__queue_wake_all(struct kith__self *self, uint64_t off);
 kith_err kith__queue_dismantle(struct kith__self *self, uint64_t off, kith__word *source,
                                uint64_t source_value);
 kith_err kith__queue_shutdown(struct kith__self *self, const struct kith__queue *queue);
-/* self may be NULL: a read-only opener. */
+
+struct kith__queue_counts {
+    uint64_t ready, lent, delayed, ever; /* ever: items put since it was made */
+    uint64_t total;                      /* ready, lent and delayed */
+};
+/* All at one instant, without a lock. */
+kith_err kith__queue_look(const struct kith__queue *queue, struct kith__queue_counts *out);
+/* What is due is done first.  self may be NULL: a read-only opener, who sees it as it was. */
+kith_err kith__queue_settled(struct kith__self *self, const struct kith__queue *queue,
+                             struct kith__queue_counts *out);
 kith_err kith__queue_count(struct kith__self *self, const struct kith__queue *queue,
                            uint64_t *ready_out, uint64_t *lent_out);
 kith_err kith__queue_task_done(struct kith__self *self, const struct kith__queue *queue);
 kith_err kith__queue_join(struct kith__self *self, const struct kith__queue *queue,
                           int64_t deadline_ns);
-/* Enters the queue into the chain of those that lend, once. */
-kith_err kith__queue_chain(struct kith__self *self, const struct kith__queue *queue);
-/* Hands back what dead holder `owner` (slot | generation << 16) had on lease anywhere. */
-kith_err kith__queues_hand_back(struct kith__self *self, uint64_t owner);
-/* Head lock held: the lent node goes back to its place, or to the dead letters. */
-kith_err kith__queue_hand_back(struct kith__op *op, const struct kith__queue *queue,
-                               struct kith__node *node, struct kith__queue_root **letters_out);
-
-static inline struct kith__node *
-kith__node_at(const struct kith__arena *arena, uint64_t off)
-{
-    return kith__at(arena, off, sizeof(struct kith__node));
-}
+/* A descriptor that becomes readable when there is an item, or the end: poll.c. */
+kith_err kith__queue_arm(struct kith__self *self, const struct kith__queue *queue,
+                         kith__poller_slot *slot, int *fd_out);
 
 /* The holder as leases name it. */
 static inline uint64_t

@@ -1,16 +1,10 @@
 /*
- * queue_whole.c - a queue as a whole: made, shut down, joined, ended, and relieved of the dead.
- *
- * What a dead process had on lease is found by way of the chain of queues that ever lent an
- * item.  A root stays in the chain for good, since its memory stays a queue root, so walking
- * the chain needs no lock.  Each lease goes back in a record of its own, oldest first, so that
- * each finds its place at the end of `back` at once, and dead letters keep their order; a reaper
- * that dies on the way is followed by another that finds what is left.
+ * queue_whole.c - a queue as a whole: made, shut down, counted, joined, taken apart.
  */
 #include <string.h>
 
 #include "base/error.h"
-#include "shm/queue.h"
+#include "shm/queue_parts.h"
 
 kith_err
 kith__queue_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
@@ -18,18 +12,22 @@ kith__queue_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
     struct kith__arena *arena = op->self->arena;
     struct kith__queue_root *root = kith__ptr(arena, off);
     const struct kith__queue_making *making = arg;
-    kith__word *zero[] = { &root->closed,     &root->out_first,  &root->out_last,
-                           &root->back_first, &root->back_last,  &root->lent_first,
-                           &root->lent_last,  &root->taken,      &root->lent_count,
-                           &root->back_count, &root->dead_count, &root->done,
-                           &root->got,        &root->in_first,   &root->in_last,
-                           &root->put,        &root->ticket };
+    kith__word *zero[] = { &root->closed,       &root->head_segment, &root->seen,
+                           &root->ready,        &root->nodes,        &root->next_due,
+                           &root->lent_count,   &root->delayed,      &root->lent_first,
+                           &root->lent_last,    &root->timed_first,  &root->timed_last,
+                           &root->fence,        &root->aside,        &root->dead_count,
+                           &root->done,         &root->orphans,      &root->delayed_count,
+                           &root->tail_segment, &root->first,        &root->spare,
+                           &root->room_until,   &root->reserve };
 
     /* Lock words, signals and the chain are left alone: old handles may be at them. */
     kith__lock_init(arena, &root->head_lock);
     kith__lock_init(arena, &root->tail_lock);
     for (size_t i = 0; i < sizeof zero / sizeof zero[0]; i++)
         kith__store(zero[i], 0);
+    kith__store(&root->head, KITH__PLACE(0, KITH__SEGMENT_FIRST));
+    kith__store(&root->tail, KITH__PLACE(0, KITH__SEGMENT_FIRST));
     root->capacity = making->capacity;
     root->attempts_max = making->attempts_max;
     root->joinable = making->joinable;
@@ -69,6 +67,7 @@ kith__queue_end(struct kith__op *op, uint64_t off)
 {
     struct kith__queue_root *root = kith__ptr(op->self->arena, off);
 
+    kith__op_set(op, &root->was, kith__load(&root->id));
     kith__op_set(op, &root->id, 0);
     kith__op_trash(op, off, KITH_KIND_QUEUE);
 }
@@ -78,9 +77,141 @@ kith__queue_wake_all(struct kith__self *self, uint64_t off)
 {
     struct kith__queue_root *root = kith__ptr(self->arena, off);
 
+    atomic_thread_fence(memory_order_seq_cst); /* what was stored is seen, or the sleepers */
     kith__signal_raise(self, &root->items, INT32_MAX);
     kith__signal_raise(self, &root->room, INT32_MAX);
     kith__signal_raise(self, &root->drained, INT32_MAX);
+}
+
+/* Frees what a list of nodes names, one by one. */
+static kith_err
+free_list(struct kith__self *self, kith__word *first)
+{
+    kith_err err = KITH_OK;
+    uint64_t off, size;
+
+    while (err == KITH_OK && (off = kith__load(first)) != 0) {
+        struct kith__node *node = kith__node_at(self->arena, off);
+
+        if (node == NULL || !kith__block_at(self->arena, off, &size)) {
+            kith__store(first, 0);
+            break;
+        }
+        err = kith__block_free(self, off, first, kith__load(&node->next));
+    }
+    return err;
+}
+
+/*
+ * Frees a heap from the top: what hangs on the one side takes its place, what hangs on the other is
+ * put on a list of its own, by way of the fence, which no node in a heap has.
+ */
+static kith_err
+free_heap(struct kith__self *self, struct kith__queue_root *root, kith__word *heap)
+{
+    kith_err err = KITH_OK;
+    uint64_t size;
+
+    while (err == KITH_OK) {
+        uint64_t off = kith__load(heap), other_off;
+        struct kith__node *node, *other;
+        struct kith__op mini;
+
+        if (off == 0 && (off = kith__load(&root->orphans)) != 0) {
+            node = kith__node_at(self->arena, off);
+            kith__op_begin_mini(&mini, self);
+            kith__op_set(&mini, heap, off);
+            kith__op_set(&mini, &root->orphans, node != NULL ? kith__load(&node->fence) : 0);
+            err = kith__op_commit(&mini);
+            continue;
+        }
+        node = off != 0 ? kith__node_at(self->arena, off) : NULL;
+        if (node == NULL || !kith__block_at(self->arena, off, &size)) {
+            kith__store(heap, 0);
+            break;
+        }
+        other_off = kith__load(&node->prev);
+        other = other_off != 0 ? kith__node_at(self->arena, other_off) : NULL;
+        if (other != NULL) {
+            kith__op_begin_mini(&mini, self);
+            kith__op_set(&mini, &other->fence, kith__load(&root->orphans));
+            kith__op_set(&mini, &root->orphans, other_off);
+            kith__op_set(&mini, &node->prev, 0);
+            err = kith__op_commit(&mini);
+        }
+        if (err == KITH_OK)
+            err = kith__block_free(self, off, heap, kith__load(&node->next));
+    }
+    return err;
+}
+
+/* Frees the nodes that records from the head on name; each record then names none. */
+static kith_err
+free_named(struct kith__self *self, struct kith__queue_root *root,
+           struct kith__queue_segment *segment, uint64_t *head_out)
+{
+    uint64_t head = kith__load(&root->head), tail = KITH__PLACE_COUNT(kith__load(&root->tail));
+    kith_err err = KITH_OK;
+
+    while (err == KITH_OK && KITH__PLACE_COUNT(head) < tail) {
+        struct kith__record *record =
+            (void *)((uint8_t *)segment + KITH__PLACE_AT(head) * KITH__UNIT);
+        kith__word *named = (void *)record->data;
+        unsigned type;
+
+        if (KITH__PLACE_AT(head) >= segment->units)
+            break;
+        type = KITH__META_TYPE(kith__load(&record->meta));
+        if (type == KITH__RECORD_END)
+            break;
+        if (type == KITH__RECORD_NODE && kith__load(named) != 0)
+            err = kith__block_free(self, kith__load(named), named, 0);
+        head += KITH__PLACE(1, kith__record_units(record));
+    }
+    *head_out = KITH__PLACE(KITH__PLACE_COUNT(head), KITH__SEGMENT_FIRST);
+    return err;
+}
+
+/*
+ * Frees the stream.  Before a segment goes, it is made to end where it begins, and the head moved
+ * there: whoever goes on after us then walks none of its records again.
+ */
+static kith_err
+free_stream(struct kith__self *self, struct kith__queue_root *root, uint64_t id)
+{
+    struct kith__arena *arena = self->arena;
+    kith_err err = KITH_OK;
+    uint64_t off, head;
+
+    if (kith__load(&root->head_segment) == 0)
+        kith__store(&root->head_segment, kith__load(&root->first));
+    kith__step();
+    kith__store(&root->first, 0);
+    while (err == KITH_OK && (off = kith__load(&root->head_segment)) != 0) {
+        struct kith__queue_segment *segment = kith__segment_at(arena, off, id);
+        struct kith__record *record;
+
+        if (segment == NULL) {
+            kith__store(&root->head_segment, 0);
+            break;
+        }
+        err = free_named(self, root, segment, &head);
+        if (err < 0)
+            break;
+        record = (void *)((uint8_t *)segment + KITH__SEGMENT_FIRST * KITH__UNIT);
+        kith__store(&record->meta, KITH__RECORD_END);
+        kith__step();
+        kith__store(&root->head, head);
+        kith__step();
+        err = kith__block_free(self, off, &root->head_segment,
+                               off == kith__load(&root->tail_segment) ? 0
+                                                                      : kith__load(&segment->next));
+    }
+    if (err == KITH_OK && kith__load(&root->spare) != 0)
+        err = kith__block_free(self, kith__load(&root->spare), &root->spare, 0);
+    if (err == KITH_OK && kith__load(&root->reserve) != 0)
+        err = kith__block_free(self, kith__load(&root->reserve), &root->reserve, 0);
+    return err;
 }
 
 kith_err
@@ -89,27 +220,21 @@ kith__queue_dismantle(struct kith__self *self, uint64_t off, kith__word *source,
 {
     struct kith__arena *arena = self->arena;
     struct kith__queue_root *root = kith__at(arena, off, sizeof *root);
-    kith_err err = KITH_OK;
+    kith_err err;
 
     if (root == NULL || kith__load(&root->id) != 0) {
         kith__store(source, source_value);
         return kith__fail(KITH_ECORRUPT, "A queue breaks an invariant; run kith check.");
     }
-    kith__word *lists[] = { &root->in_first, &root->out_first, &root->back_first,
-                            &root->lent_first };
-    for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        uint64_t node_off, size;
-
-        while (err == KITH_OK && (node_off = kith__load(lists[i])) != 0) {
-            struct kith__node *node = kith__node_at(arena, node_off);
-
-            if (node == NULL || !kith__block_at(arena, node_off, &size)) {
-                kith__store(lists[i], 0);
-                break;
-            }
-            err = kith__block_free(self, node_off, lists[i], kith__load(&node->next));
-        }
-    }
+    err = free_list(self, &root->lent_first);
+    if (err == KITH_OK)
+        err = free_list(self, &root->timed_first);
+    if (err == KITH_OK)
+        err = free_heap(self, root, &root->ready);
+    if (err == KITH_OK)
+        err = free_heap(self, root, &root->delayed);
+    if (err == KITH_OK)
+        err = free_stream(self, root, kith__load(&root->was));
     return err < 0 ? err : kith__block_free(self, off, source, source_value);
 }
 
@@ -151,43 +276,85 @@ look_at(struct look *look, const struct kith__arena *arena, const struct kith__l
 }
 
 /*
- * Three counters at one instant, without a lock: as their writers' records have them where
- * these are committed, twice over, and the writers' states unchanged.
+ * Counters at one instant, without a lock: as their writers' records have them where these are
+ * committed, twice over, and the writers' states unchanged.
  */
+kith_err
+kith__queue_look(const struct kith__queue *queue, struct kith__queue_counts *out)
+{
+    const struct kith__queue_root *root = kith__queue_root(queue);
+    const kith__word *words[] = { &root->head,          &root->nodes, &root->lent_count,
+                                  &root->delayed_count, &root->aside, &root->tail };
+    enum { HEAD, NODES, LENT, DELAYED, ASIDE, TAIL, WORDS };
+
+    for (unsigned tries = 0; tries < 100000; tries++) {
+        struct look head, tail;
+        uint64_t raw[WORDS], value[WORDS], stream;
+        bool same = true;
+
+        look_at(&head, queue->arena, &root->head_lock);
+        look_at(&tail, queue->arena, &root->tail_lock);
+        for (unsigned i = 0; i < WORDS; i++)
+            raw[i] = kith__load_acquire(words[i]);
+        /* A record of either owner may have any of them: a dead letter is put by a getter. */
+        for (unsigned i = 0; i < WORDS; i++)
+            value[i] = kith__overlay_load(i == TAIL ? &tail.overlay : &head.overlay, words[i]);
+        if (kith__load(&root->id) != queue->id)
+            return KITH_EGONE;
+        for (unsigned i = 0; i < WORDS; i++)
+            same = same && raw[i] == kith__load_acquire(words[i]);
+        if (!same || !kith__overlay_holds(&head.overlay) || !kith__overlay_holds(&tail.overlay) ||
+            (atomic_load(&root->head_lock.word) & KITH__LOCK_ACTOR) != head.owner ||
+            (atomic_load(&root->tail_lock.word) & KITH__LOCK_ACTOR) != tail.owner)
+            continue;
+        stream = KITH__PLACE_COUNT(value[TAIL]) - KITH__PLACE_COUNT(value[HEAD]);
+        if (value[NODES] < value[LENT] + value[DELAYED])
+            break;
+        out->ready = stream + value[NODES] - value[LENT] - value[DELAYED];
+        out->lent = value[LENT];
+        out->delayed = value[DELAYED];
+        out->total = stream + value[NODES];
+        out->ever = KITH__PLACE_COUNT(value[TAIL]) + value[ASIDE];
+        return KITH_OK;
+    }
+    return kith__queue_broken(queue->arena);
+}
+
+/* What is due becomes ready, or comes back; for who only looks, later will do. */
+static void
+settle_due(struct kith__self *self, const struct kith__queue *queue)
+{
+    struct kith__queue_root *root = kith__queue_root(queue);
+
+    if (!kith__is_due(queue->arena, kith__load_acquire(&root->next_due)) ||
+        kith__queue_lock(self, queue, &root->head_lock) < 0)
+        return;
+    kith__queue_settle(self, queue);
+    kith__lock_release(self, &root->head_lock);
+    kith__op_end(self);
+}
+
+kith_err
+kith__queue_settled(struct kith__self *self, const struct kith__queue *queue,
+                    struct kith__queue_counts *out)
+{
+    if (self != NULL)
+        settle_due(self, queue);
+    return kith__queue_look(queue, out);
+}
+
 kith_err
 kith__queue_count(struct kith__self *self, const struct kith__queue *queue, uint64_t *ready_out,
                   uint64_t *lent_out)
 {
-    const struct kith__queue_root *root = kith__queue_root(queue);
+    struct kith__queue_counts counts;
+    kith_err err = kith__queue_settled(self, queue, &counts);
 
-    (void)self;
-    for (unsigned tries = 0; tries < 100000; tries++) {
-        struct look head, tail;
-        uint64_t raw[3], taken, put, lent;
-
-        look_at(&head, queue->arena, &root->head_lock);
-        look_at(&tail, queue->arena, &root->tail_lock);
-        raw[0] = kith__load_acquire(&root->taken);
-        raw[1] = kith__load_acquire(&root->lent_count);
-        raw[2] = kith__load_acquire(&root->put);
-        /* A record of either owner may have any of them: a dead letter is put by a getter. */
-        taken = kith__overlay_load(&head.overlay, &root->taken);
-        lent = kith__overlay_load(&head.overlay, &root->lent_count);
-        put = kith__overlay_load(&tail.overlay, &root->put);
-        if (kith__load(&root->id) != queue->id)
-            return KITH_EGONE;
-        if (kith__overlay_holds(&head.overlay) && kith__overlay_holds(&tail.overlay) &&
-            raw[0] == kith__load_acquire(&root->taken) &&
-            raw[1] == kith__load_acquire(&root->lent_count) &&
-            raw[2] == kith__load_acquire(&root->put) && put - taken >= lent &&
-            (atomic_load(&root->head_lock.word) & KITH__LOCK_ACTOR) == head.owner &&
-            (atomic_load(&root->tail_lock.word) & KITH__LOCK_ACTOR) == tail.owner) {
-            *ready_out = put - taken - lent;
-            *lent_out = lent;
-            return KITH_OK;
-        }
-    }
-    return kith__fail(KITH_ECORRUPT, "A queue breaks an invariant; run kith check.");
+    if (err < 0)
+        return err;
+    *ready_out = counts.ready;
+    *lent_out = counts.lent;
+    return KITH_OK;
 }
 
 kith_err
@@ -195,21 +362,23 @@ kith__queue_task_done(struct kith__self *self, const struct kith__queue *queue)
 {
     struct kith__queue_root *root = kith__queue_root(queue);
     struct kith__op op;
-    uint64_t done;
-    kith_err err = kith__lock_acquire(self, &root->head_lock);
+    uint64_t done, left;
+    kith_err err = kith__queue_lock(self, queue, &root->head_lock);
 
     if (err < 0)
         return err;
     done = kith__load(&root->done);
-    if (kith__load(&root->id) != queue->id) {
-        err = KITH_EGONE;
-    } else if (done >= kith__load(&root->taken) - kith__load(&root->dead_count)) {
+    /* All that left for good: of the stream, and of what was put aside, but for what is left. */
+    left = KITH__PLACE_COUNT(kith__load(&root->head)) + kith__load(&root->aside) -
+           kith__load(&root->nodes);
+    if (done >= left - kith__load(&root->dead_count)) {
         err = KITH_EINVAL; /* everything that left has been reported */
     } else {
         kith__op_begin(&op, self);
         kith__op_set(&op, &root->done, done + 1);
         err = kith__op_commit(&op);
     }
+    atomic_thread_fence(memory_order_seq_cst);
     if (err == KITH_OK)
         kith__signal_raise(self, &root->drained, INT32_MAX);
     kith__lock_release(self, &root->head_lock);
@@ -222,13 +391,16 @@ is_drained(const struct kith__queue *queue)
 {
     const struct kith__queue_root *root = kith__queue_root(queue);
     uint64_t done = kith__load_acquire(&root->done), dead = kith__load_acquire(&root->dead_count);
-    uint64_t taken = kith__load_acquire(&root->taken);
+    struct kith__queue_counts counts;
 
     if (kith__load(&root->id) != queue->id)
         return true;
-    if (root->joinable != 0)
-        return kith__load_acquire(&root->put) <= done + dead;
-    return kith__load_acquire(&root->put) == taken;
+    if (root->joinable == 0 && kith__queue_total(root) != 0)
+        return false;
+    /* A transaction that takes and puts is not seen between the two. */
+    if (kith__queue_look(queue, &counts) < 0)
+        return false;
+    return root->joinable != 0 ? counts.ever <= done + dead : counts.total == 0;
 }
 
 kith_err
@@ -239,7 +411,9 @@ kith__queue_join(struct kith__self *self, const struct kith__queue *queue, int64
     for (;;) {
         uint32_t joined;
         enum kith__slept slept = KITH__SLEPT_AGAIN;
+        int64_t until;
 
+        settle_due(self, queue); /* a lease that ends may be the last item's */
         if (kith__load_acquire(&root->id) != queue->id)
             return KITH_EGONE;
         if (is_drained(queue))
@@ -249,12 +423,13 @@ kith__queue_join(struct kith__self *self, const struct kith__queue *queue, int64
         kith__store(&self->actor->waiting_on, kith__off(self->arena, &root->drained));
         kith__step();
         joined = kith__signal_join(&root->drained);
+        until = kith__queue_sleep_until(queue, deadline_ns);
         if (!is_drained(queue))
-            slept = kith__sleep(self, &root->drained, joined, deadline_ns, true);
+            slept = kith__sleep(self, &root->drained, joined, until, true);
         kith__awake(self);
         if (self->husks_seen)
             kith__op_end(self);
-        if (slept == KITH__SLEPT_TIMEOUT && !is_drained(queue))
+        if (slept == KITH__SLEPT_TIMEOUT && until == deadline_ns && !is_drained(queue))
             return KITH_ETIMEDOUT;
         if (slept == KITH__SLEPT_INTERRUPTED) {
             kith__signal_wake(self, &root->drained, 1);
@@ -263,94 +438,25 @@ kith__queue_join(struct kith__self *self, const struct kith__queue *queue, int64
     }
 }
 
-/* ---- Leases of the dead ------------------------------------------------------------------ */
-
 kith_err
-kith__queue_chain(struct kith__self *self, const struct kith__queue *queue)
+kith__queue_arm(struct kith__self *self, const struct kith__queue *queue, kith__poller_slot *slot,
+                int *fd_out)
 {
-    struct kith__header *h = KITH__HEADER(self->arena);
     struct kith__queue_root *root = kith__queue_root(queue);
-    struct kith__op op;
-    kith_err err;
-
-    if (kith__load_acquire(&root->chained) != 0)
-        return KITH_OK;
-    err = kith__lock_acquire(self, &h->chain_lock);
-    if (err < 0)
-        return err;
-    if (kith__load(&root->chained) == 0) {
-        kith__op_begin(&op, self);
-        kith__op_set(&op, &root->chain, kith__load(&h->chain));
-        kith__op_set(&op, &h->chain, queue->off);
-        kith__op_set(&op, &root->chained, 1);
-        err = kith__op_commit(&op);
-    }
-    kith__lock_release(self, &h->chain_lock);
-    return err;
-}
-
-/* One lease of `owner` in the queue goes back; KITH_ENOENT: there is none. */
-static kith_err
-hand_one_back(struct kith__self *self, const struct kith__queue *queue, uint64_t owner)
-{
-    struct kith__arena *arena = self->arena;
-    struct kith__queue_root *root = kith__queue_root(queue), *letters = NULL;
-    struct kith__node *node = NULL;
-    uint64_t off, steps = 0;
-    struct kith__op op;
-    kith_err err = kith__lock_acquire(self, &root->head_lock);
+    struct kith__poller *poller;
+    uint64_t ready = 0, lent = 0;
+    kith_err err = kith__poller_arm(self, slot, &poller);
 
     if (err < 0)
         return err;
-    off = kith__load(&root->id) == queue->id ? kith__load(&root->lent_first) : 0;
-    while (off != 0) {
-        node = kith__node_at(arena, off);
-        if (node == NULL || steps++ > kith__load(&root->lent_count) ||
-            kith__load(&node->owner) == owner)
-            break;
-        off = kith__load(&node->next);
-    }
-    if (off == 0 || node == NULL || kith__load(&node->owner) != owner) {
-        err = KITH_ENOENT;
-    } else {
-        kith__op_begin(&op, self);
-        err = kith__queue_hand_back(&op, queue, node, &letters);
-        if (err == KITH_OK)
-            err = kith__op_commit(&op);
-        if (err < 0)
-            kith__op_abort(&op);
-    }
-    /* Woken before the locks are released: see queue.c, P4. */
-    if (letters != NULL) {
-        kith__queue_raise(self, letters, 1, false);
-        kith__lock_release(self, &letters->tail_lock);
-    }
-    if (err == KITH_OK)
-        kith__queue_raise(self, root, 1, true);
-    kith__lock_release(self, &root->head_lock);
-    return err;
-}
-
-kith_err
-kith__queues_hand_back(struct kith__self *self, uint64_t owner)
-{
-    struct kith__arena *arena = self->arena;
-    uint64_t off = kith__load_acquire(&KITH__HEADER(arena)->chain);
-    uint64_t limit = arena->size / sizeof(struct kith__queue_root);
-
-    for (uint64_t steps = 0; off != 0 && steps < limit; steps++) {
-        struct kith__queue_root *root = kith__at(arena, off, sizeof *root);
-        struct kith__queue queue;
-        kith_err err = KITH_OK;
-
-        if (root == NULL)
-            return kith__fail(KITH_ECORRUPT, "The chain of queues is broken; run kith check.");
-        queue = (struct kith__queue){ arena, off, kith__load_acquire(&root->id) };
-        while (queue.id != 0 && kith__load(&root->lent_count) != 0 && err == KITH_OK)
-            err = hand_one_back(self, &queue, owner);
-        if (err < 0 && err != KITH_ENOENT)
-            return err;
-        off = kith__load(&root->chain);
-    }
+    if (kith__load_acquire(&root->id) != queue->id)
+        return KITH_EGONE;
+    atomic_fetch_or(&root->items, KITH__SIGNAL_POLLERS);
+    err = kith__queue_count(self, queue, &ready, &lent);
+    if (err < 0 && err != KITH_EGONE)
+        return err;
+    if (ready > 0 || err == KITH_EGONE || kith__load_acquire(&root->closed) != 0)
+        kith__poller_ready(poller);
+    *fd_out = kith__poller_fd(poller);
     return KITH_OK;
 }

@@ -35,6 +35,7 @@
 #include "shm/extent.h"
 #include "shm/futex.h"
 #include "shm/kind.h"
+#include "shm/poll.h"
 #include "shm/queue.h"
 #include "shm/root.h"
 #include "shm/row.h"
@@ -247,6 +248,12 @@ settle(struct kith__arena *arena, struct kith__actor *victim, unsigned id)
     uint64_t count, signal;
 
     victim->id = id;
+#ifdef KITH_MISTAKE_RELEASE_BEFORE_REPLAY
+    count = kith__load(&victim->ledger.count);
+    ledger = kith__ledger_at(arena, victim, count);
+    for (uint64_t i = 0; ledger != NULL && i < count; i++)
+        release_lock(arena, id, kith__load(&ledger[i]));
+#endif
     settle_journal(arena, victim, &victim->mini, victim->mini_inline, KITH__MINI_INLINE, false);
     settle_journal(arena, victim, &victim->main, victim->main_inline, KITH__MAIN_INLINE, true);
     count = kith__load(&victim->ledger.count); /* a replayed record may have moved it */
@@ -267,6 +274,9 @@ settle(struct kith__arena *arena, struct kith__actor *victim, unsigned id)
         wake_off(arena, signal & ~UINT64_C(1));
     else if (signal != 0)
         wake_queue(arena, signal);
+#ifndef KITH_MISTAKE_REAP_NO_WAKE_OF_POLLERS
+    kith__poke(arena); /* its bit may be gone with the dead, so whoever polls looks */
+#endif
 #else
     (void)signal;
 #endif

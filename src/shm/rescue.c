@@ -22,11 +22,14 @@ struct found {
     uint64_t ticket, off;
 };
 
-static const struct kith__entry *
+static struct kith__entry *
 entry_at(const struct kith__arena *arena, uint64_t off)
 {
-    return (const struct kith__entry *)kith__ptr(arena, off);
+    return (struct kith__entry *)kith__ptr(arena, off);
 }
+
+/* What may stand behind a key. */
+#define MORE_ROOM (8 + sizeof(struct kith__more))
 
 struct findings {
     struct found *list;
@@ -147,15 +150,17 @@ is_double(const struct findings *findings, uint64_t i)
 
 kith_err
 kith__dict_rescue(const struct kith__dict *dict,
-                  int (*each)(struct kith_item key, struct kith_item item, void *arg), void *arg,
-                  uint64_t *lost_out)
+                  int (*each)(struct kith_item key, struct kith_item item, int64_t expires,
+                              void *arg),
+                  void *arg, uint64_t *lost_out)
 {
     struct findings findings = { .count = 0 };
     char tag[KITH_TAG_SIZE_MAX + 1];
     kith_err err = find_all(dict, &findings);
 
     for (uint64_t i = 0; err == KITH_OK && i < findings.count; i++) {
-        const struct kith__entry *entry = entry_at(dict->arena, findings.list[i].off);
+        struct kith__entry *entry = entry_at(dict->arena, findings.list[i].off);
+        struct kith__more *more = kith__entry_more(entry);
         struct kith_item item;
 
         if (is_double(&findings, i))
@@ -164,7 +169,8 @@ kith__dict_rescue(const struct kith__dict *dict,
                               kith__load(&entry->value), &item, tag) < 0 ||
             kith__item_check(item) < 0)
             findings.lost++;
-        else if (each(key_of(entry), item, arg) != 0)
+        else if (each(key_of(entry), item, more == NULL ? 0 : (int64_t)kith__load(&more->expires),
+                      arg) != 0)
             break;
     }
     *lost_out = findings.lost;

@@ -8,11 +8,13 @@
 
 /*
  * Calls `each` for every entry of the dict whose key, hash and item are whole, in the order of
- * insertion; a non-zero return stops.  Nobody else may be using the arena.  *lost_out: how many
- * entries more the dict says that it has, or has slots for.
+ * insertion, with the time of the arena's clock at which it expires, or 0; a non-zero return stops.
+ * Nobody else may be using the arena.  *lost_out: how many entries more the dict says that it has,
+ * or has slots for.
  */
 kith_err kith__dict_rescue(const struct kith__dict *dict,
-                           int (*each)(struct kith_item key, struct kith_item item, void *arg),
+                           int (*each)(struct kith_item key, struct kith_item item, int64_t expires,
+                                       void *arg),
                            void *arg, uint64_t *lost_out);
 
 /* Calls `each` for the name of every object that the catalog still leads to, likewise. */

@@ -47,6 +47,7 @@
 #include "shm/rwlock.h"
 
 #include "base/clock.h"
+#include "shm/poll.h"
 #include "shm/row.h"
 
 /* ---- Shares ---------------------------------------------------------------------------- */
@@ -179,6 +180,8 @@ release_alone(struct kith__self *self, const struct kith__sync *sync)
     } while (!atomic_compare_exchange_weak(&root->lock.word, &word, word & KITH__LOCK_WAITERS));
     if ((word & KITH__LOCK_WAITERS) != 0)
         kith__row_pass_on(self, sync); /* U3 */
+    if ((word & KITH__LOCK_POLLERS) != 0)
+        kith__poke(self->arena);
     kith__step();
     kith__store(&actor->pending_wake, 0); /* U4 */
     kith__step();

@@ -25,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "shm/poll.h"
 #include "shm/row.h"
 #include "shm/rwlock.h"
 
@@ -140,6 +141,8 @@ free_word(struct kith__self *self, const struct kith__sync *sync, uint32_t word)
         !atomic_compare_exchange_weak(&root->lock.word, &word, word & KITH__LOCK_WAITERS)); /* U2 */
     if ((word & KITH__LOCK_WAITERS) != 0)
         kith__row_pass_on(self, sync); /* U3 */
+    if ((word & KITH__LOCK_POLLERS) != 0)
+        kith__poke(self->arena);
     return true;
 }
 

@@ -68,6 +68,7 @@ wake_all(struct kith__self *self, uint64_t off)
     kith__row_call_all(self->arena, off + offsetof(struct kith__sync_root, lock));
     kith__futex_wake(&root->lock.word, INT32_MAX);
     kith__futex_wake(&root->signal, INT32_MAX);
+    kith__poke(self->arena);
 }
 
 static kith_err
@@ -140,6 +141,8 @@ release(struct kith__self *self, const struct kith__sync *sync)
             break;
     if ((word & KITH__LOCK_WAITERS) != 0)
         kith__lock_wake(self, &root->lock); /* U3 */
+    if ((word & KITH__LOCK_POLLERS) != 0)
+        kith__poke(self->arena);
     kith__step();
     kith__store(&actor->pending_wake, 0); /* U4 */
     kith__step();
@@ -292,4 +295,48 @@ kith__event_wait(struct kith__self *self, const struct kith__sync *sync, int64_t
             kith__load_acquire(&root->sets) == sets)
             return KITH_ETIMEDOUT;
     }
+}
+
+/* ---- Polling ---------------------------------------------------------------------------- */
+
+kith_err
+kith__mutex_arm(struct kith__self *self, const struct kith__sync *sync, kith__poller_slot *slot,
+                int *fd_out)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+    struct kith__poller *poller;
+    kith_err err = kith__poller_arm(self, slot, &poller);
+    uint32_t word = atomic_load(&root->lock.word);
+
+    if (err < 0)
+        return err;
+    if (kith__load_acquire(&root->id) != sync->id)
+        return KITH_EGONE;
+    /* A lock that is free has no bit: its next owner would not know of it. */
+    while ((word & KITH__LOCK_ACTOR) != 0 &&
+           !atomic_compare_exchange_weak(&root->lock.word, &word, word | KITH__LOCK_POLLERS))
+        ;
+    if ((word & KITH__LOCK_ACTOR) == 0 || kith__load_acquire(&root->id) != sync->id)
+        kith__poller_ready(poller);
+    *fd_out = kith__poller_fd(poller);
+    return KITH_OK;
+}
+
+kith_err
+kith__event_arm(struct kith__self *self, const struct kith__sync *sync, kith__poller_slot *slot,
+                int *fd_out)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+    struct kith__poller *poller;
+    kith_err err = kith__poller_arm(self, slot, &poller);
+
+    if (err < 0)
+        return err;
+    if (kith__load_acquire(&root->id) != sync->id)
+        return KITH_EGONE;
+    if ((atomic_fetch_or(&root->signal, KITH__SIGNAL_POLLERS) & KITH__SIGNAL_ON) != 0 ||
+        kith__load_acquire(&root->id) != sync->id)
+        kith__poller_ready(poller);
+    *fd_out = kith__poller_fd(poller);
+    return KITH_OK;
 }

@@ -10,6 +10,7 @@
 #include <kith/lock.h>
 
 #include "shm/alloc.h"
+#include "shm/poll.h"
 
 struct kith__sync {
     struct kith__arena *arena;
@@ -37,5 +38,11 @@ kith_err kith__event_clear(struct kith__self *self, const struct kith__sync *syn
 kith_err kith__event_is_set(const struct kith__sync *sync, bool *set_out);
 kith_err kith__event_wait(struct kith__self *self, const struct kith__sync *sync,
                           int64_t deadline_ns);
+
+/* A descriptor that becomes readable when the lock comes free, or the event is set: poll.c. */
+kith_err kith__mutex_arm(struct kith__self *self, const struct kith__sync *sync,
+                         kith__poller_slot *slot, int *fd_out);
+kith_err kith__event_arm(struct kith__self *self, const struct kith__sync *sync,
+                         kith__poller_slot *slot, int *fd_out);
 
 #endif /* KITH__SHM_SYNC_H */

@@ -62,6 +62,13 @@ on_queue(const struct kith__txn_step *step)
     return step->what == KITH__TXN_PUT || step->what == KITH__TXN_ACK;
 }
 
+/* Whether it puts an item at a place of its own, which takes both locks of the queue. */
+static bool
+is_aside(const struct kith__txn_step *step)
+{
+    return step->what == KITH__TXN_PUT && (step->how.priority != 0 || step->how.delay_ns > 0);
+}
+
 static bool
 on_value(const struct kith__txn_step *step)
 {
@@ -140,6 +147,9 @@ list_locks(struct plan *plan)
             plan->locks[plan->lock_count++] =
                 (struct needed){ put ? &root->tail_lock : &root->head_lock,
                                  put ? RANK_TAIL : RANK_HEAD, (uint32_t)at, 0, false };
+            if (is_aside(step))
+                plan->locks[plan->lock_count++] =
+                    (struct needed){ &root->head_lock, RANK_HEAD, (uint32_t)at, 0, false };
             at++;
         } else if (on_value(step)) {
             plan->locks[plan->lock_count++] =
@@ -402,13 +412,10 @@ write_step(struct kith__op *op, struct kith__txn_step *step, bool *evicted)
     struct kith__place place;
     uint64_t bytes, less;
     struct kith__shard *shard;
-    uint64_t node;
     kith_err err;
 
-    if (step->what == KITH__TXN_PUT) {
-        err = kith__queue_node(op, step->item, &node);
-        return err < 0 ? err : kith__queue_link(op, &step->queue, node);
-    }
+    if (step->what == KITH__TXN_PUT)
+        return kith__queue_link(op, &step->queue, &step->item, &step->how);
     if (step->what == KITH__TXN_ACK)
         return kith__queue_unlend(op, &step->queue, &step->lent);
     if (step->what == KITH__TXN_VALUE_SET)
@@ -463,7 +470,9 @@ raise_signals(struct plan *plan)
 
         if (step->what == KITH__TXN_PUT)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 1, false);
-        else if (step->what == KITH__TXN_ACK)
+        if (is_aside(step))
+            kith__queue_raise_due(plan->self, kith__queue_root(&step->queue), 0);
+        if (step->what == KITH__TXN_ACK)
             kith__queue_raise(plan->self, kith__queue_root(&step->queue), 0, true);
         else if (on_value(step) && !is_condition(step))
             kith__value_raise(plan->self, &step->value);
@@ -523,12 +532,13 @@ kith__txn_run(struct kith__self *self, struct kith__txn_step *steps, size_t coun
               size_t *failed_out)
 {
     struct plan plan = { .self = self, .steps = steps, .count = count, .failed = count };
-    struct needed few[16];
+    struct needed few[16]; /* a step may need two */
     bool again;
     kith_err err;
 
-    plan.locks =
-        count <= sizeof few / sizeof few[0] ? few : kith__malloc(count * sizeof *plan.locks);
+    plan.locks = count <= sizeof few / sizeof few[0] / 2 ? few
+                 : count > SIZE_MAX / sizeof few         ? NULL
+                                                 : kith__malloc(2 * count * sizeof *plan.locks);
     if (plan.locks == NULL)
         return kith__fail(KITH_ENOMEM, "This process has no memory for a transaction of %zu steps.",
                           count);

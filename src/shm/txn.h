@@ -33,6 +33,7 @@ struct kith__txn_step {
     int64_t n;             /* of a value of floats: the bits of a double */
     uint64_t version;
     struct kith__lent lent;
+    struct kith__put_how how;  /* PUT */
     int64_t now;               /* of the dict's clock; the run fills it in */
     struct kith__shard *shard; /* of the key; the run fills it in */
     bool done;                 /* DELETE, once committed: the key was there */

@@ -29,15 +29,18 @@
 #include "base/interrupt.h"
 #include "shm/futex.h"
 #include "shm/lock.h"
+#include "shm/poll.h"
 
 #define GROUP (KITH__WAITV_MAX - 1)
 #define SLOW_RECHECK_NS INT64_C(1000000000)
 #define BLIND_RECHECK_NS INT64_C(20000000) /* without futex_waitv */
 #define SUSPECT_FIRST_NS INT64_C(100000)
 #define SUSPECT_LAST_NS INT64_C(2000000000)
-#define SPIN_MIN 16u
-#define SPIN_MAX 4096u /* 1,024 was too short for two hot cores: 93 us a round trip, not 4 */
-#define SPIN_PROBE 64u
+#define SPIN_MORE 16u
+#define SPIN_MAX 4096u       /* 1,024 was too short for two hot cores: 93 us a round trip, not 4 */
+#define SPIN_GAP 16u         /* pauses between two looks at most */
+#define SPIN_PROBE 64u       /* spins from one long one to the next, */
+#define SPIN_PROBE_MAX 4096u /* and at most */
 
 int64_t kith__recheck_ns = INT64_C(80000000);
 
@@ -212,34 +215,53 @@ kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected, 
 
 /* ---- Spinning ------------------------------------------------------------------------- */
 
+static inline void
+pause_once(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
 /*
  * Waking a process on an idle core costs nine times a switch on one core, so a bounded spin
  * pays where two cores work hand in hand, and only there.  Each thread learns which it is: a
- * spin that saw the change lengthens the next, one that did not halves it, and every 64th
- * try is a long one, since a short spin can't find out that a long one would pay again.
+ * spin that saw the change lengthens the next, one that did not halves it, down to nothing.  Now
+ * and then a long one is tried, since a short spin can't find out that a long one would pay again;
+ * ever more seldom while that is in vain, as it always is on one core.
+ *
+ * The word is looked at in rising steps: each look takes its line from whoever is about to change
+ * it again, and a queue's getter that looks too often meets every single item.
  */
 bool
 kith__spin(struct kith__self *self, const _Atomic uint32_t *word, uint32_t value)
 {
-    unsigned rounds = self->spin;
+    unsigned rounds = self->spin, done = 0;
+    bool probing = ++self->spins >= self->probe_at;
 
-    if (++self->spins % SPIN_PROBE == 0)
+    if (probing)
         rounds = SPIN_MAX;
-    for (unsigned i = 0; i < rounds; i++) {
-#if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        __asm__ volatile("isb");
-#endif
+    for (unsigned gap = 1; done < rounds; gap = gap < SPIN_GAP ? 2 * gap : SPIN_GAP) {
+        for (unsigned i = 0; i < gap; i++)
+            pause_once();
+        done += gap;
         if (atomic_load_explicit(word, memory_order_relaxed) != value) {
             /* Twice what it took, so that a little variation is still caught. */
-            unsigned next = self->spin / 2 + i + SPIN_MIN;
+            unsigned next = self->spin / 2 + done + SPIN_MORE;
             if (next > self->spin)
                 self->spin = next > SPIN_MAX ? SPIN_MAX : next;
+            self->probe = SPIN_PROBE;
+            self->probe_at = self->spins + self->probe;
             return true;
         }
     }
-    self->spin = self->spin / 2 > SPIN_MIN ? self->spin / 2 : SPIN_MIN;
+    self->spin /= 2;
+    if (probing) {
+        self->probe = self->probe < SPIN_PROBE_MAX / 2 ? 2 * self->probe : SPIN_PROBE_MAX;
+        self->probe_at = self->spins + self->probe;
+    }
     return false;
 }
 
@@ -272,12 +294,15 @@ kith__signal_wake(struct kith__self *self, _Atomic uint32_t *signal, int count)
     uint32_t word = atomic_load(signal);
     int woken;
 
-    (void)self;
-    if ((word & KITH__SIGNAL_WAITERS) == 0)
-        return;
 #ifdef KITH_MISTAKE_SIGNAL_NO_WAKE
     return;
 #endif
+    if ((word & KITH__SIGNAL_POLLERS) != 0) {
+        word = atomic_fetch_and(signal, ~KITH__SIGNAL_POLLERS) & ~KITH__SIGNAL_POLLERS;
+        kith__poke(self->arena);
+    }
+    if ((word & KITH__SIGNAL_WAITERS) == 0)
+        return;
     woken = kith__futex_wake(signal, count);
     if (woken < count)
         atomic_compare_exchange_strong(signal, &word, word & ~KITH__SIGNAL_WAITERS);

@@ -27,7 +27,7 @@ bounded(struct test *t, uint64_t max_items, uint64_t max_bytes, enum kith_dict_p
 static kith_err
 set_for(kith_dict *dict, struct kith_item key, struct kith_item item, int64_t ttl_ns)
 {
-    struct kith_set_options options = KITH_SET_OPTIONS_INIT;
+    struct kith_dict_set_options options = KITH_DICT_SET_OPTIONS_INIT;
 
     options.ttl_ns = ttl_ns;
     return kith_dict_set_with(dict, key, item, &options);

@@ -363,6 +363,180 @@ TEST(dump_keeps_events_and_frees_locks)
     free(bytes.data);
 }
 
+TEST(dump_keeps_the_time_that_is_left_and_the_bounds)
+{
+    struct kith_dict_options bounded = KITH_DICT_OPTIONS_INIT;
+    struct kith_dict_set_options set = KITH_DICT_SET_OPTIONS_INIT;
+    struct kith_dict_info info = KITH_DICT_INFO_INIT;
+    kith_space *space = test_space(t), *other = other_space(t, "other");
+    kith_dict *dict = test_dict(t, "d"), *cache;
+    struct bytes bytes;
+    int64_t left = 0;
+
+    bounded.max_items = 3;
+    bounded.policy = KITH_DICT_SIEVE;
+    EXPECT_OK(kith_dict_open(space, "cache", &bounded, &cache));
+    for (int64_t i = 0; i < 3; i++)
+        EXPECT_OK(kith_dict_set(cache, KITH_INT(i), KITH_INT(i)));
+    kith_dict_close(cache);
+    EXPECT_OK(kith_dict_set(dict, KITH_STR("stays"), KITH_INT(1)));
+    set.ttl_ns = 3600 * TEST_S;
+    EXPECT_OK(kith_dict_set_with(dict, KITH_STR("goes"), KITH_INT(2), &set));
+    set.ttl_ns = 1;
+    EXPECT_OK(kith_dict_set_with(dict, KITH_STR("is gone"), KITH_INT(3), &set));
+    UNTIL(kith_dict_has(dict, KITH_STR("is gone")) == KITH_ENOENT);
+    bytes = dump(space, NULL);
+    EXPECT_OK(load(other, &bytes, NULL));
+    dict = dict_in(other, "d");
+    EXPECT_LEN(dict, 2);
+    EXPECT_OK(kith_dict_ttl(dict, KITH_STR("stays"), &left));
+    EXPECT_EQ(KITH_FOREVER, left);
+    EXPECT_OK(kith_dict_ttl(dict, KITH_STR("goes"), &left));
+    EXPECT_GE(left, 1);
+    EXPECT_GE(3600 * TEST_S, left);
+    EXPECT_RC(KITH_ENOENT, kith_dict_has(dict, KITH_STR("is gone")));
+    kith_dict_close(dict);
+    cache = dict_in(other, "cache");
+    EXPECT_OK(kith_dict_info(cache, &info));
+    EXPECT_EQ(3, info.max_items);
+    EXPECT_EQ(KITH_DICT_SIEVE, info.policy);
+    EXPECT_LEN(cache, 3);
+    EXPECT_RC(KITH_EVICTED, kith_dict_set(cache, KITH_INT(3), KITH_INT(3)));
+    kith_dict_close(cache);
+    free(bytes.data);
+}
+
+TEST(dump_keeps_values)
+{
+    struct kith_value_options options = KITH_VALUE_OPTIONS_INIT;
+    struct kith_value_info info = KITH_VALUE_INFO_INIT;
+    kith_space *space = test_space(t), *other = other_space(t, "other");
+    char bytes_out[5] = "";
+    kith_value *value;
+    struct bytes bytes;
+    double real = 0;
+    int64_t n = 0;
+
+    EXPECT_OK(kith_value_open(space, "n", NULL, &value));
+    EXPECT_OK(kith_value_set_int(value, -7));
+    kith_value_close(value);
+    options.type = 'd';
+    options.transactional = true;
+    EXPECT_OK(kith_value_open(space, "real", &options, &value));
+    EXPECT_OK(kith_value_set_float(value, 0.5));
+    kith_value_close(value);
+    options.type = 0;
+    options.size = 5;
+    options.initial = "abcd";
+    EXPECT_OK(kith_value_open(space, "structure", &options, &value));
+    kith_value_close(value);
+    bytes = dump(space, NULL);
+    EXPECT_OK(load(other, &bytes, NULL));
+    EXPECT_EQ(3, count_objects(other));
+    EXPECT_OK(kith_value_open(other, "n", NULL, &value));
+    EXPECT_OK(kith_value_get_int(value, &n));
+    EXPECT_EQ(-7, n);
+    kith_value_close(value);
+    EXPECT_OK(kith_value_open(other, "real", NULL, &value));
+    EXPECT_OK(kith_value_get_float(value, &real));
+    EXPECT_TRUE(real == 0.5);
+    EXPECT_OK(kith_value_info(value, &info));
+    EXPECT_EQ('d', info.type);
+    EXPECT_TRUE(info.transactional);
+    kith_value_close(value);
+    EXPECT_OK(kith_value_open(other, "structure", NULL, &value));
+    EXPECT_OK(kith_value_get(value, bytes_out, 5));
+    EXPECT_STR("abcd", bytes_out);
+    kith_value_close(value);
+    free(bytes.data);
+}
+
+TEST(dump_keeps_the_options_of_locks)
+{
+    struct kith_lock_options recursive = KITH_LOCK_OPTIONS_INIT;
+    kith_space *space = test_space(t), *other = other_space(t, "other");
+    kith_rwlock *rwlock;
+    kith_lock *lock;
+    struct bytes bytes;
+
+    recursive.recursive = true;
+    EXPECT_OK(kith_lock_open(space, "recursive", &recursive, &lock));
+    kith_lock_close(lock);
+    EXPECT_OK(kith_rwlock_open(space, "rw", NULL, &rwlock));
+    kith_rwlock_close(rwlock);
+    test_lock(t, "plain");
+    bytes = dump(space, NULL);
+    EXPECT_OK(load(other, &bytes, NULL));
+    EXPECT_EQ(3, count_objects(other));
+    EXPECT_OK(kith_lock_open(other, "recursive", NULL, &lock));
+    EXPECT_OK(kith_lock_acquire(lock, 0));
+    EXPECT_OK(kith_lock_acquire(lock, 0));
+    EXPECT_OK(kith_lock_release(lock));
+    EXPECT_OK(kith_lock_release(lock));
+    kith_lock_close(lock);
+    EXPECT_OK(kith_lock_open(other, "plain", NULL, &lock));
+    EXPECT_OK(kith_lock_acquire(lock, 0));
+    EXPECT_RC(KITH_EDEADLOCK, kith_lock_acquire(lock, 0));
+    EXPECT_OK(kith_lock_release(lock));
+    kith_lock_close(lock);
+    EXPECT_OK(kith_rwlock_open(other, "rw", NULL, &rwlock));
+    EXPECT_OK(kith_rwlock_acquire_shared(rwlock, 0));
+    EXPECT_OK(kith_rwlock_release(rwlock));
+    kith_rwlock_close(rwlock);
+    free(bytes.data);
+}
+
+static int
+sum_items(struct kith_item item, void *arg)
+{
+    int64_t *sum = arg;
+
+    *sum = (*sum * 3) % 1000003 + (item.type == KITH_TYPE_INT ? item.integer : (int64_t)item.size);
+    return 0;
+}
+
+TEST(dump_keeps_lists_sets_and_namespaces)
+{
+    kith_space *space = test_space(t), *other = other_space(t, "other");
+    struct kith_buf item = KITH_BUF_INIT;
+    int64_t before[2] = { 1, 1 }, after[2] = { 1, 1 };
+    kith_namespace *names;
+    struct kith_list *list;
+    struct bytes bytes;
+    kith_set *set;
+
+    EXPECT_OK(kith_list_open(space, "list", NULL, &list));
+    EXPECT_OK(kith_set_open(space, "set", NULL, &set));
+    EXPECT_OK(kith_namespace_open(space, "names", NULL, &names));
+    for (int i = 0; i < 500; i++) {
+        EXPECT_OK(kith_list_insert(list, i / 2, KITH_INT(i)));
+        EXPECT_OK(kith_set_add(set, KITH_INT(i * 7 % 500)));
+    }
+    EXPECT_OK(kith_list_append(list, KITH_STR("a text of more than eight bytes")));
+    EXPECT_OK(kith_namespace_set(names, "attribute", KITH_INT(7)));
+    EXPECT_OK(kith_list_each(list, sum_items, &before[0]));
+    EXPECT_OK(kith_set_each(set, sum_items, &before[1]));
+    kith_list_close(list);
+    kith_set_close(set);
+    kith_namespace_close(names);
+    bytes = dump(space, NULL);
+    EXPECT_OK(load(other, &bytes, NULL));
+    EXPECT_OK(kith_list_open(other, "list", NULL, &list));
+    EXPECT_OK(kith_set_open(other, "set", NULL, &set));
+    EXPECT_OK(kith_namespace_open(other, "names", NULL, &names));
+    EXPECT_OK(kith_list_each(list, sum_items, &after[0]));
+    EXPECT_OK(kith_set_each(set, sum_items, &after[1]));
+    EXPECT_EQ(before[0], after[0]);
+    EXPECT_EQ(before[1], after[1]);
+    EXPECT_OK(kith_namespace_get(names, "attribute", &item));
+    EXPECT_ITEM(KITH_INT(7), item.item);
+    kith_buf_free(&item);
+    kith_list_close(list);
+    kith_set_close(set);
+    kith_namespace_close(names);
+    free(bytes.data);
+}
+
 TEST(dump_of_an_empty_space_loads)
 {
     kith_space *other = other_space(t, "other");

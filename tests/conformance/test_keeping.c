@@ -432,7 +432,7 @@ make_space(struct test *t, char *address, size_t size)
     kith_close(space);
 }
 
-enum harm { HARM_LINK, HARM_KEY, HARM_NODE, HARM_LAST_NODE };
+enum harm { HARM_LINK, HARM_KEY, HARM_ITEM };
 
 static void
 harm(const char *address, enum harm what)
@@ -449,11 +449,8 @@ harm(const char *address, enum harm what)
     case HARM_KEY:
         memcpy(find_text(&damage, "key number 500 of"), "KEY", 3);
         break;
-    case HARM_NODE: /* the link of a node */
-        memset(find_text(&damage, "item number 10 of") - 64, 0x55, 8);
-        break;
-    case HARM_LAST_NODE: /* nothing is lost behind it, and still it leads nowhere */
-        memset(find_text(&damage, "item number 19 of") - 64, 0x55, 8);
+    case HARM_ITEM: /* how long an item is: its word stands before it */
+        memset(find_text(&damage, "item number 11 of") - 6, 0xff, 6);
         break;
     }
     munmap(damage.bytes, damage.size);
@@ -561,6 +558,38 @@ TEST_ON(TEST_NAMED, repair_finds_every_key_whatever_became_of_the_links)
     expect_repaired(address, 1000, 20);
 }
 
+TEST_ON(TEST_NAMED, repair_keeps_the_time_that_entries_have_left)
+{
+    struct kith_dict_set_options set = KITH_DICT_SET_OPTIONS_INIT;
+    struct sentences sentences = { 0 };
+    struct kith_report report;
+    char address[600];
+    kith_space *space;
+    kith_dict *dict;
+    int64_t left = 0;
+
+    make_space(t, address, sizeof(address));
+    EXPECT_OK(kith_open(address, NULL, &space));
+    EXPECT_OK(kith_dict_open(space, "timed", NULL, &dict));
+    set.ttl_ns = 3600 * TEST_S;
+    EXPECT_OK(kith_dict_set_with(dict, KITH_STR("goes"), KITH_INT(1), &set));
+    EXPECT_OK(kith_dict_set(dict, KITH_STR("stays"), KITH_INT(2)));
+    kith_dict_close(dict);
+    kith_close(space);
+    harm(address, HARM_LINK);
+    repair(address, &report, &sentences);
+    EXPECT_EQ(0, sentences.count);
+    EXPECT_OK(kith_open(address, NULL, &space));
+    EXPECT_OK(must_exist(space, "timed", &dict));
+    EXPECT_LEN(dict, 2);
+    EXPECT_OK(kith_dict_ttl(dict, KITH_STR("goes"), &left));
+    EXPECT_GE(left, 1);
+    EXPECT_OK(kith_dict_ttl(dict, KITH_STR("stays"), &left));
+    EXPECT_EQ(KITH_FOREVER, left);
+    kith_dict_close(dict);
+    kith_close(space);
+}
+
 TEST_ON(TEST_NAMED, repair_says_what_was_lost)
 {
     struct sentences sentences = { 0 };
@@ -576,31 +605,63 @@ TEST_ON(TEST_NAMED, repair_says_what_was_lost)
     expect_repaired(address, 999, 20);
 }
 
-TEST_ON(TEST_NAMED, repair_keeps_the_items_of_a_queue_up_to_the_broken_link)
+TEST_ON(TEST_NAMED, repair_keeps_the_items_of_a_queue_up_to_a_broken_one)
 {
     struct sentences sentences = { 0 };
     struct kith_report report;
     char address[600];
 
     make_space(t, address, sizeof(address));
-    harm(address, HARM_NODE);
+    harm(address, HARM_ITEM);
     repair(address, &report, &sentences);
     EXPECT_EQ(1, sentences.count);
     EXPECT_STR("The queue \"q\" has lost 9 of its items.", sentences.last);
     expect_repaired(address, 1000, 11);
 }
 
-TEST_ON(TEST_NAMED, repair_cures_a_last_item_whose_link_leads_nowhere)
+TEST_ON(TEST_NAMED, repair_keeps_priorities_delays_and_attempts)
 {
+    struct kith_put_options put = KITH_PUT_OPTIONS_INIT;
     struct sentences sentences = { 0 };
+    struct kith_buf buf = KITH_BUF_INIT;
     struct kith_report report;
+    struct kith_queue_info info = KITH_QUEUE_INFO_INIT;
+    kith_lease *lease;
+    kith_space *space;
+    kith_queue *queue;
     char address[600];
 
     make_space(t, address, sizeof(address));
-    harm(address, HARM_LAST_NODE);
+    EXPECT_OK(kith_open(address, NULL, &space));
+    EXPECT_OK(kith_queue_open(space, "order", NULL, &queue));
+    EXPECT_OK(kith_queue_put(queue, KITH_INT(2), 0));
+    EXPECT_OK(kith_queue_put(queue, KITH_INT(3), 0));
+    EXPECT_OK(kith_queue_lease(queue, 0, &buf, &lease));
+    put.priority = 5;
+    EXPECT_OK(kith_queue_put_with(queue, KITH_INT(1), &put, 0));
+    put.priority = 0;
+    put.delay_ns = 3600 * TEST_S;
+    EXPECT_OK(kith_queue_put_with(queue, KITH_INT(4), &put, 0));
+    EXPECT_OK(kith_lease_nack(lease));
+    kith_queue_close(queue);
+    kith_close(space);
+    harm(address, HARM_LINK);
     repair(address, &report, &sentences);
     EXPECT_EQ(0, sentences.count);
-    expect_repaired(address, 1000, 20);
+    EXPECT_OK(kith_open(address, NULL, &space));
+    EXPECT_OK(kith_queue_open(space, "order", NULL, &queue));
+    EXPECT_OK(kith_queue_info(queue, &info));
+    EXPECT_EQ(3, info.ready);
+    EXPECT_EQ(1, info.delayed);
+    for (int64_t i = 1; i <= 3; i++) {
+        EXPECT_OK(kith_queue_lease(queue, 0, &buf, &lease));
+        EXPECT_ITEM(KITH_INT(i), buf.item);
+        EXPECT_EQ(i == 2 ? 1 : 0, kith_lease_attempts(lease));
+        EXPECT_OK(kith_lease_ack(lease));
+    }
+    kith_buf_free(&buf);
+    kith_queue_close(queue);
+    kith_close(space);
 }
 
 static void

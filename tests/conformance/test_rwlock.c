@@ -637,6 +637,49 @@ TEST(rwlock_wait_that_would_close_a_circle_through_a_share_is_EDEADLOCK)
     EXPECT_OK(kith_rwlock_release(pair->b));
 }
 
+struct mixed {
+    kith_rwlock *table;
+    kith_lock *lock;
+    sem_t *holds;
+};
+
+static void
+child_has_the_table_wants_the_lock(void *arg)
+{
+    struct mixed *mixed = arg;
+
+    EXPECT_OK(kith_rwlock_acquire(mixed->table, 0));
+    test_gate_open(mixed->holds);
+    EXPECT_OK(kith_lock_acquire(mixed->lock, KITH_FOREVER));
+    EXPECT_OK(kith_lock_release(mixed->lock));
+    EXPECT_OK(kith_rwlock_release(mixed->table));
+}
+
+TEST(rwlock_and_a_recursive_lock_in_one_circle_are_EDEADLOCK)
+{
+    struct kith_rwlock_options options = KITH_RWLOCK_OPTIONS_INIT;
+    struct kith_lock_options recursive = KITH_LOCK_OPTIONS_INIT;
+    struct mixed *mixed = test_shared(sizeof(*mixed));
+    pid_t pid;
+
+    options.detect_deadlock = true;
+    recursive.recursive = true; /* it looks for no circle itself, and is seen in one */
+    mixed->table = rwlock_with(t, "table", &options);
+    EXPECT_OK(kith_lock_open(test_space(t), "lock", &recursive, &mixed->lock));
+    mixed->holds = test_gate();
+    EXPECT_OK(kith_lock_acquire(mixed->lock, 0));
+    EXPECT_OK(kith_lock_acquire(mixed->lock, 0));
+    pid = test_child(child_has_the_table_wants_the_lock, mixed);
+    GATE_WAIT(mixed->holds);
+    UNTIL_ASLEEP(pid, 0);
+    EXPECT_FAILS(KITH_EDEADLOCK, "\"lock\"",
+                 kith_rwlock_acquire_shared(mixed->table, KITH_FOREVER));
+    EXPECT_OK(kith_lock_release(mixed->lock));
+    EXPECT_OK(kith_lock_release(mixed->lock));
+    CHILD_JOIN(pid);
+    kith_lock_close(mixed->lock);
+}
+
 /* ---- destroyed, interrupted, misused ---- */
 
 static void

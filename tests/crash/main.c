@@ -3,13 +3,21 @@
  *
  *     crash [--long] [NAME...]
  *
+ * Scenarios are run in processes of their own, as many at a time as there are processors.
+ *
  * Lines of the table begin with #, so that the whole is TAP.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "scenarios.h"
+#include "trap.h"
+
+#define JOBS_MAX 8
 
 static bool
 wanted(const char *name, int argc, char **argv)
@@ -26,37 +34,111 @@ wanted(const char *name, int argc, char **argv)
     return !any;
 }
 
+/* A scenario under way: what it prints, and what it counts in shared memory. */
+struct job {
+    pid_t pid;
+    const struct scenario *scenario;
+    FILE *output;
+    struct totals *totals;
+};
+
+static void
+start(struct job *job, const struct scenario *scenario, bool is_long)
+{
+    job->scenario = scenario;
+    job->output = tmpfile();
+    job->totals =
+        mmap(NULL, sizeof *job->totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (job->output == NULL || job->totals == MAP_FAILED)
+        stage_die("no room for a scenario");
+    fflush(stdout);
+    job->pid = fork();
+    if (job->pid < 0)
+        stage_die("fork");
+    if (job->pid == 0) {
+        dup2(fileno(job->output), STDOUT_FILENO);
+        step_through(scenario, is_long, job->totals);
+        kill_for_real(scenario, is_long ? 40 : 4, job->totals);
+        three_parties(scenario, is_long ? 40 : 3, job->totals);
+        fflush(stdout);
+        _exit(0);
+    }
+}
+
+/* Waits for a scenario, and prints what it printed. */
+static void
+finish(struct job *jobs, unsigned *running, unsigned test, struct totals *all)
+{
+    int status;
+    pid_t pid = wait(&status);
+    char line[4096];
+    unsigned i;
+
+    for (i = 0; i < *running && jobs[i].pid != pid; i++)
+        ;
+    if (i == *running)
+        stage_die("wait");
+    rewind(jobs[i].output);
+    while (fgets(line, sizeof line, jobs[i].output) != NULL)
+        fputs(line, stdout);
+    if (status != 0) {
+        printf("# %s: the stepper ended with status %x\n", jobs[i].scenario->name,
+               (unsigned)status);
+        jobs[i].totals->violations++;
+    }
+    printf("%s %u - %s survives a death at every step\n",
+           jobs[i].totals->violations == 0 ? "ok" : "not ok", test, jobs[i].scenario->name);
+    all->steps += jobs[i].totals->steps;
+    all->states += jobs[i].totals->states;
+    all->deaths += jobs[i].totals->deaths;
+    all->nested += jobs[i].totals->nested;
+    all->thirds += jobs[i].totals->thirds;
+    all->kills += jobs[i].totals->kills;
+    all->violations += jobs[i].totals->violations;
+    munmap(jobs[i].totals, sizeof *jobs[i].totals);
+    fclose(jobs[i].output);
+    jobs[i] = jobs[--*running];
+}
+
 int
 main(int argc, char **argv)
 {
     struct totals totals = { 0 };
     bool is_long = getenv("KITH_LONG") != NULL && strcmp(getenv("KITH_LONG"), "1") == 0;
-    unsigned test = 0;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned jobs_max = processors < 1          ? 1
+                        : processors > JOBS_MAX ? JOBS_MAX
+                                                : (unsigned)processors;
+    struct job jobs[JOBS_MAX];
+    unsigned running = 0, test = 0;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!trap_supported()) {
+        printf("1..0 # skip The trap flag is there on x86-64 alone\n");
+        return 0;
+    }
     if (argc > 1 && strcmp(argv[1], "--long") == 0)
         is_long = true;
     if (getenv("STEPPER_FOLDER") == NULL)
         setenv("STEPPER_FOLDER", "/dev/shm", 1);
-    printf("# %-34s %8s %8s %8s %6s\n", "operation", "steps", "states", "deaths", "wrong");
+    printf("# %-34s %8s %8s %8s %8s %8s %6s\n", "operation", "steps", "states", "deaths", "nested",
+           "thirds", "wrong");
     for (unsigned t = 0; scenario_tables[t] != NULL; t++)
         for (unsigned i = 0; i < scenario_tables[t]->count; i++) {
             const struct scenario *scenario = &scenario_tables[t]->scenarios[i];
-            uint64_t before = totals.violations;
 
             if (!wanted(scenario->name, argc, argv))
                 continue;
-            step_through(scenario, is_long, &totals);
-            kill_for_real(scenario, is_long ? 40 : 4, &totals);
-            three_parties(scenario, is_long ? 40 : 3, &totals);
-            step_through_reaping(scenario, is_long, &totals);
-            printf("%s %u - %s survives a death at every step\n",
-                   totals.violations == before ? "ok" : "not ok", ++test, scenario->name);
+            if (running == jobs_max)
+                finish(jobs, &running, ++test, &totals);
+            start(&jobs[running++], scenario, is_long);
         }
+    while (running > 0)
+        finish(jobs, &running, ++test, &totals);
     printf("1..%u\n", test);
-    printf("# real kills: %llu, steps of reapers: %llu, deaths tried: %llu\n",
+    printf("# real kills: %llu, stores of reapers: %llu, third parties: %llu, deaths tried: %llu\n",
            (unsigned long long)totals.kills, (unsigned long long)totals.nested,
-           (unsigned long long)totals.deaths);
+           (unsigned long long)totals.thirds, (unsigned long long)totals.deaths);
     printf("# kill points: %llu, distinct states: %llu, violations: %llu\n",
            (unsigned long long)totals.steps, (unsigned long long)totals.states,
            (unsigned long long)totals.violations);

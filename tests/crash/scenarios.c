@@ -8,15 +8,19 @@ extern const struct scenario_table cache_scenarios;
 extern const struct scenario_table cell_scenarios;
 extern const struct scenario_table dict_scenarios;
 extern const struct scenario_table lock_scenarios;
+extern const struct scenario_table list_scenarios;
 extern const struct scenario_table meet_scenarios;
 extern const struct scenario_table permit_scenarios;
 extern const struct scenario_table queue_scenarios;
+extern const struct scenario_table set_scenarios;
 extern const struct scenario_table sync_scenarios;
 extern const struct scenario_table txn_scenarios;
 
 const struct scenario_table *const scenario_tables[] = {
     &dict_scenarios,
     &cache_scenarios,
+    &list_scenarios,
+    &set_scenarios,
     &queue_scenarios,
     &sync_scenarios,
     &txn_scenarios,

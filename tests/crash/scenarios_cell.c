@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "scenarios.h"
+#include "shm/array.h"
+#include "shm/extent.h"
+#include "shm/segment.h"
 #include "shm/value.h"
 
 #define PLAIN_SIZE 40
@@ -34,13 +37,23 @@ make_value(struct kith__self *self, const char *name, char code, size_t size, bo
 
     if (code != 0)
         making.type = *kith__scalar_of(code);
-    if (kith__catalog_open(self, name, KITH_KIND_VALUE, KITH_MUST_CREATE, kith__value_init, &making,
-                           &object) < 0)
+    if (kith__catalog_open(self, name, KITH_KIND_VALUE, KITH_CREATE_OR_OPEN, kith__value_init,
+                           &making, &object) < 0)
         abort();
 }
 
 /* What is acted on, found before the victim is stepped. */
 static struct kith__value native, guarded, plain;
+static struct kith__array numbers, structures;
+static struct kith__segment segment;
+
+/* The same objects in the arena that is acted on, which may be an image. */
+static void
+here(struct stage *stage)
+{
+    native.arena = guarded.arena = plain.arena = stage->arena;
+    numbers.arena = structures.arena = segment.arena = stage->arena;
+}
 
 static void
 find_values(struct stage *stage, struct kith__self *self)
@@ -72,21 +85,21 @@ some_values(struct stage *stage, struct kith__self *self)
 static void
 a_large_value(struct stage *stage, struct kith__self *self)
 {
-    (void)stage;
+    here(stage);
     make_value(self, "large", 0, 1000, true);
 }
 
 static void
 value_add(struct stage *stage, struct kith__self *self)
 {
-    (void)stage;
+    here(stage);
     kith__value_update(self, &native, KITH__MATH_ADD, 5, NULL, NULL);
 }
 
 static void
 value_set(struct stage *stage, struct kith__self *self)
 {
-    (void)stage;
+    here(stage);
     kith__value_update(self, &native, KITH__MATH_SET, 5, NULL, NULL);
 }
 
@@ -95,14 +108,14 @@ value_cas(struct stage *stage, struct kith__self *self)
 {
     uint64_t seen;
 
-    (void)stage;
+    here(stage);
     kith__value_cas(self, &native, 0, 9, &seen);
 }
 
 static void
 value_add_guarded(struct stage *stage, struct kith__self *self)
 {
-    (void)stage;
+    here(stage);
     kith__value_update(self, &guarded, KITH__MATH_ADD, 5, NULL, NULL);
 }
 
@@ -111,7 +124,7 @@ value_cas_guarded(struct stage *stage, struct kith__self *self)
 {
     uint64_t seen;
 
-    (void)stage;
+    here(stage);
     kith__value_cas(self, &guarded, 0, 9, &seen);
 }
 
@@ -120,7 +133,7 @@ value_set_plain(struct stage *stage, struct kith__self *self)
 {
     uint8_t bytes[PLAIN_SIZE];
 
-    (void)stage;
+    here(stage);
     memset(bytes, 'b', sizeof bytes);
     kith__value_write(self, &plain, NULL, bytes, NULL);
 }
@@ -130,7 +143,7 @@ value_wait(struct stage *stage, struct kith__self *self)
 {
     uint64_t old = 0;
 
-    (void)stage;
+    here(stage);
     self->spin = 16;
     kith__value_wait(self, &native, &old, INT64_MAX);
 }
@@ -143,6 +156,7 @@ value_txn(struct stage *stage, struct kith__self *self)
     uint8_t bytes[PLAIN_SIZE];
     size_t failed;
 
+    here(stage);
     memset(bytes, 'b', sizeof bytes);
     key_of(stage, "one", &one);
     steps[0].what = KITH__TXN_VALUE_SET;
@@ -162,21 +176,21 @@ value_txn(struct stage *stage, struct kith__self *self)
 static void
 make_one_more(struct stage *stage, struct kith__self *self)
 {
-    (void)stage;
+    here(stage);
     make_value(self, "made", 0, 1000, true);
 }
 
 static void
 destroy_native(struct stage *stage, struct kith__self *self)
 {
-    (void)stage;
+    here(stage);
     kith__catalog_destroy(self, "native");
 }
 
 static void
 destroy_large(struct stage *stage, struct kith__self *self)
 {
-    (void)stage;
+    here(stage);
     kith__catalog_destroy(self, "large");
 }
 
@@ -247,11 +261,220 @@ values_and_keys(struct stage *stage, struct kith__self *self)
     some_values(stage, self);
 }
 
+/* ---- Arrays ------------------------------------------------------------------------------- */
+
+#define ITEMS 40
+
+static struct kith__array
+array_of(struct stage *stage, struct kith__self *self, const char *name)
+{
+    struct kith__object object;
+    struct kith__array array;
+
+    if (kith__catalog_find(stage->arena, self, name, &object) < 0 ||
+        kith__array_of(stage->arena, object.off, object.id, &array) < 0)
+        abort();
+    return array;
+}
+
+static void
+find_arrays(struct stage *stage, struct kith__self *self)
+{
+    numbers = array_of(stage, self, "numbers");
+    structures = array_of(stage, self, "structures");
+}
+
+static void
+make_array(struct kith__self *self, const char *name, char code, uint32_t size, uint64_t count)
+{
+    struct kith__array_making making = { { 0, KITH__SCALAR_PLAIN, size }, count, 0 };
+    struct kith__object object;
+    uint64_t pin;
+
+    if (code != 0)
+        making.type = *kith__scalar_of(code);
+    if (kith__extent_stage(self, making.type.size * count, true, &making.data, &pin) < 0)
+        return; /* another stands in the way: some other time */
+    (void)kith__catalog_open(self, name, KITH_KIND_ARRAY, KITH_CREATE_OR_OPEN, kith__array_init,
+                             &making, &object);
+    kith__extent_drop(self, making.data, pin);
+}
+
+static void
+some_arrays(struct stage *stage, struct kith__self *self)
+{
+    here(stage);
+    make_array(self, "numbers", 'i', 0, ITEMS);
+    make_array(self, "structures", 0, 12, 5);
+}
+
+static void
+array_made(struct stage *stage, struct kith__self *self)
+{
+    here(stage);
+    make_array(self, "made", 'i', 0, ITEMS);
+}
+
+static void
+array_add(struct stage *stage, struct kith__self *self)
+{
+    here(stage);
+    kith__array_update(self, &numbers, 3, KITH__MATH_ADD, 5, NULL);
+}
+
+static void
+array_set_structure(struct stage *stage, struct kith__self *self)
+{
+    const struct kith__slice one = { 1, 1, 1 };
+
+    here(stage);
+    kith__array_set(self, &structures, &one, "bbbbbbbbbbbb");
+}
+
+static void
+array_publish(struct stage *stage, struct kith__self *self)
+{
+    uint64_t data, pin;
+    int32_t *items;
+
+    here(stage);
+    if (kith__extent_stage(self, ITEMS * 4, false, &data, &pin) < 0)
+        return;
+    items = kith__ptr(self->arena, data);
+    for (int i = 0; i < ITEMS; i++)
+        items[i] = 7;
+    kith__array_publish(self, &numbers, data);
+    kith__extent_drop(self, data, pin);
+}
+
+static void
+array_publish_viewed(struct stage *stage, struct kith__self *self)
+{
+    uint64_t data, pin;
+
+    here(stage);
+    if (kith__array_pin(self, &numbers, &data, &pin) == KITH_OK)
+        array_publish(stage, self);
+}
+
+static void
+destroy_array(struct stage *stage, struct kith__self *self)
+{
+    here(stage);
+    kith__catalog_destroy(self, "numbers");
+}
+
+static void
+see_arrays(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    const struct kith__slice all = { 0, 1, ITEMS }, five = { 0, 1, 5 };
+    int32_t items[ITEMS] = { 0 };
+    char bytes[61] = "";
+
+    find_arrays(stage, self);
+    kith__array_get(self, &numbers, &all, items);
+    kith__array_get(self, &structures, &five, bytes);
+    for (int i = 0; i < ITEMS; i++)
+        snprintf(text + strlen(text), size - strlen(text), "%d ", items[i]);
+    for (int i = 0; i < 60; i++)
+        snprintf(text + strlen(text), size - strlen(text), "%c", bytes[i] == 0 ? '.' : bytes[i]);
+    /* And the survivor can go on with them: these are those of the image. */
+    array_add(stage, self);
+    array_set_structure(stage, self);
+    array_publish(stage, self);
+}
+
+static const char *
+peek_arrays(struct stage *stage, struct kith__self *self)
+{
+    const struct kith__slice one = { 1, 1, 1 }, all = { 0, 1, ITEMS };
+    int32_t items[ITEMS] = { 0 };
+    uint8_t bytes[12];
+
+    find_arrays(stage, self);
+    if (kith__array_get(self, &structures, &one, bytes) < 0 ||
+        kith__array_get(self, &numbers, &all, items) < 0)
+        return "a reader of an array fails";
+    for (unsigned i = 1; i < 12; i++)
+        if (bytes[i] != bytes[0])
+            return "a reader sees a structure half written";
+    for (unsigned i = 4; i < ITEMS; i++)
+        if (items[i] != items[0])
+            return "a reader sees half of what was published";
+    return NULL;
+}
+
+/* ---- Segments ----------------------------------------------------------------------------- */
+
+static struct kith__segment
+segment_of(struct stage *stage, struct kith__self *self)
+{
+    struct kith__object object;
+
+    if (kith__catalog_find(stage->arena, self, "segment", &object) < 0)
+        abort();
+    return (struct kith__segment){ stage->arena, object.off, object.id };
+}
+
+static void
+find_segment(struct stage *stage, struct kith__self *self)
+{
+    segment = segment_of(stage, self);
+}
+
+static void
+a_segment(struct stage *stage, struct kith__self *self)
+{
+    struct kith__segment_making making = { 1000, 0 };
+    struct kith__object object;
+    uint64_t pin;
+
+    here(stage);
+    if (kith__extent_stage(self, making.size, true, &making.data, &pin) < 0)
+        return; /* another stands in the way: some other time */
+    (void)kith__catalog_open(self, "segment", KITH_KIND_SEGMENT, KITH_CREATE_OR_OPEN,
+                             kith__segment_init, &making, &object);
+    kith__extent_drop(self, making.data, pin);
+}
+
+static void
+segment_grow(struct stage *stage, struct kith__self *self)
+{
+    here(stage);
+    kith__segment_resize(self, &segment, 1100);
+}
+
+static void
+segment_move(struct stage *stage, struct kith__self *self)
+{
+    here(stage);
+    kith__segment_resize(self, &segment, 70000);
+}
+
+static void
+destroy_segment(struct stage *stage, struct kith__self *self)
+{
+    here(stage);
+    kith__catalog_destroy_id(self, "segment", segment.id);
+}
+
+static void
+see_segment(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    uint64_t bytes = 0;
+
+    find_segment(stage, self);
+    kith__segment_size(&segment, &bytes);
+    snprintf(text, size, "%llu bytes", (unsigned long long)bytes);
+    segment_move(stage, self);
+}
+
 /* Which objects there are, by name. */
 static void
 see_names(struct stage *stage, struct kith__self *self, char *text, size_t size)
 {
-    static const char *const names[] = { "native", "guarded", "plain", "large", "made" };
+    static const char *const names[] = { "native", "guarded", "plain",  "large",
+                                         "made",   "numbers", "segment" };
     struct kith__object object;
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -261,39 +484,46 @@ see_names(struct stage *stage, struct kith__self *self, char *text, size_t size)
 
 static const struct scenario scenarios[] = {
     { .name = "value add",
+      .finds = true,
       .set_up = some_values,
       .prepare = find_values,
       .act = value_add,
       .observe = see_values,
       .peek = peek_values },
     { .name = "value set",
+      .finds = true,
       .set_up = some_values,
       .prepare = find_values,
       .act = value_set,
       .observe = see_values },
     { .name = "value cas",
+      .finds = true,
       .set_up = some_values,
       .prepare = find_values,
       .act = value_cas,
       .observe = see_values },
     { .name = "value add, guarded",
+      .finds = true,
       .set_up = some_values,
       .prepare = find_values,
       .act = value_add_guarded,
       .observe = see_values,
       .peek = peek_values },
     { .name = "value cas, guarded",
+      .finds = true,
       .set_up = some_values,
       .prepare = find_values,
       .act = value_cas_guarded,
       .observe = see_values },
     { .name = "value set, structure",
+      .finds = true,
       .set_up = some_values,
       .prepare = find_values,
       .act = value_set_plain,
       .observe = see_values,
       .peek = peek_values },
     { .name = "value wait",
+      .alone = true,
       .set_up = some_values,
       .prepare = find_values,
       .act = value_wait,
@@ -301,24 +531,75 @@ static const struct scenario scenarios[] = {
       .partner = value_add,
       .same_outcome = true },
     { .name = "value transaction",
+      .finds = true,
       .set_up = values_and_keys,
       .prepare = find_values,
       .act = value_txn,
       .observe = see_values,
       .peek = peek_value_txn },
     { .name = "value made",
+      .alone = true,
       .set_up = some_values,
       .prepare = find_values,
       .act = make_one_more,
       .observe = see_names },
     { .name = "value destroyed",
+      .alone = true,
       .set_up = some_values,
       .prepare = find_values,
       .act = destroy_native,
       .observe = see_names },
     { .name = "value destroyed, large structure",
+      .alone = true,
       .set_up = a_large_value,
       .act = destroy_large,
+      .observe = see_names },
+    { .name = "array add",
+      .set_up = some_arrays,
+      .prepare = find_arrays,
+      .act = array_add,
+      .observe = see_arrays,
+      .peek = peek_arrays },
+    { .name = "array set, structure",
+      .set_up = some_arrays,
+      .prepare = find_arrays,
+      .act = array_set_structure,
+      .observe = see_arrays,
+      .peek = peek_arrays },
+    { .name = "array publish",
+      .set_up = some_arrays,
+      .prepare = find_arrays,
+      .act = array_publish,
+      .observe = see_arrays,
+      .peek = peek_arrays },
+    { .name = "array publish, viewed",
+      .set_up = some_arrays,
+      .prepare = find_arrays,
+      .act = array_publish_viewed,
+      .observe = see_arrays,
+      .peek = peek_arrays },
+    { .name = "array made", .set_up = some_arrays, .act = array_made, .observe = see_names },
+    { .name = "array destroyed",
+      .set_up = some_arrays,
+      .prepare = find_arrays,
+      .act = destroy_array,
+      .observe = see_names },
+    { .name = "segment resized in place",
+      .set_up = a_segment,
+      .prepare = find_segment,
+      .act = segment_grow,
+      .observe = see_segment },
+    { .name = "segment resized by moving",
+      .set_up = a_segment,
+      .prepare = find_segment,
+      .act = segment_move,
+      .observe = see_segment,
+      .slow = true },
+    { .name = "segment made", .set_up = some_values, .act = a_segment, .observe = see_names },
+    { .name = "segment unlinked",
+      .set_up = a_segment,
+      .prepare = find_segment,
+      .act = destroy_segment,
       .observe = see_names },
 };
 const struct scenario_table cell_scenarios = SCENARIO_TABLE(scenarios);

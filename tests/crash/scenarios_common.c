@@ -92,7 +92,7 @@ lease_first(struct stage *stage, struct kith__self *self)
 {
     struct kith_buf buf = KITH_BUF_INIT;
 
-    kith__queue_lease(self, &stage->q, 0, &buf, &stage->lent);
+    kith__queue_lease(self, &stage->q, KITH_FOREVER, 0, &buf, &stage->lent);
     kith_buf_free(&buf);
 }
 

@@ -2,6 +2,8 @@
  * scenarios_queue.c - queues and leases.
  */
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "scenarios.h"
 
@@ -13,6 +15,99 @@ lease_twice(struct stage *stage, struct kith__self *self)
     lease_first(stage, self);
     kith__queue_nack(self, &stage->q, &stage->lent);
     lease_first(stage, self);
+}
+
+#define LONG_NS (INT64_C(3600) * 1000000000) /* what nobody sees the end of */
+
+static void
+put_with(struct stage *stage, struct kith__self *self, const char *text, int64_t priority,
+         int64_t delay_ns)
+{
+    struct kith__put_how how = { .priority = priority, .delay_ns = delay_ns };
+    struct kith_item item = kith_str(text);
+
+    kith__queue_put_with(self, &stage->q, &item, &how, 0);
+}
+
+/* Items of priorities from -3 to 3, and three that are delayed, and the three plain ones. */
+static void
+many_places(struct stage *stage, struct kith__self *self)
+{
+    static const char *const texts[] = { "-3", "-2", "-1", "0", "1", "2", "3" };
+
+    few_keys(stage, self);
+    for (unsigned i = 0; i < 7; i++)
+        put_with(stage, self, texts[i * 5 % 7], (int64_t)(i * 5 % 7) - 3, 0);
+    for (unsigned i = 0; i < 3; i++)
+        put_with(stage, self, "late", 0, LONG_NS + i * 2 % 3);
+}
+
+/* The stream's segment, of 1 KiB, has no room for another item of 400 bytes. */
+static void
+full_segment(struct stage *stage, struct kith__self *self)
+{
+    struct kith_item items[2] = { kith_bytes(stage->big, 400), kith_bytes(stage->big, 400) };
+
+    few_keys(stage, self);
+    kith__queue_put(self, &stage->q, items, 2, 0);
+}
+
+/* The next item stands in the stream's second segment. */
+static void
+read_segment(struct stage *stage, struct kith__self *self)
+{
+    struct kith_item item = kith_bytes(stage->big, 400);
+    struct kith_buf buf = KITH_BUF_INIT;
+    size_t got;
+
+    full_segment(stage, self);
+    kith__queue_put(self, &stage->q, &item, 1, 0);
+    put_item(stage, self, "after it");
+    for (unsigned i = 0; i < 5; i++)
+        kith__queue_get(self, &stage->q, 1, 0, &buf, &got);
+    kith_buf_free(&buf);
+}
+
+static void
+big_item(struct stage *stage, struct kith__self *self)
+{
+    struct kith_item items[2] = { kith_bytes(stage->big, 3000), kith_bytes(stage->big, 60000) };
+    struct kith_buf buf = KITH_BUF_INIT;
+    size_t got;
+
+    few_keys(stage, self);
+    kith__queue_put(self, &stage->q, items, 2, 0);
+    for (unsigned i = 0; i < 3; i++)
+        kith__queue_get(self, &stage->q, 1, 0, &buf, &got);
+    kith_buf_free(&buf);
+}
+
+static void
+lease_for(struct stage *stage, struct kith__self *self, int64_t limit_ns)
+{
+    struct kith_buf buf = KITH_BUF_INIT;
+
+    kith__queue_lease(self, &stage->q, limit_ns, 0, &buf, &stage->lent);
+    kith_buf_free(&buf);
+}
+
+static void
+lease_with_limit(struct stage *stage, struct kith__self *self)
+{
+    lease_for(stage, self, LONG_NS);
+}
+
+/* Two leases that the limit has ended, and two items whose delay is over. */
+static void
+all_due(struct stage *stage, struct kith__self *self)
+{
+    few_keys(stage, self);
+    put_with(stage, self, "late", 1, 1);
+    put_with(stage, self, "later", 0, 2);
+    /* Not before: whoever looks at the queue would hand them back. */
+    lease_for(stage, self, 60000000);
+    lease_for(stage, self, 50000000);
+    usleep(100000);
 }
 
 /* ---- The operations ------------------------------------------------------------------------- */
@@ -88,10 +183,79 @@ queue_shutdown(struct stage *stage, struct kith__self *self)
 static void
 queue_restore(struct stage *stage, struct kith__self *self)
 {
-    const struct kith__queued queued[] = { { KITH_INT(1), 3 },
-                                           { kith_str("an item of more than eight bytes"), 0 } };
+    const struct kith__queued queued[] = {
+        { .item = KITH_INT(1), .attempts = 3 },
+        { .item = kith_str("an item of more than eight bytes") },
+        { .item = KITH_INT(2), .priority = 1, .delay_ns = LONG_NS },
+    };
 
-    kith__queue_restore(self, &stage->q, queued, 2);
+    kith__queue_restore(self, &stage->q, queued, 3);
+}
+
+static void
+queue_put_priority(struct stage *stage, struct kith__self *self)
+{
+    put_with(stage, self, "before most", 2, 0);
+}
+
+static void
+queue_put_delayed(struct stage *stage, struct kith__self *self)
+{
+    put_with(stage, self, "not yet", 2, LONG_NS);
+}
+
+static void
+queue_put_large(struct stage *stage, struct kith__self *self)
+{
+    struct kith_item item = kith_bytes(stage->big, 400);
+
+    kith__queue_put(self, &stage->q, &item, 1, 0);
+}
+
+static void
+queue_get_many(struct stage *stage, struct kith__self *self)
+{
+    struct kith_buf bufs[4];
+    size_t got;
+
+    memset(bufs, 0, sizeof bufs);
+    kith__queue_get(self, &stage->q, 4, 0, bufs, &got);
+    for (unsigned i = 0; i < 4; i++)
+        kith_buf_free(&bufs[i]);
+}
+
+static void
+queue_extend(struct stage *stage, struct kith__self *self)
+{
+    kith__queue_extend(self, &stage->q, &stage->lent, 2 * LONG_NS);
+}
+
+static void
+queue_settle(struct stage *stage, struct kith__self *self)
+{
+    uint64_t ready, lent;
+
+    kith__queue_count(self, &stage->q, &ready, &lent);
+}
+
+/* Items in the stream, in two segments and large, of every priority, delayed, lent both ways. */
+static void
+everything(struct stage *stage, struct kith__self *self)
+{
+    struct kith_item items[2] = { kith_bytes(stage->big, 3000), kith_bytes(stage->big, 900) };
+
+    many_places(stage, self);
+    kith__queue_put(self, &stage->q, items, 2, 0);
+    kith__queue_put(self, &stage->q, items, 2, 0);
+    lease_first(stage, self);
+    lease_with_limit(stage, self);
+}
+
+static void
+queue_destroy(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy(self, "q");
 }
 
 static const struct scenario scenarios[] = {
@@ -147,6 +311,81 @@ static const struct scenario scenarios[] = {
       .act = queue_nack,
       .observe = see_queues,
       .same_outcome = true },
+    { .name = "queue put, priority",
+      .set_up = many_places,
+      .prepare = warm_up,
+      .act = queue_put_priority,
+      .observe = see_queues },
+    { .name = "queue put, delayed",
+      .set_up = many_places,
+      .prepare = warm_up,
+      .act = queue_put_delayed,
+      .observe = see_queues },
+    { .name = "queue put, next segment",
+      .set_up = full_segment,
+      .prepare = warm_up,
+      .act = queue_put_large,
+      .observe = see_queues },
+    { .name = "queue get, next segment",
+      .set_up = read_segment,
+      .prepare = warm_up,
+      .act = queue_get,
+      .observe = see_queues },
+    { .name = "queue get, priority",
+      .set_up = many_places,
+      .prepare = warm_up,
+      .act = queue_get,
+      .observe = see_queues },
+    { .name = "queue get_many, every kind",
+      .set_up = many_places,
+      .prepare = warm_up,
+      .act = queue_get_many,
+      .observe = see_queues },
+    { .name = "queue get_many, big items",
+      .set_up = big_item,
+      .prepare = warm_up,
+      .act = queue_get_many,
+      .observe = see_queues },
+    { .name = "queue lease, big item",
+      .set_up = big_item,
+      .prepare = warm_up,
+      .act = lease_first,
+      .observe = see_queues,
+      .same_outcome = true },
+    { .name = "queue lease with a limit",
+      .set_up = many_places,
+      .prepare = warm_up,
+      .act = lease_with_limit,
+      .observe = see_queues,
+      .same_outcome = true },
+    { .name = "queue lease extended",
+      .set_up = many_places,
+      .prepare = lease_with_limit,
+      .act = queue_extend,
+      .observe = see_queues,
+      .same_outcome = true },
+    { .name = "queue ack of a lease with a limit",
+      .set_up = many_places,
+      .prepare = lease_with_limit,
+      .act = queue_ack,
+      .observe = see_queues },
+    { .name = "queue nack, priority",
+      .set_up = many_places,
+      .prepare = lease_with_limit,
+      .act = queue_nack,
+      .observe = see_queues,
+      .same_outcome = true },
+    { .name = "queue look, what is due",
+      .set_up = all_due,
+      .prepare = warm_up,
+      .act = queue_settle,
+      .observe = see_queues,
+      .same_outcome = true },
+    { .name = "queue destroyed, with everything",
+      .set_up = everything,
+      .prepare = warm_up,
+      .act = queue_destroy,
+      .observe = see_queues },
     { .name = "queue shutdown",
       .set_up = few_keys,
       .prepare = warm_up,

@@ -30,6 +30,28 @@ txn(struct stage *stage, struct kith__self *self)
     kith__txn_run(self, steps, 5, &failed);
 }
 
+/* Everything that a transaction does with a queue, and a dict beside it. */
+static void
+txn_places(struct stage *stage, struct kith__self *self)
+{
+    struct kith__txn_step steps[5] = { 0 };
+    struct kith__key one;
+    size_t failed;
+
+    key_of(stage, "one", &one);
+    for (unsigned i = 0; i < 3; i++)
+        steps[i] = (struct kith__txn_step){ .what = KITH__TXN_PUT,
+                                            .queue = stage->q,
+                                            .item = KITH_INT(i),
+                                            .how = { (int64_t)i - 1,
+                                                     i == 2 ? INT64_C(3600000000000) : 0, 0 } };
+    steps[3] =
+        (struct kith__txn_step){ .what = KITH__TXN_ACK, .queue = stage->q, .lent = stage->lent };
+    steps[4] =
+        (struct kith__txn_step){ .what = KITH__TXN_ADD, .dict = stage->a, .key = &one, .n = 10 };
+    kith__txn_run(self, steps, 5, &failed);
+}
+
 static void
 see_all(struct stage *stage, struct kith__self *self, char *text, size_t size)
 {
@@ -83,5 +105,10 @@ static const struct scenario scenarios[] = {
       .act = txn,
       .observe = see_all,
       .peek = peek_txn },
+    { .name = "transaction, priority and delay",
+      .set_up = few_keys,
+      .prepare = lease_first,
+      .act = txn_places,
+      .observe = see_all },
 };
 const struct scenario_table txn_scenarios = SCENARIO_TABLE(scenarios);

@@ -2,9 +2,16 @@
  * stepper.h - stops an operation after each of its instructions, and lets its process die there.
  *
  * A scenario sets objects up, forks a victim, and steps it through one operation.  Whenever the
- * arena's bytes have changed, the arena is copied; in the copy the victim is declared dead, a
+ * arena's bytes have changed, an image of it is taken; in it the victim is declared dead, a
  * survivor cleans up and checks, and what is left must be what was there before the operation
  * or what is there after it.
+ *
+ *     stage.c       the arena and its objects
+ *     trap.c        hears of each instruction, and of each store into an arena
+ *     image.c       an arena at one moment
+ *     stepper.c     the victim: each of its steps, real kills, and a survivor at work beside it
+ *     nested.c      the reaper: each of its stores, its death there, and a third party at work
+ *     scenarios_*   the operations
  */
 #ifndef KITH__STEPPER_H
 #define KITH__STEPPER_H
@@ -43,6 +50,8 @@ struct scenario {
     bool same_outcome; /* the operation changes nothing that can be seen */
     bool thread_only;  /* the victim's thread dies, its process lives */
     bool unregistered; /* the victim takes its slot while it is stepped */
+    bool finds;        /* prepare() only finds handles: a third party does so, too */
+    bool alone;        /* the operation is the thread's own: no third party can do it, too */
     bool slow;         /* many instructions: look at fewer of them unless --long */
 };
 
@@ -52,10 +61,11 @@ struct stage {
     struct kith__queue q, letters;
     struct kith__sync lock, event;
     struct kith__lent lent;
-    unsigned victim; /* its actor */
-    unsigned victim_holder;
-    unsigned corpse; /* of the reaping scenarios: an actor dead already */
-    bool partner_acted;
+    unsigned self_id; /* the actor of the calling thread, the survivor */
+    unsigned victim;  /* the victim's */
+    /* A process that does nothing: in images its thread is the one that cleans up, and dies. */
+    unsigned reaper, reaper_holder;
+    pid_t reaper_pid;
     uint8_t *big;
     /* A scenario's own: objects that its set_up made, and what its parts tell one another. */
     struct kith__object object[8];
@@ -63,21 +73,31 @@ struct stage {
 };
 
 struct totals {
-    uint64_t steps, deaths, states, violations, kills, nested;
+    uint64_t steps;  /* instructions of victims */
+    uint64_t states; /* different images, of victims' deaths and of reapers' */
+    uint64_t deaths; /* tried */
+    uint64_t nested; /* stores of reapers */
+    uint64_t thirds; /* times that another worked between two stores of a reaper */
+    uint64_t kills;  /* real ones */
+    uint64_t violations;
 };
 
-/* Steps through one scenario; prints its line; adds to the totals. */
+/*
+ * Steps through one scenario, with the reapers of the deaths in it; prints its line; adds to the
+ * totals.
+ */
 void step_through(const struct scenario *scenario, bool is_long, struct totals *totals);
-/* Real kills of the victim at a sample of steps, on the arena itself. */
+/* After it: real kills of the victim at a sample of steps, on the arena itself. */
 void kill_for_real(const struct scenario *scenario, unsigned samples, struct totals *totals);
-/* Victim stopped, survivor works, victim dies, survivor finishes. */
+/* After it: victim stopped, survivor works, victim dies, survivor finishes. */
 void three_parties(const struct scenario *scenario, unsigned samples, struct totals *totals);
-/* The reaper dies too, at each of its own steps. */
-void step_through_reaping(const struct scenario *scenario, bool is_long, struct totals *totals);
 
+void stage_die(const char *what);
 /* A fresh arena with its objects; the survivor is the calling thread. */
 void stage_open(struct stage *stage, const char *folder);
 void stage_close(struct stage *stage);
+/* Starts the process that reaps in images. */
+void stage_hire_reaper(struct stage *stage);
 struct kith__self *stage_self(struct stage *stage);
 /* Makes an object of a scenario's own, and puts it into stage->object[index]. */
 void stage_make(struct stage *stage, unsigned index, const char *name, enum kith_kind kind,

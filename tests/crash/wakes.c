@@ -5,6 +5,7 @@
  * (set to never), so that a sleeper that wakes was woken.  A ceiling of 10 s stands for "lost".
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,8 @@
 /* What sleepers tell, in memory of its own. */
 struct board {
     _Atomic int woken[SLEEPERS];
-    _Atomic int acted; /* the waker's operation was over, as far as the kill let it */
+    _Atomic int polling; /* how many have armed a descriptor, and poll it or are about to */
+    _Atomic int acted;   /* the waker's operation was over, as far as the kill let it */
 };
 
 static struct board *board;
@@ -88,7 +90,7 @@ put_missing(struct stage *stage, struct kith__self *self)
     struct kith_item item = KITH_INT(3);
 
     kith__reap_all(self);
-    while (kith__load(&root->put) < SLEEPERS)
+    while (KITH__PLACE_COUNT(kith__load(&root->tail)) < SLEEPERS)
         kith__queue_put(self, &stage->letters, &item, 1, 0);
 }
 
@@ -319,6 +321,79 @@ release_held(struct stage *stage, struct kith__self *self)
     kith__mutex_release(self, &held);
 }
 
+/* ---- The same through a descriptor ---------------------------------------------------------- */
+
+/* True: armed and polled; try again. */
+static void
+poll_armed(kith_err err, int fd)
+{
+    struct pollfd polled = { .fd = fd, .events = POLLIN };
+    static bool told;
+
+    if (err < 0)
+        _exit(4);
+    if (!told)
+        atomic_fetch_add(&board->polling, 1);
+    told = true;
+    poll(&polled, 1, -1);
+}
+
+static void
+poll_for_lock(struct stage *stage, struct kith__self *self)
+{
+    kith__poller_slot slot = NULL;
+    kith_err err;
+    int fd = -1;
+
+    while (kith__mutex_acquire(self, &stage->lock, 0) < 0) {
+        err = kith__mutex_arm(self, &stage->lock, &slot, &fd);
+        poll_armed(err, fd);
+    }
+    kith__mutex_release(self, &stage->lock);
+}
+
+static void
+poll_for_item(struct stage *stage, struct kith__self *self)
+{
+    struct kith_buf buf = KITH_BUF_INIT;
+    kith__poller_slot slot = NULL;
+    kith_err err;
+    size_t got;
+    int fd = -1;
+
+    while (kith__queue_get(self, &stage->letters, 1, 0, &buf, &got) < 0) {
+        err = kith__queue_arm(self, &stage->letters, &slot, &fd);
+        poll_armed(err, fd);
+    }
+}
+
+static void
+poll_for_event(struct stage *stage, struct kith__self *self)
+{
+    kith__poller_slot slot = NULL;
+    bool on = false;
+    kith_err err;
+    int fd = -1;
+
+    while (kith__event_is_set(&stage->event, &on) == KITH_OK && !on) {
+        err = kith__event_arm(self, &stage->event, &slot, &fd);
+        poll_armed(err, fd);
+    }
+}
+
+/* Nothing tells a descriptor of a death: some survivor cleans up, and that does. */
+static void
+reap(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__reap_all(self);
+}
+
+static void
+reap_and_set_missing(struct stage *stage, struct kith__self *self)
+{
+    kith__reap_all(self);
+    set_missing(stage, self);
 /* ---- Semaphores, as signals ---- */
 
 static struct kith__root_ref
@@ -463,6 +538,9 @@ static const struct {
     { "rwlock release to readers", sleep_as_reader, hold_alone, release_held, do_nothing },
     { "rwlock release to writers", sleep_as_writer, hold_alone, release_held, do_nothing },
     { "rwlock share's release", sleep_as_writer, hold_shared, release_held, do_nothing },
+    { "lock release, polled", poll_for_lock, hold_lock, release_lock, reap },
+    { "queue put, polled", poll_for_item, do_nothing, put_items, put_missing },
+    { "event set, polled", poll_for_event, do_nothing, set_event, reap_and_set_missing },
     { "condition notify", sleep_until_notified, remember_condition, notify, notify_missing },
     { "semaphore release", sleep_for_permit, find_permits, give_permits, give_missing },
     { "semaphore release, fair", sleep_in_order, find_in_order, give_permits,
@@ -506,7 +584,7 @@ asleep(struct stage *stage, unsigned count)
 
     for (unsigned id = 1; id <= kith__load(&KITH__HEADER(stage->arena)->actors_top); id++)
         n += kith__load(&kith__actor_at(stage->arena, id)->waiting_on) != 0;
-    return n >= count;
+    return n + (unsigned)atomic_load(&board->polling) >= count;
 }
 
 static void
@@ -577,10 +655,10 @@ main(void)
 
     if (getenv("STEPPER_FOLDER") == NULL)
         setenv("STEPPER_FOLDER", "/dev/shm", 1);
-    kith__recheck_ns = INT64_MAX; /* inherited by the children */
+    kith__recheck_ns = kith__poll_recheck_ns = INT64_MAX; /* inherited by the children */
     board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (unsigned kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
-        uint64_t lost = 0, deaths = 0, stride = is_long || kind % 2 == 0 ? 1 : 9;
+        uint64_t lost = 0, deaths = 0, stride = is_long || kind == 0 ? 1 : 7;
 
         for (uint64_t at = 0; lost < 3 && one_death(kind, at, &lost); at += stride)
             deaths++;

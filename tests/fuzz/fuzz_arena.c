@@ -470,12 +470,26 @@ use_dict(struct user *u)
     }
 }
 
+/* At a place of its own, at once or very soon, or never. */
+static struct kith_put_options
+some_place_in_a_queue(void)
+{
+    struct kith_put_options options = KITH_PUT_OPTIONS_INIT;
+
+    options.priority = (int64_t)fuzz_below(7) - 3;
+    if (fuzz_percent(40))
+        options.delay_ns = fuzz_percent(70) ? 1 + (int64_t)fuzz_below(WAIT_NS) : INT64_MAX;
+    return options;
+}
+
 static void
 use_queue(struct user *u)
 {
     kith_queue *q = u->queue[fuzz_below(QUEUES)];
     struct kith_item items[3] = { some_item(u->size_max), some_item(100), some_item(100) };
     struct kith_queue_info info = KITH_QUEUE_INFO_INIT;
+    struct kith_lease_options lease_options = KITH_LEASE_OPTIONS_INIT;
+    struct kith_put_options put_options = some_place_in_a_queue();
     int64_t timeout_ns = fuzz_percent(80) ? 0 : WAIT_NS;
     kith_view *view = NULL;
     unsigned slot = (unsigned)fuzz_below(LEASES);
@@ -484,9 +498,12 @@ use_queue(struct user *u)
 
     if (q == NULL)
         return;
+    lease_options.limit_ns = fuzz_percent(60) ? 0 : 1 + (int64_t)fuzz_below(2 * WAIT_NS);
     switch (fuzz_below(20)) {
     case 0:
     case 1:
+        CALL(kith_queue_put_with(q, items[0], &put_options, timeout_ns));
+        break;
     case 2:
     case 3:
         CALL(kith_queue_put(q, items[0], timeout_ns));
@@ -522,7 +539,9 @@ use_queue(struct user *u)
                                   : kith_lease_nack(u->lease[slot]));
             u->lease[slot] = NULL;
         }
-        CALL(kith_queue_lease(q, timeout_ns, &u->buf[0], &u->lease[slot]));
+        CALL(kith_queue_lease_with(q, &lease_options, timeout_ns, &u->buf[0], &u->lease[slot]));
+        if (u->lease[slot] != NULL && fuzz_percent(30))
+            CALL(kith_lease_extend(u->lease[slot], 1 + (int64_t)fuzz_below(2 * WAIT_NS)));
         break;
     case 13:
         CALL(kith_queue_len(q, &count));
@@ -613,6 +632,7 @@ use_txn(struct user *u)
 {
     kith_dict *d = u->dict[fuzz_below(DICTS)], *other = u->dict[fuzz_below(DICTS)];
     kith_queue *q = u->queue[fuzz_below(QUEUES)];
+    struct kith_put_options put_options = some_place_in_a_queue();
     unsigned slot = (unsigned)fuzz_below(LEASES);
     bool acked = false;
     kith_txn *txn = NULL;
@@ -636,7 +656,7 @@ use_txn(struct user *u)
             CALL(kith_txn_dict_delete(txn, other, some_key(1000)));
             break;
         case 2:
-            CALL(kith_txn_queue_put(txn, q, some_item(u->size_max)));
+            CALL(kith_txn_queue_put_with(txn, q, some_item(u->size_max), &put_options));
             break;
         default:
             CALL(kith_txn_dict_set(txn, fuzz_percent(50) ? d : other, some_key(1000),
@@ -738,6 +758,7 @@ use_for(struct user *u, uint64_t calls, int64_t until_ns)
 static void
 fill(struct user *u)
 {
+    struct kith_put_options put_options;
     for (int i = 0; i < 40; i++)
         CALL(kith_dict_set(u->dict[0], some_key(20), some_item(2000)));
     if (fuzz_percent(50)) {
@@ -749,6 +770,8 @@ fill(struct user *u)
     for (int i = 0; i < 20; i++) {
         CALL(kith_queue_put(u->queue[fuzz_below(2)], some_item(500), 0));
         CALL(kith_queue_put(u->queue[3], some_item(100), 0));
+        put_options = some_place_in_a_queue();
+        CALL(kith_queue_put_with(u->queue[fuzz_below(QUEUES)], some_item(500), &put_options, 0));
     }
     for (int i = 0; i < 2; i++) {
         CALL(kith_queue_lease(u->queue[1], 0, &u->buf[0], &u->lease[i]));
@@ -910,11 +933,14 @@ some_dict_part(void)
 static uint64_t
 some_queue_part(void)
 {
-    static const size_t firsts[] = { offsetof(struct kith__queue_root, out_first),
-                                     offsetof(struct kith__queue_root, back_first),
+    static const size_t firsts[] = { offsetof(struct kith__queue_root, head_segment),
+                                     offsetof(struct kith__queue_root, first),
+                                     offsetof(struct kith__queue_root, tail_segment),
+                                     offsetof(struct kith__queue_root, spare),
+                                     offsetof(struct kith__queue_root, ready),
+                                     offsetof(struct kith__queue_root, delayed),
                                      offsetof(struct kith__queue_root, lent_first),
-                                     offsetof(struct kith__queue_root, in_first),
-                                     offsetof(struct kith__queue_root, in_last) };
+                                     offsetof(struct kith__queue_root, timed_last) };
     uint64_t root = some_block(KITH__CLASS_QUEUE), off;
 
     if (fuzz_percent(40))
@@ -922,7 +948,7 @@ some_queue_part(void)
     off = word_at(root + firsts[fuzz_below(COUNTOF(firsts))]);
     while (fuzz_percent(40) && off != 0)
         off = word_at(off);
-    return off + fuzz_below(9) * 8;
+    return off + fuzz_below(24) * 8;
 }
 
 /* Where damage is worth most: an offset, a multiple of 8, in the file. */
@@ -1185,6 +1211,8 @@ repaired_round(void)
     kith_close(space);
     if (err < 0)
         return;
+    if (report.violations > 0)
+        fuzz_tally(FUZZ_CORRUPT);
     space = open_space(false);
     if (space == NULL)
         fuzz_failed("a repaired space is refused: %s", kith_last_error());

@@ -90,24 +90,33 @@ static void
 make_dump(struct bytes *b)
 {
     struct kith_queue_options queue_options = KITH_QUEUE_OPTIONS_INIT;
+    struct kith_dict_options dict_options = KITH_DICT_OPTIONS_INIT;
+    struct kith_dict_set_options set_options = KITH_DICT_SET_OPTIONS_INIT;
     kith_space *space = open_space();
+    kith_value *value = NULL;
     kith_queue *queue = NULL;
     kith_event *event = NULL;
     kith_lock *lock = NULL;
     kith_dict *dict = NULL;
-    kith_err err = kith_dict_open(space, "d", NULL, &dict);
+    kith_err err;
 
+    dict_options.max_items = fuzz_percent(50) ? 0 : 10;
+    dict_options.policy = fuzz_percent(50) ? KITH_DICT_FIFO : KITH_DICT_SIEVE;
+    set_options.ttl_ns = fuzz_percent(50) ? 0 : INT64_C(3600000000000);
+    err = kith_dict_open(space, "d", &dict_options, &dict);
     queue_options.dead_letter = fuzz_percent(50) ? "letters" : NULL;
     queue_options.capacity = fuzz_below(30);
     for (uint64_t n = fuzz_below(20); err >= 0 && n > 0; n--)
-        err = kith_dict_set(dict, fuzz_percent(50) ? KITH_INT((int64_t)n) : KITH_STR("key"),
-                            some_item());
+        err = kith_dict_set_with(dict, fuzz_percent(50) ? KITH_INT((int64_t)n) : KITH_STR("key"),
+                                 some_item(), &set_options);
     if (err >= 0)
         err = kith_queue_open(space, "q", &queue_options, &queue);
     for (uint64_t n = fuzz_below(20); err >= 0 && n > 0; n--)
         (void)kith_queue_put(queue, some_item(), 0);
     if (err >= 0)
         err = kith_event_open(space, "e", NULL, &event);
+    if (err >= 0)
+        err = kith_value_open(space, "v", NULL, &value);
     if (err >= 0)
         err = kith_lock_open(space, "l", NULL, &lock);
     if (err >= 0 && fuzz_percent(50))
@@ -117,6 +126,7 @@ make_dump(struct bytes *b)
         err = kith_dump(space, fuzz_percent(70) ? NULL : "q", keep, b, NULL);
     if (err < 0)
         fuzz_failed("no dump to begin with: %s", kith_last_error());
+    kith_value_close(value);
     kith_lock_close(lock);
     kith_event_close(event);
     kith_queue_close(queue);

@@ -1,9 +1,11 @@
 /*
  * test_queue.c - a queue against a model: thousands of random puts, gets, leases, acks and nacks.
  *
- * The model holds every item with its ticket and its state; what comes out next is the ready item
- * with the lowest ticket.  Two processes draw the same steps and keep a model each; the step's draw
- * says who does it.  A lease is ended by the process that took it.
+ * The model holds every item with its ticket, its priority and its state; what comes out next is
+ * the ready item with the highest priority, and of those the one with the lowest ticket.  Some
+ * leases have a limit, which is so long that none comes to it.  Two processes draw the same steps
+ * and keep a model each; the step's draw says who does it.  A lease is ended by the process that
+ * took it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@
 
 struct kept {
     uint64_t ticket;
+    int64_t priority;
     uint32_t attempts;
     int lease; /* index of the lease it is out on; -1: ready */
 };
@@ -98,11 +101,14 @@ expect_item(struct run *r, uint64_t ticket, struct kith_item got)
 static size_t
 next_ready(const struct run *r)
 {
+    size_t best = SIZE_MAX;
+
     for (size_t i = 0; i < r->count; i++) {
-        if (r->items[i].lease < 0)
-            return i;
+        if (r->items[i].lease < 0 &&
+            (best == SIZE_MAX || r->items[i].priority > r->items[best].priority))
+            best = i;
     }
-    return SIZE_MAX;
+    return best;
 }
 
 static void
@@ -118,21 +124,37 @@ full(const struct run *r)
     return r->capacity != 0 && r->count >= r->capacity;
 }
 
+static kith_err
+put_by_txn(struct run *r, struct kith_item item, const struct kith_put_options *options)
+{
+    kith_txn *txn = NULL;
+
+    CHECK(r, kith_txn_begin(r->t->space, &txn) == KITH_OK);
+    CHECK(r, kith_txn_queue_put_with(txn, r->queue, item, options) == KITH_OK);
+    return kith_txn_commit(txn);
+}
+
 static void
 do_put(struct run *r)
 {
+    struct kith_put_options options = KITH_PUT_OPTIONS_INIT;
     void *data;
     struct kith_item item = item_of(r->next_ticket, &data);
     bool no_room = full(r);
+    bool by_txn = draw(r, 4) == 0;
 
+    if (draw(r, 3) == 0)
+        options.priority = (int64_t)draw(r, 7) - 3;
     if (!no_room && r->count == ITEMS_MAX) {
         free(data);
         return;
     }
     if (r->mine)
-        expect(r, "put", no_room ? KITH_EFULL : KITH_OK, kith_queue_put(r->queue, item, 0));
+        expect(r, "put", no_room ? KITH_EFULL : KITH_OK,
+               by_txn ? put_by_txn(r, item, &options)
+                      : kith_queue_put_with(r->queue, item, &options, 0));
     if (!no_room)
-        r->items[r->count++] = (struct kept){ r->next_ticket++, 0, -1 };
+        r->items[r->count++] = (struct kept){ r->next_ticket++, options.priority, 0, -1 };
     free(data);
 }
 
@@ -150,7 +172,7 @@ do_put_many(struct run *r)
     for (size_t i = 0; i < count; i++)
         items[i] = item_of(r->next_ticket + i, &datas[i]);
     for (want = 0; want < count && !full(r); want++)
-        r->items[r->count++] = (struct kept){ r->next_ticket++, 0, -1 };
+        r->items[r->count++] = (struct kept){ r->next_ticket++, 0, 0, -1 };
     if (r->mine) {
         expect(r, "put_many", want < count ? KITH_EFULL : KITH_OK,
                kith_queue_put_many(r->queue, items, count, 0, &put));
@@ -226,16 +248,19 @@ do_lease(struct run *r)
     size_t at = next_ready(r);
     size_t slot = 0;
     int side = r->sides == 1 ? r->side : r->mine ? r->side : 1 - r->side;
+    struct kith_lease_options options = KITH_LEASE_OPTIONS_INIT;
     struct kith_buf item = KITH_BUF_INIT;
     kith_lease *lease = NULL;
 
+    if (draw(r, 3) == 0)
+        options.limit_ns = (int64_t)(1000 + draw(r, 1000)) * TEST_S;
     while (slot < LEASES_MAX && r->leases[slot].taken)
         slot++;
     if (slot == LEASES_MAX)
         return;
     if (r->mine) {
         expect(r, "lease", at == SIZE_MAX ? KITH_EEMPTY : KITH_OK,
-               kith_queue_lease(r->queue, 0, &item, &lease));
+               kith_queue_lease_with(r->queue, &options, 0, &item, &lease));
         if (at != SIZE_MAX) {
             expect_item(r, r->items[at].ticket, item.item);
             CHECK(r, kith_lease_attempts(lease) == r->items[at].attempts);
@@ -267,12 +292,20 @@ static void
 do_end_lease(struct run *r)
 {
     size_t slot = draw(r, LEASES_MAX);
-    uint64_t way = draw(r, 4);
+    uint64_t way = draw(r, 5);
     size_t at;
 
     if (!r->leases[slot].taken || r->leases[slot].side != (r->mine ? r->side : 1 - r->side))
         return;
     at = where_is(r, r->leases[slot].ticket);
+    if (way == 4) {
+        int64_t limit_ns =
+            draw(r, 2) == 0 ? KITH_FOREVER : (int64_t)(1000 + draw(r, 1000)) * TEST_S;
+
+        if (r->mine)
+            expect(r, "extend", KITH_OK, kith_lease_extend(r->leases[slot].lease, limit_ns));
+        return;
+    }
     if (way == 3) {
         if (r->mine) {
             kith_txn *txn = NULL;

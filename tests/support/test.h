@@ -139,6 +139,7 @@ kith_dict *test_dict(struct test *t, const char *name);
 kith_queue *test_queue(struct test *t, const char *name, const struct kith_queue_options *options);
 kith_lock *test_lock(struct test *t, const char *name);
 kith_event *test_event(struct test *t, const char *name);
+kith_array *test_array(struct test *t, const char *name, const struct kith_array_options *options);
 kith_value *test_value(struct test *t, const char *name, const struct kith_value_options *options);
 /* Has `close` called with the handle when the test ends. */
 void test_keep(struct test *t, void *handle, void (*close)(void *handle));

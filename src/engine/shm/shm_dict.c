@@ -50,7 +50,8 @@ init_dict(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
 }
 
 static kith_err
-dict_open(void *state, const char *name, const struct kith_dict_options *options, void **dict_out)
+dict_open_as(void *state, const char *name, enum kith_kind kind,
+             const struct kith_dict_options *options, void **dict_out)
 {
     struct kith__shm_space *space = state;
     struct shm_dict *dict = kith__shm_state(sizeof(*dict));
@@ -61,7 +62,7 @@ dict_open(void *state, const char *name, const struct kith_dict_options *options
 
     if (dict == NULL)
         return KITH_ENOMEM;
-    err = kith__shm_object_open(space, name, KITH_KIND_DICT, options->create, init_dict, &bounds,
+    err = kith__shm_object_open(space, name, kind, options->create, init_dict, &bounds,
                                 &object);
     if (err < 0) {
         kith__free(dict);
@@ -70,6 +71,12 @@ dict_open(void *state, const char *name, const struct kith_dict_options *options
     dict->dict = (struct kith__dict){ space->arena, object.off, object.id };
     *dict_out = dict;
     return KITH_OK;
+}
+
+static kith_err
+dict_open(void *state, const char *name, const struct kith_dict_options *options, void **dict_out)
+{
+    return dict_open_as(state, name, KITH_KIND_DICT, options, dict_out);
 }
 
 static void
@@ -308,11 +315,51 @@ dict_each(void *state, bool items,
     return KITH_OK;
 }
 
-static kith_err
-dict_rescue(void *state, int (*each)(struct kith_item key, struct kith_item item, void *arg),
-            void *arg, uint64_t *lost_out)
+struct copying {
+    const struct kith__dict *dict;
+    int (*each)(const struct kith__pair *pair, void *arg);
+    void *arg;
+    int64_t now;
+};
+
+/* What has expired is there no more, whether it was deleted or not. */
+static int
+copy_pair(struct kith_item key, struct kith_item item, int64_t expires, void *arg)
 {
-    return kith__dict_rescue(kith__shm_dict_of(state), each, arg, lost_out);
+    const struct copying *copying = arg;
+    struct kith__pair pair = { .key = key, .item = item };
+
+    if (expires != 0 && expires <= copying->now)
+        return 0;
+    if (expires != 0)
+        pair.left_ns = expires - copying->now;
+    return copying->each(&pair, copying->arg);
+}
+
+static kith_err
+dict_copy(void *state, bool rescue, int (*each)(const struct kith__pair *pair, void *arg),
+          void *arg, uint64_t *lost_out)
+{
+    struct shm_dict *dict = state;
+    struct kith__arena *arena = dict->dict.arena;
+    struct copying copying = { &dict->dict, each, arg, kith__arena_now_ns(arena) };
+    char tag[KITH_TAG_SIZE_MAX + 1];
+    struct kith__self *self;
+    struct kith__copy copy;
+    kith_err err = kith__shm_reader(arena, &self);
+
+    if (err == KITH_OK && rescue)
+        return kith__dict_rescue(&dict->dict, copy_pair, &copying, lost_out);
+    if (err == KITH_OK)
+        err = kith__dict_copy(self, &dict->dict, true, &copy);
+    if (err < 0)
+        return err;
+    for (uint64_t i = 0; i < copy.count; i++)
+        if (copy_pair(kith__copy_key(&copy, i), kith__copy_item(arena, &copy, i, tag),
+                      copy.entries[i].expires, &copying) != 0)
+            break;
+    kith__copy_free(&copy);
+    return KITH_OK;
 }
 
 static kith_err
@@ -617,6 +664,7 @@ dict_flight_end(void *state, const struct kith_item *key_item)
 
 const struct kith__dict_ops kith__shm_dict_ops = {
     .open = dict_open,
+    .open_as = dict_open_as,
     .close = dict_close,
     .get = dict_get,
     .has = dict_has,
@@ -627,7 +675,7 @@ const struct kith__dict_ops kith__shm_dict_ops = {
     .view = dict_view,
     .len = dict_len,
     .each = dict_each,
-    .rescue = dict_rescue,
+    .copy = dict_copy,
     .info = dict_info,
     .edit = dict_edit,
     .popitem = dict_popitem,

@@ -610,6 +610,7 @@ const struct kith__engine kith__shm_engine = {
     .space = &space_ops,
     .view = &kith__shm_view_ops,
     .dict = &kith__shm_dict_ops,
+    .list = &kith__shm_list_ops,
     .queue = &kith__shm_queue_ops,
     .lock = &kith__shm_lock_ops,
     .rwlock = &kith__shm_rwlock_ops,
@@ -620,5 +621,7 @@ const struct kith__engine kith__shm_engine = {
     .once = &kith__shm_once_ops,
     .limiter = &kith__shm_limiter_ops,
     .value = &kith__shm_value_ops,
+    .array = &kith__shm_array_ops,
+    .segment = &kith__shm_segment_ops,
     .txn = &kith__shm_txn_ops,
 };

@@ -15,6 +15,7 @@
 extern const struct kith__engine kith__shm_engine;
 extern const struct kith__view_ops kith__shm_view_ops;
 extern const struct kith__dict_ops kith__shm_dict_ops;
+extern const struct kith__list_ops kith__shm_list_ops;
 extern const struct kith__queue_ops kith__shm_queue_ops;
 extern const struct kith__lock_ops kith__shm_lock_ops;
 extern const struct kith__rwlock_ops kith__shm_rwlock_ops;
@@ -25,6 +26,8 @@ extern const struct kith__once_ops kith__shm_once_ops;
 extern const struct kith__limiter_ops kith__shm_limiter_ops;
 extern const struct kith__semaphore_ops kith__shm_semaphore_ops;
 extern const struct kith__value_ops kith__shm_value_ops;
+extern const struct kith__array_ops kith__shm_array_ops;
+extern const struct kith__segment_ops kith__shm_segment_ops;
 extern const struct kith__txn_ops kith__shm_txn_ops;
 
 /* A space: one reference on an arena, which several spaces of a process may share. */

@@ -6,6 +6,12 @@
 #include "engine/shm/shm_engine.h"
 #include "shm/sync.h"
 
+/* What a handle's state is: first of all a kith__sync, as which most functions take it. */
+struct shm_event {
+    struct kith__sync sync;
+    kith__poller_slot poller;
+};
+
 static kith_err
 init_event(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
 {
@@ -19,7 +25,7 @@ static kith_err
 event_open(void *state, const char *name, enum kith_create create, void **event_out)
 {
     struct kith__shm_space *space = state;
-    struct kith__sync *event = kith__shm_state(sizeof(*event));
+    struct shm_event *event = kith__shm_state(sizeof(*event));
     struct kith__object object;
     kith_err err;
 
@@ -30,7 +36,7 @@ event_open(void *state, const char *name, enum kith_create create, void **event_
         kith__free(event);
         return err;
     }
-    *event = (struct kith__sync){ space->arena, object.off, object.id };
+    event->sync = (struct kith__sync){ space->arena, object.off, object.id };
     *event_out = event;
     return KITH_OK;
 }
@@ -38,6 +44,9 @@ event_open(void *state, const char *name, enum kith_create create, void **event_
 static void
 event_close(void *state)
 {
+    struct shm_event *event = state;
+
+    kith__poller_close(&event->poller);
     kith__free(state);
 }
 
@@ -78,6 +87,16 @@ event_wait(void *state, int64_t deadline_ns)
     return self == NULL ? kith__shm_refusal() : kith__event_wait(self, event, deadline_ns);
 }
 
+static kith_err
+event_poll_fd(void *state, int *fd_out)
+{
+    struct shm_event *event = state;
+    struct kith__self *self = kith__shm_self(event->sync.arena);
+
+    return self == NULL ? kith__shm_refusal()
+                        : kith__event_arm(self, &event->sync, &event->poller, fd_out);
+}
+
 const struct kith__event_ops kith__shm_event_ops = {
     .open = event_open,
     .close = event_close,
@@ -85,4 +104,5 @@ const struct kith__event_ops kith__shm_event_ops = {
     .clear = event_clear,
     .is_set = event_is_set,
     .wait = event_wait,
+    .poll_fd = event_poll_fd,
 };

@@ -11,6 +11,12 @@
 #include "shm/special.h"
 #include "shm/sync.h"
 
+/* What a handle's state is: first of all a kith__sync, as which most functions take it. */
+struct shm_lock {
+    struct kith__sync sync;
+    kith__poller_slot poller;
+};
+
 static kith_err
 init_lock(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
 {
@@ -43,7 +49,7 @@ static kith_err
 open_either(struct kith__shm_space *space, const char *name, enum kith_kind kind,
             enum kith_create create, uint32_t made_with, void **state_out)
 {
-    struct kith__sync *state = kith__shm_state(sizeof(*state));
+    struct shm_lock *state = kith__shm_state(sizeof(*state));
     struct kith__object object;
     kith_err err;
 
@@ -56,7 +62,7 @@ open_either(struct kith__shm_space *space, const char *name, enum kith_kind kind
         kith__free(state);
         return err;
     }
-    *state = (struct kith__sync){ space->arena, object.off, object.id };
+    state->sync = (struct kith__sync){ space->arena, object.off, object.id };
     *state_out = state;
     return KITH_OK;
 }
@@ -83,9 +89,29 @@ rwlock_open(void *state, const char *name, const struct kith_rwlock_options *opt
     return open_either(state, name, KITH_KIND_RWLOCK, options->create, made_with, rwlock_out);
 }
 
+static kith_err
+made_with(void *state, struct kith_lock_options *options_out)
+{
+    const struct kith__sync *lock = state;
+    const struct kith__sync_root *root = kith__sync_root(lock);
+    uint32_t options = root->options;
+
+    if (kith__load_acquire(&root->id) != lock->id)
+        return KITH_EGONE;
+    options_out->recursive = (options & KITH__SYNC_RECURSIVE) != 0;
+    options_out->fair = (options & KITH__SYNC_FAIR) != 0;
+    options_out->unowned = (options & KITH__SYNC_UNOWNED) != 0;
+    options_out->detect_deadlock = (options & KITH__SYNC_DETECT) != 0;
+    options_out->shareable = (options & KITH__SYNC_SHARED) != 0;
+    return KITH_OK;
+}
+
 static void
 close_either(void *state)
 {
+    struct shm_lock *lock = state;
+
+    kith__poller_close(&lock->poller);
     kith__free(state);
 }
 
@@ -169,14 +195,26 @@ parties(void *state, int (*each)(const struct kith_party *party, void *arg), voi
     return err;
 }
 
+static kith_err
+lock_poll_fd(void *state, int *fd_out)
+{
+    struct shm_lock *lock = state;
+    struct kith__self *self = kith__shm_self(lock->sync.arena);
+
+    return self == NULL ? kith__shm_refusal()
+                        : kith__mutex_arm(self, &lock->sync, &lock->poller, fd_out);
+}
+
 const struct kith__lock_ops kith__shm_lock_ops = {
     .open = lock_open,
     .close = close_either,
+    .made_with = made_with,
     .acquire = acquire,
     .release = release,
     .owner = owner_of,
     .locked = locked,
     .parties = parties,
+    .poll_fd = lock_poll_fd,
 };
 
 const struct kith__rwlock_ops kith__shm_rwlock_ops = {

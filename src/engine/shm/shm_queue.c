@@ -9,6 +9,7 @@
 
 struct shm_queue {
     struct kith__queue queue;
+    kith__poller_slot poller;
 };
 
 const struct kith__queue *
@@ -89,6 +90,9 @@ queue_open(void *state, const char *name, const struct kith_queue_options *optio
 static void
 queue_close(void *state)
 {
+    struct shm_queue *queue = state;
+
+    kith__poller_close(&queue->poller);
     kith__free(state);
 }
 
@@ -104,19 +108,30 @@ queue_put(void *state, const struct kith_item *item, int64_t deadline_ns)
                         : kith__queue_put(self, &queue->queue, item, 1, deadline_ns);
 }
 
+static kith_err
+queue_put_with(void *state, const struct kith_item *item, const struct kith_put_options *options,
+               int64_t deadline_ns)
+{
+    struct shm_queue *queue = state;
+    struct kith__put_how how = { .priority = options->priority, .delay_ns = options->delay_ns };
+    struct kith__self *self = kith__shm_self(queue->queue.arena);
+
+    return self == NULL ? kith__shm_refusal()
+                        : kith__queue_put_with(self, &queue->queue, item, &how, deadline_ns);
+}
+
 /* How many of `left` items have a chance to go in together. */
 static size_t
-batch_size(struct kith__self *self, const struct kith__queue *queue, size_t left)
+batch_size(const struct kith__queue *queue, size_t left)
 {
     uint64_t capacity = kith__queue_root(queue)->capacity;
-    uint64_t ready = 0;
-    uint64_t lent = 0;
+    struct kith__queue_counts counts;
 
     if (capacity == 0)
         return left;
-    if (kith__queue_count(self, queue, &ready, &lent) < 0 || ready + lent >= capacity)
+    if (kith__queue_look(queue, &counts) < 0 || counts.total >= capacity)
         return 1;
-    return left < capacity - ready - lent ? left : (size_t)(capacity - ready - lent);
+    return left < capacity - counts.total ? left : (size_t)(capacity - counts.total);
 }
 
 /*
@@ -137,7 +152,7 @@ queue_put_many(void *state, const struct kith_item *items, size_t count, int64_t
     if (self == NULL)
         return kith__shm_refusal();
     while (put < count && err == KITH_OK) {
-        size_t batch = batch_size(self, &queue->queue, count - put);
+        size_t batch = batch_size(&queue->queue, count - put);
 
         batch = batch < limit ? batch : limit;
         err = kith__queue_put(self, &queue->queue, items + put, batch,
@@ -198,25 +213,15 @@ static kith_err
 queue_peek(void *state, struct kith_buf *item_out)
 {
     struct shm_queue *queue = state;
-    struct kith__queue_root *root = kith__queue_root(&queue->queue);
     struct kith__self *self = kith__shm_self(queue->queue.arena);
-    uint64_t ready, lent;
-    kith_err err;
 
-    if (self == NULL)
-        return kith__shm_refusal();
-    err = kith__queue_peek(self, &queue->queue, item_out);
-    /* Closed first: nothing is put after that, so what is then not there never will be. */
-    if (err == KITH_EEMPTY && kith__load_acquire(&root->closed) != 0 &&
-        kith__queue_count(self, &queue->queue, &ready, &lent) == KITH_OK && ready + lent == 0)
-        return KITH_ECLOSED;
-    return err;
+    return self == NULL ? kith__shm_refusal() : kith__queue_peek(self, &queue->queue, item_out);
 }
 
 /* ---- Leases --------------------------------------------------------------------------- */
 
 static kith_err
-queue_lease(void *state, int64_t deadline_ns, struct kith_buf *item_out,
+queue_lease(void *state, int64_t limit_ns, int64_t deadline_ns, struct kith_buf *item_out,
             struct kith__lease *lease_out)
 {
     struct shm_queue *queue = state;
@@ -227,7 +232,7 @@ queue_lease(void *state, int64_t deadline_ns, struct kith_buf *item_out,
 
     if (self == NULL)
         return kith__shm_refusal();
-    err = kith__queue_lease(self, &queue->queue, deadline_ns, item_out, &lent);
+    err = kith__queue_lease(self, &queue->queue, limit_ns, deadline_ns, item_out, &lent);
     if (err == KITH_OK)
         *lease_out = (struct kith__lease){ .node = lent.node,
                                            .fence = lent.fence,
@@ -245,6 +250,21 @@ queue_ours(void *state, const struct kith__lease *lease)
     if (arena->dead || arena->holder == 0)
         return KITH_EPERM; /* a forked child that could not join */
     return lease->owner == kith__owner_of(arena, arena->holder) ? KITH_OK : KITH_EPERM;
+}
+
+static kith_err
+queue_extend(void *state, const struct kith__lease *lease, int64_t limit_ns)
+{
+    struct shm_queue *queue = state;
+    struct kith__lent lent = { lease->node, lease->fence, lease->attempts };
+    struct kith__self *self;
+    kith_err err = queue_ours(state, lease);
+
+    if (err < 0)
+        return err;
+    self = kith__shm_self(queue->queue.arena);
+    return self == NULL ? kith__shm_refusal()
+                        : kith__queue_extend(self, &queue->queue, &lent, limit_ns);
 }
 
 static kith_err
@@ -271,16 +291,17 @@ queue_info(void *state, struct kith_queue_info *info_out)
 {
     struct shm_queue *queue = state;
     struct kith__queue_root *root = kith__queue_root(&queue->queue);
+    struct kith__queue_counts counts;
     struct kith__self *self;
-    uint64_t ready, lent;
     kith_err err = kith__shm_reader(queue->queue.arena, &self);
 
     if (err == KITH_OK)
-        err = kith__queue_count(self, &queue->queue, &ready, &lent);
+        err = kith__queue_settled(self, &queue->queue, &counts);
     if (err < 0)
         return err;
-    info_out->ready = ready;
-    info_out->leased = lent;
+    info_out->ready = counts.ready;
+    info_out->leased = counts.lent;
+    info_out->delayed = counts.delayed;
     info_out->capacity = root->capacity;
     info_out->dead_lettered = kith__load(&root->dead_count);
     info_out->closed = kith__load(&root->closed) != 0;
@@ -377,7 +398,8 @@ static int
 tell_item(const struct kith__queued *queued, void *arg)
 {
     struct copying *copying = arg;
-    struct kith__dump_item item = { queued->item, queued->attempts };
+    struct kith__dump_item item = { queued->item, queued->attempts, queued->priority,
+                                    queued->delay_ns };
 
     if (!copying->told)
         tell_state(copying);
@@ -416,20 +438,33 @@ queue_restore(void *state, const struct kith__dump_item *items, size_t count)
     if (self == NULL)
         return kith__shm_refusal();
     for (size_t i = 0; i < count; i++)
-        queued[i] = (struct kith__queued){ items[i].item, items[i].attempts };
+        queued[i] = (struct kith__queued){ items[i].item, items[i].attempts, items[i].priority,
+                                           items[i].delay_ns };
     return kith__queue_restore(self, &queue->queue, queued, count);
+}
+
+static kith_err
+queue_poll_fd(void *state, int *fd_out)
+{
+    struct shm_queue *queue = state;
+    struct kith__self *self = kith__shm_self(queue->queue.arena);
+
+    return self == NULL ? kith__shm_refusal()
+                        : kith__queue_arm(self, &queue->queue, &queue->poller, fd_out);
 }
 
 const struct kith__queue_ops kith__shm_queue_ops = {
     .open = queue_open,
     .close = queue_close,
     .put = queue_put,
+    .put_with = queue_put_with,
     .put_many = queue_put_many,
     .get = queue_get,
     .get_view = queue_get_view,
     .peek = queue_peek,
     .lease = queue_lease,
     .ours = queue_ours,
+    .extend = queue_extend,
     .end_lease = queue_end_lease,
     .info = queue_info,
     .copy = queue_copy,
@@ -437,4 +472,5 @@ const struct kith__queue_ops kith__shm_queue_ops = {
     .task_done = queue_task_done,
     .join = queue_join,
     .shutdown = queue_shutdown,
+    .poll_fd = queue_poll_fd,
 };

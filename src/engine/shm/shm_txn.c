@@ -32,6 +32,8 @@ convert(const struct kith__arena *arena, const struct kith__step *from, struct k
     key->scratch = NULL;
     if (from->what == KITH__STEP_PUT || from->what == KITH__STEP_ACK) {
         to->queue = *kith__shm_queue_of(from->object);
+        to->how = (struct kith__put_how){ .priority = from->put.priority,
+                                          .delay_ns = from->put.delay_ns };
         if (from->lease != NULL)
             to->lent =
                 (struct kith__lent){ from->lease->node, from->lease->fence, from->lease->attempts };

@@ -11,16 +11,6 @@
 
 #include "shm/extent.h"
 
-static void
-unpin(struct kith__arena *arena, uint64_t pin, uint64_t at)
-{
-    struct kith__holder *holder = kith__holder_at(arena, arena->holder);
-
-    /* Only if it is still ours: who left the arena and came back may have another's there. */
-    if (atomic_compare_exchange_strong(&holder->pin[pin], &at, 0))
-        atomic_fetch_sub(&holder->pin_count, 1);
-}
-
 kith_err
 kith__shm_view_pinned(struct kith__arena *arena, kith__word *pin, uint64_t meta, uint64_t bytes_off,
                       struct kith__view *view_out)
@@ -32,7 +22,7 @@ kith__shm_view_pinned(struct kith__arena *arena, kith__word *pin, uint64_t meta,
     const uint8_t *bytes = kith__at(arena, bytes_off, tag_size + size);
 
     if (bytes == NULL || tag_size > KITH_TAG_SIZE_MAX) {
-        unpin(arena, index, kith__load(pin));
+        kith__unpin(arena, index, kith__load(pin));
         return kith__fail(KITH_ECORRUPT, "An item breaks an invariant; run kith check.");
     }
     view_out->item = (struct kith_item){ .type = (kith_type)KITH__META_TYPE(meta),
@@ -49,6 +39,17 @@ kith__shm_view_pinned(struct kith__arena *arena, kith__word *pin, uint64_t meta,
     return KITH_OK;
 }
 
+void
+kith__shm_view_writable(struct kith__arena *arena, uint64_t off, uint64_t pin, size_t size,
+                        struct kith__view *view_out)
+{
+    view_out->item = kith_bytes(kith__ptr(arena, off), size);
+    view_out->pinned = true;
+    view_out->writable = true;
+    view_out->pin = pin;
+    view_out->at = off;
+}
+
 static void
 view_release(void *state, struct kith__view *view)
 {
@@ -58,7 +59,7 @@ view_release(void *state, struct kith__view *view)
 
     if (space->left || arena->dead || arena->holder == 0)
         return; /* leaving took the pins back */
-    unpin(arena, view->pin, view->at);
+    kith__unpin(arena, view->pin, view->at);
     if (kith__load(&KITH__HEADER(arena)->limbo) == 0)
         return;
     self = kith__shm_self(arena);

@@ -1,0 +1,57 @@
+/*
+ * nested.h - the reaper dies too, or is slow, at each of its stores.
+ */
+#ifndef KITH__NESTED_H
+#define KITH__NESTED_H
+
+#include <setjmp.h>
+
+#include "image.h"
+#include "trap.h"
+
+#define OUTCOMES_MAX 8
+
+/* What was seen after deaths, and from which step to which. */
+struct outcomes {
+    char *text[OUTCOMES_MAX];
+    uint64_t first[OUTCOMES_MAX], last[OUTCOMES_MAX];
+    unsigned count;
+};
+
+/* In stepper.c. */
+void complain(const struct scenario *scenario, uint64_t step, const char *what,
+              struct totals *totals);
+/* Cleans up in the image, checks it, and looks: what it saw, as a number; 0: it was broken. */
+uint64_t survive(const struct scenario *scenario, const struct stage *stage, struct image *image,
+                 uint64_t step, struct outcomes *outcomes, struct totals *totals);
+
+struct nested {
+    const struct scenario *scenario;
+    const struct stage *stage;
+    struct totals *totals;
+    int fd;                     /* a file for the image that the reaper works in */
+    struct image reaper, after; /* and that image after its death */
+    struct fingerprint print;
+    struct hashes states; /* images tried -> what was seen in them */
+    struct hashes codes;  /* images and the code's own state: from here on all was tried */
+    /* The run under way. */
+    struct trap trap;
+    sigjmp_buf out;
+    const char *stack;
+    uint64_t step, last, expected;
+    unsigned stride, fresh; /* every how manyth new state a third party works; so far */
+    bool third;             /* we are the process in which it did */
+    struct image work;      /* ... and this is its thread */
+    int64_t added;          /* ... and how often it added to its key */
+};
+
+void nested_begin(struct nested *nested, const struct scenario *scenario, const struct stage *stage,
+                  struct totals *totals);
+/*
+ * The victim is dead, after `step` steps, in the arena as it is now.  Its survivor saw `expected`.
+ * A third party works at every `stride`th new state of the reaper's; 0: never.
+ */
+void nested_try(struct nested *nested, uint64_t step, uint64_t expected, unsigned stride);
+void nested_end(struct nested *nested);
+
+#endif /* KITH__NESTED_H */

@@ -1,0 +1,196 @@
+/*
+ * trap.c - see trap.h.
+ */
+#include "trap.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "hashes.h"
+
+#if defined(__x86_64__)
+
+#define TRAP_FLAG 0x100
+#define PAGE UINT64_C(4096)
+#define SYSCALL_CODE 0x050f /* the instruction's two bytes */
+
+static struct trap *now;
+
+static void
+protect(struct trap *trap, int protection)
+{
+    if (mprotect(trap->base, trap->size, protection) != 0)
+        abort();
+}
+
+static bool
+is_syscall(const ucontext_t *context)
+{
+    uint16_t code;
+
+    memcpy(&code, (const void *)context->uc_mcontext.gregs[REG_RIP], sizeof code);
+    return code == SYSCALL_CODE;
+}
+
+static void
+on_fault(int number, siginfo_t *info, void *arg)
+{
+    ucontext_t *context = arg;
+    uint64_t at = (uint64_t)(uintptr_t)info->si_addr - (uint64_t)(uintptr_t)(now ? now->base : 0);
+
+    if (now == NULL || at >= now->size || now->page_count == TRAP_PAGES) {
+        signal(number, SIG_DFL); /* a fault of the code's own: it happens again, and ends us */
+        return;
+    }
+    now->page[now->page_count++] = at & ~(PAGE - 1);
+    if (mprotect(now->base + (at & ~(PAGE - 1)), PAGE, PROT_READ | PROT_WRITE) != 0)
+        abort();
+    context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+}
+
+static void
+on_step(int number, siginfo_t *info, void *arg)
+{
+    ucontext_t *context = arg;
+    struct trap *trap = now;
+
+    (void)number;
+    (void)info;
+    if (trap == NULL) {
+        context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+        return;
+    }
+    trap->steps++;
+    if (!trap->every)
+        context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+    for (unsigned i = 0; i < trap->page_count; i++)
+        mprotect(trap->base + trap->page[i], PAGE, PROT_READ);
+    if (trap->in_call) {
+        trap->in_call = false;
+        trap->whole = true;
+        if (trap->stored != NULL)
+            protect(trap, PROT_READ);
+    }
+    if (trap->stored != NULL && (trap->page_count > 0 || trap->whole))
+        trap->stored(trap, context);
+    trap->page_count = 0;
+    trap->whole = false;
+    if (now == NULL) /* let go */
+        return;
+    if (trap->stepped != NULL)
+        trap->stepped(trap);
+    if (trap->every && is_syscall(context)) {
+        trap->in_call = true;
+        if (trap->stored != NULL)
+            protect(trap, PROT_READ | PROT_WRITE); /* the kernel would refuse to store */
+    }
+}
+
+bool
+trap_supported(void)
+{
+    return true;
+}
+
+void
+trap_begin(struct trap *trap)
+{
+    static uint8_t *stack;
+    stack_t alternate = { .ss_size = 1 << 20 };
+    struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+    if (stack == NULL)
+        stack = malloc(alternate.ss_size);
+    alternate.ss_sp = stack;
+    sigemptyset(&action.sa_mask);
+    action.sa_sigaction = on_fault;
+    if (stack == NULL || sigaltstack(&alternate, NULL) != 0 ||
+        sigaction(SIGSEGV, &action, NULL) != 0)
+        abort();
+    action.sa_sigaction = on_step;
+    if (sigaction(SIGTRAP, &action, NULL) != 0)
+        abort();
+    trap->steps = 0;
+    trap->page_count = 0;
+    trap->whole = trap->in_call = false;
+    if (trap->stored != NULL)
+        protect(trap, PROT_READ);
+    now = trap;
+    if (trap->every)
+        __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq" ::: "memory", "cc");
+}
+
+void
+trap_end(struct trap *trap)
+{
+    __asm__ volatile("pushfq\n\tandq $-257, (%%rsp)\n\tpopfq" ::: "memory", "cc");
+    now = NULL;
+    if (trap->stored != NULL)
+        protect(trap, PROT_READ | PROT_WRITE);
+    signal(SIGSEGV, SIG_DFL);
+    signal(SIGTRAP, SIG_DFL);
+}
+
+void
+trap_let_go(struct trap *trap, void *arg)
+{
+    ucontext_t *context = arg;
+
+    (void)trap;
+    now = NULL;
+    context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+}
+
+uint64_t
+trap_state(void *arg, const void *from)
+{
+    const ucontext_t *context = arg;
+    uint64_t registers[REG_RIP + 1], sp = (uint64_t)context->uc_mcontext.gregs[REG_RSP] - 128;
+
+    for (unsigned i = 0; i <= REG_RIP; i++)
+        registers[i] = (uint64_t)context->uc_mcontext.gregs[i];
+    return hash_bytes(registers, sizeof registers) ^
+           hash_bytes((const void *)(uintptr_t)sp, (uint64_t)(uintptr_t)from - sp) * 3;
+}
+
+#else
+
+bool
+trap_supported(void)
+{
+    return false;
+}
+
+void
+trap_begin(struct trap *trap)
+{
+    (void)trap;
+    abort();
+}
+
+void
+trap_end(struct trap *trap)
+{
+    (void)trap;
+}
+
+void
+trap_let_go(struct trap *trap, void *context)
+{
+    (void)trap;
+    (void)context;
+}
+
+uint64_t
+trap_state(void *context, const void *from)
+{
+    (void)context;
+    (void)from;
+    return 0;
+}
+
+#endif

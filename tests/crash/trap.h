@@ -1,0 +1,46 @@
+/*
+ * trap.h - runs code of this process, and hears of each store it makes into an arena.
+ *
+ * The arena is write-protected.  A store faults; its page is opened, the instruction is let run
+ * alone (by the trap flag), the page is shut again, and `stored` is called.  With `every`, the
+ * trap flag stays on, so that all instructions are counted; system calls may then store, too.
+ *
+ * A debugger's steps cost 13 us each, these 3, and the code between two stores may run at full
+ * speed.
+ */
+#ifndef KITH__TRAP_H
+#define KITH__TRAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TRAP_PAGES 8
+
+struct trap {
+    uint8_t *base; /* what is watched */
+    uint64_t size;
+    bool every;
+    uint64_t steps; /* instructions so far, if `every` */
+    /* The pages that the last instruction stored into; `whole`: it may have stored anywhere. */
+    uint64_t page[TRAP_PAGES];
+    unsigned page_count;
+    bool whole;
+    volatile bool in_call; /* inside a system call */
+    /* `context` is what sigaction(2) hands to a handler. */
+    void (*stored)(struct trap *trap, void *context);
+    /* With `every`: after each instruction; may be NULL. */
+    void (*stepped)(struct trap *trap);
+};
+
+/* One at a time in a process.  False where this cannot be done. */
+bool trap_supported(void);
+/* Where the trap is set, and ends. */
+void trap_begin(struct trap *trap);
+void trap_end(struct trap *trap);
+/* In `stored`: the code goes on unwatched. */
+void trap_let_go(struct trap *trap, void *context);
+/* In `stored`: a number for the state of the code itself, its registers and its stack above `from`.
+ */
+uint64_t trap_state(void *context, const void *from);
+
+#endif /* KITH__TRAP_H */
