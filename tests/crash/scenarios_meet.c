@@ -60,6 +60,13 @@ arrive_last(struct stage *stage, struct kith__self *self)
     arrive(stage, self, PAIR, INT64_MAX);
 }
 
+/* The same of one whom nobody is to follow: it is the last, or it breaks the barrier. */
+static void
+arrive_as_last(struct stage *stage, struct kith__self *self)
+{
+    arrive(stage, self, PAIR, 0);
+}
+
 static void
 arrive_in_vain(struct stage *stage, struct kith__self *self)
 {
@@ -73,7 +80,7 @@ arrive_and_act(struct stage *stage, struct kith__self *self)
     struct kith__root_ref ref = ref_of(stage, PAIR);
     struct kith__arrival arrival = { 0 };
 
-    if (kith__barrier_arrive(self, &ref, INT64_MAX, true, &arrival) == KITH_OK)
+    if (kith__barrier_arrive(self, &ref, 0, true, &arrival) == KITH_OK && arrival.acts)
         kith__barrier_acted(self, &ref, true, &arrival);
 }
 
@@ -350,7 +357,7 @@ see_conditions(struct stage *stage, struct kith__self *self, char *text, size_t 
 static const struct scenario scenarios[] = {
     { .name = "barrier wait, the last",
       .set_up = one_has_arrived,
-      .act = arrive_last,
+      .act = arrive_as_last,
       .observe = see_barriers },
     { .name = "barrier wait, timed out",
       .set_up = one_has_arrived,

@@ -290,11 +290,11 @@ see_onces(struct stage *stage, struct kith__self *self, char *text, size_t size)
 
 /* ---- Limiters ------------------------------------------------------------------------------- */
 
-/* So slow that no token comes while it is looked at. */
+/* So slow that no token comes while it is looked at, and enough for all who take some. */
 static void
 make_limiter(struct stage *stage, struct kith__self *self)
 {
-    struct kith__limiter_making making = { 1e-6, 9 };
+    struct kith__limiter_making making = { 1e-6, 100 };
 
     (void)self;
     stage_make(stage, LIMITER, "limiter", KITH_KIND_LIMITER, kith__limiter_init, &making);
