@@ -394,6 +394,8 @@ reap_and_set_missing(struct stage *stage, struct kith__self *self)
 {
     kith__reap_all(self);
     set_missing(stage, self);
+}
+
 /* ---- Semaphores, as signals ---- */
 
 static struct kith__root_ref
