@@ -119,6 +119,8 @@ READ, GLIBC_READ = by_processes(("kith rwlock read", "bench-lock", "read-pair"),
                                 ("glibc rwlock read", "peer-glibc", "read-pair"))
 measured("kith rwlock read beside a writer", "bench-lock", "read-pair-beside-writer", processors=2)
 measured("kith rwlock write", "bench-lock", "write-pair")
+SEMAPHORE, GLIBC_SEMAPHORE = by_processes(("kith semaphore pair", "bench-sync", "semaphore-pair"),
+                                          ("sem_t pair", "peer-glibc", "semaphore-pair"))
 
 RESIZE, BOOST_RESIZE = by_processes(("kith resize", "bench-dict", "resize"),
                                     ("boost resize", "peer-boost", "resize"))
@@ -259,6 +261,9 @@ ROWS = [
     Row("lock", "rwlock, readers in two processes against one", "ratio", READ[1], 1 / 1.5, READ[0],
         why="Readers write nothing shared. On a busy host the second processor is often not "
             "there."),
+    Row("semaphore", "acquire and release, free", "ratio", SEMAPHORE[0], 3, GLIBC_SEMAPHORE[0],
+        why="A permit is charged to its process under a lock; sem_t counts, and loses what a "
+            "killed process took."),
     Row("space", "open an existing arena", "limit", "kith open", 300_000),
     Row("space", "first use by a thread", "limit", "kith thread", 20_000),
     Row("manager", "dict get", "speedup", GET[0], 500, "manager get",
@@ -310,6 +315,8 @@ ROWS = [
     Row("lock", "acquire and release, 8 processes", "none", LOCK[2], peer=MUTEX[2]),
     Row("value", "add, two processes", "none", VALUE_ADD[1], peer=FETCH_ADD[1]),
     Row("value", "add, 8 processes", "none", VALUE_ADD[2], peer=FETCH_ADD[2]),
+    Row("semaphore", "acquire and release, two processes", "none", SEMAPHORE[1],
+        peer=GLIBC_SEMAPHORE[1]),
     Row("lock", "fair, acquire and release", "none", "kith fair lock pair", peer=LOCK[0]),
     Row("lock", "unowned, acquire and release", "none", "kith unowned lock pair", peer=LOCK[0]),
     Row("lock", "rwlock, shared", "none", READ[0], peer=GLIBC_READ[0]),

@@ -7,19 +7,24 @@
 #define KITH_H
 
 #include <kith/array.h>
+#include <kith/barrier.h>
 #include <kith/base.h>
+#include <kith/condition.h>
 #include <kith/dict.h>
 #include <kith/dump.h>
 #include <kith/event.h>
 #include <kith/inspect.h>
 #include <kith/item.h>
+#include <kith/limiter.h>
 #include <kith/list.h>
 #include <kith/lock.h>
 #include <kith/namespace.h>
+#include <kith/once.h>
 #include <kith/poll.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
 #include <kith/segment.h>
+#include <kith/semaphore.h>
 #include <kith/set.h>
 #include <kith/space.h>
 #include <kith/txn.h>

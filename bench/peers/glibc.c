@@ -1,7 +1,7 @@
 /*
  * glibc.c - what glibc, the kernel and the processor offer by themselves: mutexes,
- * robust and plain, a rwlock, the wait and wake of a futex, an atomic addition.  `calibrate`
- * measures the machine, to tell how quiet it was.
+ * robust and plain, a rwlock, a semaphore, the wait and wake of a futex, an atomic addition.
+ * `calibrate` measures the machine, to tell how quiet it was.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 struct shared {
     pthread_mutex_t mutex;
     pthread_rwlock_t rwlock;
+    sem_t semaphore;
     uint64_t count;                          /* guarded by the mutex */
     _Alignas(64) atomic_uint there;          /* round trips asked for */
     _Alignas(64) atomic_uint back;           /* round trips answered */
@@ -83,6 +85,25 @@ check_pairs(struct bench *b)
     if (shared->count < atomic_load(&shared->pairs))
         bench_fail("the mutex let two in");
     pthread_mutex_unlock(&shared->mutex);
+}
+
+/* ---- the semaphore ---- */
+
+static void
+make_semaphore(struct bench *b)
+{
+    if (sem_init(&shared_of(b)->semaphore, 1, 1) != 0)
+        bench_fail("no such semaphore");
+}
+
+static void
+semaphore_pair(struct bench *b, uint64_t ops)
+{
+    sem_t *semaphore = &shared_of(b)->semaphore;
+
+    for (uint64_t n = 0; n < ops; n++)
+        if (sem_wait(semaphore) != 0 || sem_post(semaphore) != 0)
+            bench_fail("cannot take and give back");
 }
 
 /* ---- an atomic addition ---- */
@@ -182,6 +203,7 @@ static const struct bench_case cases[] = {
     { .name = "fetch-add", .work = fetch_add },
     { .name = "plain-lock-pair", .make = make_plain_mutex, .work = lock_pair, .end = check_pairs },
     { .name = "read-pair", .make = make_rwlock, .work = read_pair },
+    { .name = "semaphore-pair", .make = make_semaphore, .work = semaphore_pair },
     { .name = "futex-round-trip", .companions = 1, .beside = futex_echo, .work = futex_round_trip },
     { .name = "calibrate", .work = calibrate },
 };

@@ -20,14 +20,19 @@
 #define KITH__ENGINE_H
 
 #include <kith/array.h>
+#include <kith/barrier.h>
+#include <kith/condition.h>
 #include <kith/dict.h>
 #include <kith/event.h>
 #include <kith/inspect.h>
+#include <kith/limiter.h>
 #include <kith/list.h>
 #include <kith/lock.h>
+#include <kith/once.h>
 #include <kith/queue.h>
 #include <kith/rwlock.h>
 #include <kith/segment.h>
+#include <kith/semaphore.h>
 #include <kith/value.h>
 
 #include "base/address.h"
@@ -351,6 +356,85 @@ struct kith__event_ops {
     kith_err (*poll_fd)(void *event, int *fd_out);
 };
 
+struct kith__semaphore_ops {
+    /* The options are whole. */
+    kith_err (*open)(void *space, const char *name, const struct kith_semaphore_options *options,
+                     void **semaphore_out);
+    void (*close)(void *semaphore);
+    kith_err (*acquire)(void *semaphore, int64_t deadline_ns);
+    kith_err (*release)(void *semaphore, uint32_t n);
+    kith_err (*value)(void *semaphore, uint32_t *value_out);
+};
+
+enum kith__break {
+    KITH__BREAK_ABORT = 1,
+    KITH__BREAK_RESET, /* under those who waited */
+    KITH__BREAK_TIMEOUT,
+    KITH__BREAK_INTERRUPTED,
+    KITH__BREAK_DEATH,
+    KITH__BREAK_ACTION
+};
+struct kith__meeting {
+    kith_err (*action)(void *arg); /* run by the last to arrive; may be NULL */
+    void *arg;
+    uint32_t index;       /* KITH_OK: as which the caller arrived, from 0 */
+    enum kith__break why; /* KITH_ECONFLICT: broken by what, */
+    int64_t pid;          /* and by whose death */
+    kith_err failed;      /* what the action returned */
+};
+
+struct kith__barrier_ops {
+    /* The options are whole. */
+    kith_err (*open)(void *space, const char *name, const struct kith_barrier_options *options,
+                     void **barrier_out);
+    void (*close)(void *barrier);
+    /* KITH_ECONFLICT: broken; KITH_ETIMEDOUT, KITH_EINTERRUPTED: it is, by this. */
+    kith_err (*wait)(void *barrier, int64_t deadline_ns, struct kith__meeting *meeting);
+    kith_err (*reset)(void *barrier);
+    kith_err (*abort)(void *barrier);
+    kith_err (*look)(void *barrier, uint32_t *parties_out, uint32_t *waiting_out,
+                     bool *broken_out);
+};
+
+struct kith__condition_ops {
+    /* The options are whole; `lock` is a name or NULL. */
+    kith_err (*open)(void *space, const char *name, const struct kith_condition_options *options,
+                     void **condition_out);
+    void (*close)(void *condition);
+    /* As of locks. */
+    kith_err (*acquire)(void *condition, int64_t deadline_ns);
+    kith_err (*release)(void *condition);
+    /*
+     * KITH_EPERM: the caller has not its lock; KITH_EDEADLOCK: has it more than once.  After all
+     * else but KITH_EGONE it has it again; KITH_OWNER_DIED says so, and that its last owner died.
+     */
+    kith_err (*wait)(void *condition, int64_t deadline_ns);
+    kith_err (*notify)(void *condition, uint64_t n);
+};
+
+struct kith__once_ops {
+    kith_err (*open)(void *space, const char *name, enum kith_create create, void **once_out);
+    void (*close)(void *once);
+    /* *mine_out: the caller is to do it.  Not: it is done.  KITH_EDEADLOCK: it does so already. */
+    kith_err (*claim)(void *once, int64_t deadline_ns, bool *mine_out);
+    /* KITH_EPERM: the claim is not this process's. */
+    kith_err (*end)(void *once, bool done);
+    kith_err (*state)(void *once, enum kith_once_state *state_out);
+};
+
+struct kith__limiter_ops {
+    /* The options are whole, and in range if they may create. */
+    kith_err (*open)(void *space, const char *name, const struct kith_limiter_options *options,
+                     void **limiter_out);
+    void (*close)(void *limiter);
+    /* KITH_ERANGE: more than the burst.  KITH_EEMPTY, of take: not there now. */
+    kith_err (*take)(void *limiter, uint64_t n);
+    /* KITH_ETIMEDOUT, and at once: they will not be there in time. */
+    kith_err (*wait)(void *limiter, uint64_t n, int64_t deadline_ns);
+    /* Sets every field but struct_size. */
+    kith_err (*state)(void *limiter, struct kith_limiter_state *state_out);
+};
+
 /* ---- Values --------------------------------------------------------------------------- */
 
 struct kith__value_shape {
@@ -472,6 +556,11 @@ struct kith__engine {
     const struct kith__lock_ops *lock;
     const struct kith__rwlock_ops *rwlock;
     const struct kith__event_ops *event;
+    const struct kith__semaphore_ops *semaphore;
+    const struct kith__barrier_ops *barrier;
+    const struct kith__condition_ops *condition;
+    const struct kith__once_ops *once;
+    const struct kith__limiter_ops *limiter;
     const struct kith__value_ops *value;
     const struct kith__array_ops *array;
     const struct kith__segment_ops *segment;

@@ -178,6 +178,16 @@ kith__the_kind(enum kith_kind kind)
         return "The array \"";
     case KITH_KIND_SEGMENT:
         return "The segment \"";
+    case KITH_KIND_SEMAPHORE:
+        return "The semaphore \"";
+    case KITH_KIND_LIMITER:
+        return "The limiter \"";
+    case KITH_KIND_ONCE:
+        return "The once \"";
+    case KITH_KIND_CONDITION:
+        return "The condition \"";
+    case KITH_KIND_BARRIER:
+        return "The barrier \"";
     default:
         return "The object \"";
     }
@@ -301,6 +311,49 @@ array_outcome(kith_err err)
     }
 }
 
+static const char *
+semaphore_outcome(kith_err err)
+{
+    switch ((int)err) {
+    case KITH_ETIMEDOUT:
+        return "\" had no permit in the time given.";
+    case KITH_ERANGE:
+        return "\" would have more permits than it may; none was given back.";
+    default:
+        return NULL;
+    }
+}
+
+static const char *
+once_outcome(kith_err err)
+{
+    switch ((int)err) {
+    case KITH_ETIMEDOUT:
+        return "\" was neither done nor given up in the time given.";
+    case KITH_EDEADLOCK:
+        return "\" is what the calling thread is doing: it can't wait for itself.";
+    case KITH_EPERM:
+        return "\" is not claimed by this process.";
+    default:
+        return NULL;
+    }
+}
+
+static const char *
+limiter_outcome(kith_err err)
+{
+    switch ((int)err) {
+    case KITH_EEMPTY:
+        return "\" has not so many tokens now.";
+    case KITH_ERANGE:
+        return "\" never has so many tokens: that is more than its burst.";
+    case KITH_ETIMEDOUT:
+        return "\" will not have so many tokens in the time given.";
+    default:
+        return NULL;
+    }
+}
+
 const char *
 kith__outcome(enum kith_kind kind, kith_err err)
 {
@@ -322,6 +375,15 @@ kith__outcome(enum kith_kind kind, kith_err err)
         return value_outcome(err);
     if (kind == KITH_KIND_ARRAY)
         return array_outcome(err);
+    if (kind == KITH_KIND_SEMAPHORE)
+        return semaphore_outcome(err);
+    if (kind == KITH_KIND_LIMITER)
+        return limiter_outcome(err);
+    if (kind == KITH_KIND_ONCE)
+        return once_outcome(err);
+    if (kind == KITH_KIND_BARRIER)
+        return err == KITH_ETIMEDOUT ? "\" was not reached by all in the time given, and is broken."
+                                     : NULL;
     return sync_outcome(kind, err);
 }
 

@@ -64,6 +64,31 @@ struct kith_event {
     struct kith__handle handle;
 };
 
+struct kith_semaphore {
+    const struct kith__semaphore_ops *ops;
+    struct kith__handle handle;
+};
+
+struct kith_barrier {
+    const struct kith__barrier_ops *ops;
+    struct kith__handle handle;
+};
+
+struct kith_condition {
+    const struct kith__condition_ops *ops;
+    struct kith__handle handle;
+};
+
+struct kith_once {
+    const struct kith__once_ops *ops;
+    struct kith__handle handle;
+};
+
+struct kith_limiter {
+    const struct kith__limiter_ops *ops;
+    struct kith__handle handle;
+};
+
 struct kith_value {
     const struct kith__value_ops *ops;
     struct kith__value_shape shape;

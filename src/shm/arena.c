@@ -113,6 +113,11 @@ kith__layout_hash(void)
         sizeof(struct kith__list_root),
         sizeof(struct kith__leaf),
         sizeof(struct kith__inner),
+        offsetof(struct kith__semaphore_root, charges),
+        offsetof(struct kith__barrier_root, arrived),
+        offsetof(struct kith__condition_root, waiters),
+        offsetof(struct kith__once_root, spare),
+        offsetof(struct kith__limiter_root, spare),
         KITH__CLASS_COUNT,
     };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

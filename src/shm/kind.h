@@ -37,6 +37,13 @@ struct kith__kind {
     kith_err (*dismantle)(struct kith__self *self, uint64_t off, kith__word *source,
                           uint64_t source_value);
 
+    /*
+     * Of a root in the header's chain: what it holds for the process `owner` (slot | generation
+     * << 16), which ended, is given back.  `killed`: not in good order.  No lock is held.
+     */
+    kith_err (*release_holder)(struct kith__self *self, uint64_t off, uint64_t id, uint64_t owner,
+                               bool killed);
+
     /* ---- A look at it ---- */
 
     /* Calls kith__walk_want() for its locks of this rank; those of higher ranks are held. */
@@ -55,6 +62,11 @@ extern const struct kith__kind kith__queue_kind;
 extern const struct kith__kind kith__segment_kind;
 extern const struct kith__kind kith__sync_kind;
 extern const struct kith__kind kith__value_kind;
+extern const struct kith__kind kith__semaphore_kind;
+extern const struct kith__kind kith__barrier_kind;
+extern const struct kith__kind kith__condition_kind;
+extern const struct kith__kind kith__once_kind;
+extern const struct kith__kind kith__limiter_kind;
 
 /* NULL: a kind that this version does not know, or bytes that somebody overwrote. */
 const struct kith__kind *kith__kind_of(enum kith_kind kind);

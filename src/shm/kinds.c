@@ -15,6 +15,11 @@ static const struct kith__kind *const kinds[] = {
     [KITH_KIND_NAMESPACE] = &kith__dict_kind,
     [KITH_KIND_ARRAY] = &kith__array_kind,
     [KITH_KIND_SEGMENT] = &kith__segment_kind,
+    [KITH_KIND_SEMAPHORE] = &kith__semaphore_kind,
+    [KITH_KIND_CONDITION] = &kith__condition_kind,
+    [KITH_KIND_BARRIER] = &kith__barrier_kind,
+    [KITH_KIND_ONCE] = &kith__once_kind,
+    [KITH_KIND_LIMITER] = &kith__limiter_kind,
 };
 
 const struct kith__kind *

@@ -462,7 +462,7 @@ struct kith__root {
     _Atomic uint32_t signal[4]; /* where they sleep */
     kith__word references;      /* items that name this object */
     kith__word chain;           /* the next root in the header's chain, for good */
-    kith__word chained;
+    kith__word chained;         /* 0: not in it; else the object that is: its id | kind << 56 */
 };
 static_assert(sizeof(struct kith__root) == 64, "LAYOUT is a format");
 #define KITH__ROOT_SIZE UINT64_C(256)
@@ -546,6 +546,109 @@ struct kith__list_root {
 };
 static_assert(sizeof(struct kith__list_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
 
+/* ---- Semaphore ------------------------------------------------------------------------ */
+
+#define KITH__CHARGES_INLINE 5u
+/* What a process has of a semaphore.  With a count of 0 it is room for anybody's. */
+struct kith__charge {
+    kith__word owner; /* slot of the process | its generation << 16 */
+    kith__word count;
+    kith__word ticket; /* its place: smaller ones are older */
+};
+
+#define KITH__SEMAPHORE_BOUNDED 1u
+#define KITH__SEMAPHORE_FAIR 2u
+#define KITH__SEMAPHORE_UNOWNED 4u
+#define KITH__SEMAPHORE_ALL 7u
+struct kith__semaphore_root {
+    struct kith__root root;
+    kith__word stock; /* all permits: those to be had, and those charged */
+    uint64_t initial;
+    uint64_t options;  /* KITH__SEMAPHORE_* */
+    kith__word ticket; /* the last place given to a charge */
+    kith__word queued; /* fair: the last place given to one who waits */
+    kith__word block;  /* charges that are more than fit here; 0: they fit */
+    kith__word room;   /* how many charges the block has room for */
+    uint64_t spare;
+    struct kith__charge charges[KITH__CHARGES_INLINE];
+    uint64_t spare_end;
+};
+static_assert(sizeof(struct kith__semaphore_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+
+/* ---- Barrier -------------------------------------------------------------------------- */
+
+#define KITH__PARTIES_INLINE 5u
+#define KITH__BARRIER_LOG 8u
+/* One who has arrived. */
+struct kith__arrived {
+    kith__word name; /* actor | generation of its slot << 16 */
+    kith__word pid;  /* for people to read */
+};
+struct kith__barrier_root {
+    struct kith__root root;
+    kith__word state;  /* how many have arrived: 16 bits, broken: 1, how often it let all go: 47 */
+    uint64_t parties;
+    kith__word breaks; /* how often it was broken, or reset under those who waited */
+    kith__word pid;    /* whose death broke it last */
+    uint64_t block;    /* of more parties than fit here */
+    uint64_t spare;
+    kith__word log[KITH__BARRIER_LOG]; /* break n at n % 8: passes before it: 48 bits, why: above */
+    struct kith__arrived arrived[KITH__PARTIES_INLINE];
+};
+static_assert(sizeof(struct kith__barrier_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+#define KITH__BARRIER_ARRIVED UINT64_C(0xffff)
+#define KITH__BARRIER_BROKEN UINT64_C(0x10000)
+#define KITH__BARRIER_PASS UINT64_C(0x20000)
+
+/* ---- Condition ------------------------------------------------------------------------ */
+
+#define KITH__WAITERS_INLINE 5u
+/* One who waits, or room for one. */
+struct kith__waiter {
+    kith__word name;   /* actor | generation of its slot << 16; 0: room */
+    kith__word ticket; /* its place: smaller ones came before */
+    kith__word mark;   /* 0, or it was notified: the last ticket that there was then */
+};
+struct kith__condition_root {
+    struct kith__root root;
+    uint64_t lock_off; /* of a sync root; constant, as all up to here */
+    uint64_t lock_id;
+    uint64_t own;      /* not 0: the lock is the condition's own, and has no name */
+    kith__word ticket; /* the last one given to a waiter */
+    kith__word block;  /* waiters that are more than fit here; 0: they fit */
+    kith__word room;   /* how many waiters the block has room for */
+    uint64_t spare;
+    struct kith__waiter waiters[KITH__WAITERS_INLINE];
+    uint64_t spare_end[2];
+};
+static_assert(sizeof(struct kith__condition_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+
+/* ---- Once ----------------------------------------------------------------------------- */
+
+struct kith__once_root {
+    struct kith__root root;
+    kith__word state; /* 0: open; KITH__ONCE_DONE; else the process that has it: as of charges */
+    kith__word actor; /* the thread that claimed it: actor | generation of its slot << 16 */
+    uint64_t spare[22];
+};
+static_assert(sizeof(struct kith__once_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+#define KITH__ONCE_DONE (UINT64_C(1) << 63)
+
+/* ---- Limiter -------------------------------------------------------------------------- */
+
+struct kith__limiter_root {
+    struct kith__root root;
+    kith__word position; /* units taken, or passed by unused; changed by compare-and-swap alone */
+    int64_t begun_ns;    /* of the arena's clock: constant, as all from here on */
+    uint64_t speed;      /* units a second, times 2^20 */
+    uint64_t burst;      /* tokens */
+    double rate;         /* tokens a second */
+    uint32_t shift;      /* a token is 2^shift units */
+    uint32_t spare32;
+    uint64_t spare[18];
+};
+static_assert(sizeof(struct kith__limiter_root) == KITH__ROOT_SIZE, "LAYOUT is a format");
+
 /* ---- Header ------------------------------------------------------------------------- */
 
 #define KITH__FLAG_TEMPORARY 1u
@@ -588,6 +691,7 @@ struct kith__header {
     _Alignas(64) struct kith__lock chain_lock;
     kith__word chain;   /* queues that ever lent an item */
     kith__word unowned; /* unowned locks that were ever taken */
+    kith__word roots;   /* roots that ever held something for a process */
     _Alignas(64) struct kith__dict_root catalog;
     _Alignas(64) kith__word poked; /* written through the file alone, for those who watch it */
 };

@@ -37,6 +37,7 @@
 #include "shm/kind.h"
 #include "shm/poll.h"
 #include "shm/queue.h"
+#include "shm/root.h"
 #include "shm/row.h"
 #include "shm/special.h"
 
@@ -122,10 +123,16 @@ wake_off(struct kith__arena *arena, uint64_t off)
 {
     if (off == 0 || (off & 3) != 0 || kith__at_any(arena, off & ~UINT64_C(7), 8) == NULL)
         return;
-    if (is_signal(arena, off))
+    if (is_signal(arena, off)) {
+        unsigned class_index = 0;
+        uint64_t block = block_of(arena, off, &class_index);
+
         nudge(kith__ptr(arena, off));
-    else
+        if (class_index == KITH__CLASS_ROOT)
+            kith__row_call_all(arena, kith__root_wanted(block));
+    } else {
         kith__futex_wake((_Atomic uint32_t *)kith__ptr(arena, off), INT_MAX);
+    }
 }
 
 static void
@@ -147,6 +154,7 @@ wake_root(struct kith__arena *arena, uint64_t off)
 
     for (unsigned i = 0; root != NULL && i < sizeof root->signal / sizeof root->signal[0]; i++)
         nudge(&root->signal[i]);
+    kith__row_call_all(arena, kith__root_wanted(off));
 }
 
 /*
@@ -535,6 +543,8 @@ reap_holder(struct kith__self *self, unsigned slot, uint64_t state)
     if (kith__queues_hand_back(self, slot | KITH__SLOT_GENERATION(state) << 16) < 0)
         return; /* some other time */
 #endif
+    if (kith__roots_release(self, slot | KITH__SLOT_GENERATION(state) << 16, true) < 0)
+        return;
     kith__unowned_end(arena, slot, true);
     drop_pins(holder);
     /* By compare-and-swap: two may be at it, and the slot may have a new owner already. */
@@ -620,6 +630,7 @@ on_leave(struct kith__self *self, bool last)
         struct kith__holder *holder = kith__holder_at(arena, arena->holder);
 
         kith__queues_hand_back(self, kith__owner_of(arena, arena->holder));
+        kith__roots_release(self, kith__owner_of(arena, arena->holder), false);
         kith__unowned_end(arena, arena->holder, false);
         drop_pins(holder);
         if (kith__load(&KITH__HEADER(arena)->limbo) != 0)

@@ -11,6 +11,7 @@
 #include "shm/sync.h"
 
 #define KITH__WANTED_SHARED UINT64_C(1) /* in `wanted`: waits to share the lock */
+#define KITH__WANTED_ROOT UINT64_C(2)   /* no lock of a user, but what a root has: see root.h */
 
 /* The offset by which ledgers, rows and wakes name a lock. */
 static inline uint64_t

@@ -9,6 +9,8 @@ extern const struct scenario_table cell_scenarios;
 extern const struct scenario_table dict_scenarios;
 extern const struct scenario_table lock_scenarios;
 extern const struct scenario_table list_scenarios;
+extern const struct scenario_table meet_scenarios;
+extern const struct scenario_table permit_scenarios;
 extern const struct scenario_table queue_scenarios;
 extern const struct scenario_table set_scenarios;
 extern const struct scenario_table sync_scenarios;
@@ -24,6 +26,8 @@ const struct scenario_table *const scenario_tables[] = {
     &txn_scenarios,
     &cell_scenarios,
     &lock_scenarios,
+    &meet_scenarios,
+    &permit_scenarios,
     &arena_scenarios,
     NULL,
 };

@@ -19,7 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/condition.h"
 #include "shm/rwlock.h"
+#include "shm/semaphore.h"
 #include "shm/value.h"
 #include "stepper.h"
 
@@ -252,10 +254,15 @@ find_lock(struct stage *stage, struct kith__self *self, const char *name)
 static void
 make_locks(struct stage *stage)
 {
+    struct kith__semaphore_making permits = { 0, 0 }, in_order = { 0, KITH__SEMAPHORE_FAIR };
+    struct kith__object none = { 0 };
     uint32_t fair = KITH__SYNC_FAIR, shared = KITH__SYNC_SHARED;
 
     stage_make(stage, 0, "fair", KITH_KIND_LOCK, kith__sync_init, &fair);
     stage_make(stage, 1, "rwlock", KITH_KIND_RWLOCK, kith__sync_init, &shared);
+    stage_make(stage, 4, "condition", KITH_KIND_CONDITION, kith__condition_init, &none);
+    stage_make(stage, 2, "permits", KITH_KIND_SEMAPHORE, kith__semaphore_init, &permits);
+    stage_make(stage, 3, "in order", KITH_KIND_SEMAPHORE, kith__semaphore_init, &in_order);
 }
 
 static void
@@ -395,6 +402,125 @@ reap_and_set_missing(struct stage *stage, struct kith__self *self)
     set_missing(stage, self);
 }
 
+/* ---- Semaphores, as signals ---- */
+
+static struct kith__root_ref
+find_root(struct stage *stage, struct kith__self *self, const char *name)
+{
+    struct kith__object object = { 0 };
+
+    if (kith__catalog_find(stage->arena, self, name, &object) < 0)
+        abort();
+    return (struct kith__root_ref){ stage->arena, object.off, object.id };
+}
+
+static void
+sleep_for_permit(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = find_root(stage, self, "permits");
+
+    kith__semaphore_acquire(self, &ref, INT64_MAX);
+}
+
+static void
+sleep_in_order(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = find_root(stage, self, "in order");
+
+    kith__semaphore_acquire(self, &ref, INT64_MAX);
+}
+
+static struct kith__root_ref permits; /* in the waker */
+
+static void
+find_permits(struct stage *stage, struct kith__self *self)
+{
+    permits = find_root(stage, self, "permits");
+}
+
+static void
+find_in_order(struct stage *stage, struct kith__self *self)
+{
+    permits = find_root(stage, self, "in order");
+}
+
+static void
+give_permits(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__semaphore_release(self, &permits, SLEEPERS);
+}
+
+/* Killed before it gave them: the stock tells, for sleepers only take. */
+static void
+give_missing_of(struct stage *stage, struct kith__self *self, const char *name)
+{
+    struct kith__root_ref ref = find_root(stage, self, name);
+
+    kith__reap_all(self);
+    if (kith__load(&kith__semaphore_root(&ref)->stock) == 0)
+        kith__semaphore_release(self, &ref, SLEEPERS);
+}
+
+static void
+give_missing(struct stage *stage, struct kith__self *self)
+{
+    give_missing_of(stage, self, "permits");
+}
+
+static void
+give_missing_in_order(struct stage *stage, struct kith__self *self)
+{
+    give_missing_of(stage, self, "in order");
+}
+
+/* ---- A condition ---- */
+
+static struct kith__condition
+find_condition(struct stage *stage, struct kith__self *self)
+{
+    struct kith__condition condition = { .ref = find_root(stage, self, "condition") };
+
+    kith__condition_find_lock(&condition);
+    return condition;
+}
+
+static void
+sleep_until_notified(struct stage *stage, struct kith__self *self)
+{
+    struct kith__condition condition = find_condition(stage, self);
+
+    self->spin = 16;
+    kith__mutex_acquire(self, &condition.lock, INT64_MAX);
+    kith__condition_wait(self, &condition, INT64_MAX);
+    kith__mutex_release(self, &condition.lock);
+}
+
+static struct kith__condition condition; /* in the waker */
+
+static void
+remember_condition(struct stage *stage, struct kith__self *self)
+{
+    condition = find_condition(stage, self);
+}
+
+static void
+notify(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__condition_notify(self, &condition, SLEEPERS);
+}
+
+/* Marks whoever was not; it calls nobody who was, so that a call that was lost is seen. */
+static void
+notify_missing(struct stage *stage, struct kith__self *self)
+{
+    struct kith__condition found = find_condition(stage, self);
+
+    kith__reap_all(self);
+    kith__condition_notify(self, &found, SLEEPERS);
+}
+
 /* A holder that is killed wakes by its death alone. */
 static void
 do_nothing(struct stage *stage, struct kith__self *self)
@@ -423,6 +549,10 @@ static const struct {
     { "lock release, polled", poll_for_lock, hold_lock, release_lock, reap },
     { "queue put, polled", poll_for_item, do_nothing, put_items, put_missing },
     { "event set, polled", poll_for_event, do_nothing, set_event, reap_and_set_missing },
+    { "condition notify", sleep_until_notified, remember_condition, notify, notify_missing },
+    { "semaphore release", sleep_for_permit, find_permits, give_permits, give_missing },
+    { "semaphore release, fair", sleep_in_order, find_in_order, give_permits,
+      give_missing_in_order },
 };
 
 #define LATE_KINDS 10u /* those that sleep in a futex call stand first */

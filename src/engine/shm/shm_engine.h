@@ -9,6 +9,7 @@
 #include "shm/actor.h"
 #include "shm/catalog.h"
 #include "shm/queue.h"
+#include "shm/root.h"
 #include "shm/value.h"
 
 extern const struct kith__engine kith__shm_engine;
@@ -19,6 +20,11 @@ extern const struct kith__queue_ops kith__shm_queue_ops;
 extern const struct kith__lock_ops kith__shm_lock_ops;
 extern const struct kith__rwlock_ops kith__shm_rwlock_ops;
 extern const struct kith__event_ops kith__shm_event_ops;
+extern const struct kith__barrier_ops kith__shm_barrier_ops;
+extern const struct kith__condition_ops kith__shm_condition_ops;
+extern const struct kith__once_ops kith__shm_once_ops;
+extern const struct kith__limiter_ops kith__shm_limiter_ops;
+extern const struct kith__semaphore_ops kith__shm_semaphore_ops;
 extern const struct kith__value_ops kith__shm_value_ops;
 extern const struct kith__array_ops kith__shm_array_ops;
 extern const struct kith__segment_ops kith__shm_segment_ops;
@@ -74,6 +80,12 @@ typedef kith_err kith__shm_init(struct kith__op *op, uint64_t off, uint64_t id, 
 kith_err kith__shm_object_open(struct kith__shm_space *space, const char *name, enum kith_kind kind,
                                enum kith_create create, kith__shm_init *init, void *arg,
                                struct kith__object *object_out);
+
+/* The same for one whose state is a struct kith__root_ref; and gives that up. */
+kith_err kith__shm_root_open(struct kith__shm_space *space, const char *name, enum kith_kind kind,
+                             enum kith_create create, kith__shm_init *init, void *arg,
+                             void **state_out);
+void kith__shm_root_close(void *state);
 
 /* What the state of a dict, a queue, and a value, stands for. */
 const struct kith__dict *kith__shm_dict_of(const void *state);

@@ -1,0 +1,640 @@
+/*
+ * semaphore.c - permits that processes take and give back, and that come back when one is killed.
+ *
+ * LAYOUT   semaphore root: see layout.h.  `stock` counts all permits, those to be had and those
+ *          taken; what each process took stands in a charge, with its place in the order of first
+ *          takings.  Charges are a row in the root, or, when there are more, in a block.  How many
+ *          permits are to be had is the stock less all charges: it stands nowhere, so that taking
+ *          one, and giving it back, is one store.
+ *
+ * INVARIANTS
+ *   P1  the charges sum up to the stock at most
+ *   P2  a process has one charge that counts at most
+ *   P3  bounded: the stock is the initial value
+ *   P4  what counts is changed under the lock
+ *   P5  the root is in the header's chain before it has a charge (root.c)
+ *
+ * STEPS of acquiring                         of releasing n
+ *   A1 in the chain   A2 locked              R1 locked
+ *   A3 owner and place of the charge         R2 one store, of a charge or the stock, or one record
+ *   A4 its count                             R3 unlocked, and as many woken
+ *   A5 unlocked
+ * A release drops the caller's charge, else the oldest, else adds to the stock.  A charge of 0 is
+ * room for another, so A3 says nothing before A4.
+ *
+ * Waiting  The waiter joins the signal, looks, and sleeps.  Fair: it has a place in the row of the
+ *   root (row.c), taken under the lock, and sleeps on its own word; permits are the first's, who
+ *   calls the next if more are to be had.
+ *
+ * DEATH
+ *   up to A4, R2   nothing happened
+ *   A4, R2 on      it did; a wake that is owed is repeated by the reaper, for the lock is in the
+ *                  ledger until then
+ *   a holder       its charge is dropped, and comes back up to the initial value: what is more was
+ *                  never anybody's permit but a signal, and is taken from the stock
+ *   a waiter       its row is called, the signal nudged, lest a wake went with it
+ *   unowned        an orderly end leaves the charge, which then belongs to nobody: generations are
+ *                  never used twice, so no death drops it
+ *
+ * LIMITS   An acquire looks at all charges: 4,096 processes cost 4 us.
+ */
+#include "shm/semaphore.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+/* The charges, which the lock guards. */
+struct charges {
+    struct kith__charge *at;
+    uint64_t room;
+};
+
+static kith_err
+broken(void)
+{
+    return kith__fail(KITH_ECORRUPT, "A semaphore breaks an invariant; run kith check.");
+}
+
+static bool
+charges_of(struct kith__arena *arena, struct kith__semaphore_root *root, struct charges *charges)
+{
+    uint64_t block = kith__load(&root->block);
+
+    charges->at = root->charges;
+    charges->room = KITH__CHARGES_INLINE;
+    if (block == 0)
+        return true;
+    charges->room = kith__load(&root->room);
+    if (charges->room > 2 * KITH__HOLDERS_MAX)
+        return false;
+    charges->at = kith__at(arena, block, charges->room * sizeof(struct kith__charge));
+    return charges->at != NULL;
+}
+
+/* ---- Making and ending ------------------------------------------------------------------ */
+
+kith_err
+kith__semaphore_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
+{
+    const struct kith__semaphore_making *making = arg;
+    struct kith__semaphore_root *root = kith__ptr(op->self->arena, off);
+
+    kith__root_init(op->self->arena, off);
+    kith__store(&root->stock, making->initial);
+    root->initial = making->initial;
+    root->options = making->options;
+    kith__store(&root->ticket, 0);
+    kith__store(&root->queued, 0);
+    kith__store(&root->block, 0);
+    kith__store(&root->room, 0);
+    for (unsigned i = 0; i < KITH__CHARGES_INLINE; i++)
+        kith__store(&root->charges[i].count, 0);
+    kith__op_set(op, &root->root.id, id);
+    return op->err;
+}
+
+static void
+end_semaphore(struct kith__op *op, const struct kith__object *object)
+{
+    struct kith__semaphore_root *root = kith__ptr(op->self->arena, object->off);
+
+    kith__op_set(op, &root->root.id, 0);
+    if (kith__load(&root->block) != 0)
+        kith__op_give(op, kith__load(&root->block));
+    kith__op_give(op, object->off);
+}
+
+static void
+check_semaphore(struct kith__walk *w, uint64_t off, bool whole)
+{
+    struct kith__semaphore_root *root = kith__ptr(w->arena, off);
+    struct charges charges;
+    uint64_t sum = 0;
+
+    if (!whole)
+        return;
+    kith__root_check(w, off, "semaphore");
+    if (kith__load(&root->block) != 0 &&
+        !kith__walk_mark(w, kith__load(&root->block), "The charges of a semaphore"))
+        return;
+    if (!charges_of(w->arena, root, &charges)) {
+        kith__walk_violation(w, "The charges of the semaphore at %#llx lie nowhere.",
+                             (unsigned long long)off);
+        return;
+    }
+    for (uint64_t i = 0; i < charges.room; i++) {
+        uint64_t count = kith__load(&charges.at[i].count);
+
+        sum = count > INT64_MAX - sum ? UINT64_MAX / 2 : sum + count;
+        for (uint64_t j = 0; count != 0 && j < i; j++)
+            if (kith__load(&charges.at[j].count) != 0 &&
+                kith__load(&charges.at[j].owner) == kith__load(&charges.at[i].owner))
+                kith__walk_violation(w, "The semaphore at %#llx has two charges of one process.",
+                                     (unsigned long long)off);
+    }
+    if (sum > kith__load(&root->stock))
+        kith__walk_violation(w, "The semaphore at %#llx has lent more permits than it has.",
+                             (unsigned long long)off);
+    if ((root->options & ~(uint64_t)KITH__SEMAPHORE_ALL) != 0)
+        kith__walk_violation(w, "The semaphore at %#llx was made with options that do not exist.",
+                             (unsigned long long)off);
+    else if ((root->options & KITH__SEMAPHORE_BOUNDED) != 0 &&
+             kith__load(&root->stock) != root->initial)
+        kith__walk_violation(w, "The bounded semaphore at %#llx has not its permits.",
+                             (unsigned long long)off);
+}
+
+static kith_err
+describe(struct kith__self *self, struct kith__arena *arena, const struct kith__object *object,
+         struct kith_info *info)
+{
+    const struct kith__semaphore_root *root = kith__ptr(arena, object->off);
+
+    (void)self;
+    kith__root_describe(
+        arena, object->off,
+        kith__load(&root->block) != 0 ? kith__load(&root->room) * sizeof(struct kith__charge) : 0,
+        info);
+    return KITH_OK;
+}
+
+/* ---- Looking at the charges, lock held -------------------------------------------------- */
+
+struct look {
+    uint64_t free; /* permits to be had */
+    struct kith__charge *mine, *oldest, *empty;
+};
+
+static kith_err
+look(struct kith__arena *arena, struct kith__semaphore_root *root, uint64_t owner,
+     struct look *look_out)
+{
+    struct look found = { 0 };
+    struct charges charges;
+    uint64_t sum = 0, stock = kith__load(&root->stock);
+
+    if (!charges_of(arena, root, &charges))
+        return broken();
+    for (uint64_t i = 0; i < charges.room; i++) {
+        struct kith__charge *charge = &charges.at[i];
+        uint64_t count = kith__load(&charge->count);
+
+        if (count == 0) {
+            if (found.empty == NULL)
+                found.empty = charge;
+            continue;
+        }
+        sum += count;
+        if (kith__load(&charge->owner) == owner)
+            found.mine = charge;
+        if (found.oldest == NULL || kith__load(&charge->ticket) < kith__load(&found.oldest->ticket))
+            found.oldest = charge;
+    }
+    if (sum > stock)
+        return broken();
+    found.free = stock - sum;
+    *look_out = found;
+    return KITH_OK;
+}
+
+/* Moves the charges to a block with twice the room, and finds some empty one there. */
+static kith_err
+grow(struct kith__self *self, struct kith__semaphore_root *root, struct kith__charge **empty_out)
+{
+    struct kith__arena *arena = self->arena;
+    struct kith__charge *fresh;
+    struct charges charges;
+    struct kith__op op;
+    uint64_t room, off;
+    kith_err err;
+
+    if (!charges_of(arena, root, &charges))
+        return broken();
+    room = charges.room * 2 + 6;
+    kith__op_begin(&op, self);
+    err = kith__op_take(&op, room * sizeof *fresh, &off);
+    if (err == KITH_OK) {
+        fresh = kith__ptr(arena, off);
+        memcpy((void *)fresh, (const void *)charges.at, charges.room * sizeof *fresh);
+        memset((void *)(fresh + charges.room), 0, (room - charges.room) * sizeof *fresh);
+        if (kith__load(&root->block) != 0)
+            kith__op_give(&op, kith__load(&root->block));
+        kith__op_set(&op, &root->block, off);
+        kith__op_set(&op, &root->room, room);
+        err = kith__op_commit(&op);
+        if (err == KITH_OK)
+            *empty_out = fresh + charges.room;
+    }
+    if (err < 0)
+        kith__op_abort(&op);
+    return err;
+}
+
+/* ---- Taking ----------------------------------------------------------------------------- */
+
+/* Lock held: one permit is the caller's. */
+static kith_err
+charge_one(struct kith__self *self, struct kith__semaphore_root *root, uint64_t owner,
+           const struct look *seen)
+{
+    struct kith__charge *charge = seen->mine != NULL ? seen->mine : seen->empty;
+
+    if (charge == NULL) {
+        kith_err err = grow(self, root, &charge);
+
+        if (err < 0)
+            return err;
+    }
+    if (charge != seen->mine) {
+        uint64_t ticket = kith__load(&root->ticket) + 1;
+
+        kith__store(&root->ticket, ticket);
+        kith__store(&charge->owner, owner); /* A3 */
+        kith__store(&charge->ticket, ticket);
+        kith__step();
+    }
+    kith__store(&charge->count, kith__load(&charge->count) + 1); /* A4 */
+    return KITH_OK;
+}
+
+/*
+ * KITH_EEMPTY: none is to be had, or, of a fair one, not by the caller.  `waits`: the caller is in
+ * the row, and leaves it if it gets a permit; one that is not joins it if it is `to_wait`.
+ */
+static kith_err
+try_fair(struct kith__self *self, const struct kith__root_ref *ref, bool waits, bool to_wait)
+{
+    struct kith__semaphore_root *root = kith__semaphore_root(ref);
+    uint64_t wanted = kith__root_wanted(ref->off), owner;
+    struct kith__row row;
+    struct look seen;
+    kith_err err = kith__root_lock(self, ref);
+
+    if (err < 0)
+        return err;
+    owner = kith__owner_of(self->arena, self->arena->holder);
+    err = look(self->arena, root, owner, &seen);
+    if (err < 0)
+        goto out;
+    kith__row_look(self, wanted, &row);
+    if (seen.free == 0 || (row.first != 0 && row.first != self->id)) {
+        err = KITH_EEMPTY;
+        if (!waits && to_wait) {
+            uint64_t ticket = kith__load(&root->queued) + 1;
+
+            kith__store(&root->queued, ticket);
+            kith__store(&self->actor->ticket, ticket);
+            atomic_store(&self->actor->wanted, wanted);
+        }
+        goto out;
+    }
+    err = charge_one(self, root, owner, &seen);
+    if (err == KITH_OK) {
+        kith__store(&self->actor->wanted, 0);
+        kith__lock_free(self, &root->root.lock);
+        if (seen.free > 1 && row.count > (waits ? 1 : 0)) {
+            kith__row_look(self, wanted, &row);
+            if (row.first != 0)
+                kith__row_call(self->arena, row.first);
+        }
+        kith__lock_forget(self, &root->root.lock);
+        return KITH_OK;
+    }
+out:
+    kith__root_unlock(self, ref);
+    return err;
+}
+
+static kith_err
+try_any(struct kith__self *self, const struct kith__root_ref *ref)
+{
+    struct kith__semaphore_root *root = kith__semaphore_root(ref);
+    uint64_t owner;
+    struct look seen;
+    kith_err err = kith__root_lock(self, ref); /* A2 */
+
+    if (err < 0)
+        return err;
+    owner = kith__owner_of(self->arena, self->arena->holder);
+    err = look(self->arena, root, owner, &seen);
+    if (err == KITH_OK)
+        err = seen.free == 0 ? KITH_EEMPTY : charge_one(self, root, owner, &seen);
+    kith__root_unlock(self, ref); /* A5 */
+    return err;
+}
+
+/* One who does not wait: whether a dead process has a permit, of whose end nobody was told yet. */
+static bool
+taker_is_dead(struct kith__self *self, const struct kith__root_ref *ref)
+{
+    struct kith__semaphore_root *root = kith__semaphore_root(ref);
+    uint64_t owners[16];
+    struct charges charges;
+    unsigned count = 0;
+
+    if (kith__root_lock(self, ref) < 0)
+        return false;
+    if (charges_of(self->arena, root, &charges))
+        for (uint64_t i = 0; i < charges.room && count < sizeof owners / sizeof owners[0]; i++)
+            if (kith__load(&charges.at[i].count) != 0)
+                owners[count++] = kith__load(&charges.at[i].owner);
+    kith__root_unlock(self, ref);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned slot = (unsigned)(owners[i] & 0xffff);
+
+        if (slot != 0 && slot <= KITH__HOLDERS_MAX &&
+            kith__owner_of(self->arena, slot) == owners[i] &&
+            !kith__owner_lives(self->arena, owners[i]))
+            return self->arena->on_idle_holders(self);
+    }
+    return false;
+}
+
+static kith_err
+wait_any(struct kith__self *self, const struct kith__root_ref *ref, int64_t deadline_ns)
+{
+    _Atomic uint32_t *signal = &kith__root_of(ref)->signal[0];
+    enum kith__slept slept = KITH__SLEPT_AGAIN;
+
+    for (;;) {
+        uint32_t joined;
+        kith_err err;
+
+        kith__store(&self->actor->waiting_on, kith__off(self->arena, signal));
+        kith__step();
+        joined = kith__signal_join(signal);
+        err = try_any(self, ref);
+        if (err == KITH_EEMPTY && slept == KITH__SLEPT_AGAIN) {
+            slept = kith__sleep(self, signal, joined, deadline_ns, true);
+            kith__awake(self);
+            if (self->husks_seen)
+                kith__op_end(self);
+            continue;
+        }
+        kith__awake(self);
+        if (err < 0) /* a wake may have been ours, and for nothing */
+            kith__signal_wake(self, signal, 1);
+        if (err == KITH_EEMPTY)
+            err = slept == KITH__SLEPT_TIMEOUT ? KITH_ETIMEDOUT : KITH_EINTERRUPTED;
+        return err;
+    }
+}
+
+/* Out of the row without a permit: if there is one, it is the next one's. */
+static void
+leave_row(struct kith__self *self, const struct kith__root_ref *ref)
+{
+    atomic_store(&self->actor->wanted, 0);
+    kith__row_call_all(self->arena, kith__root_wanted(ref->off));
+}
+
+static kith_err
+wait_fair(struct kith__self *self, const struct kith__root_ref *ref, int64_t deadline_ns)
+{
+    enum kith__slept slept = KITH__SLEPT_AGAIN;
+
+    for (;;) {
+        uint32_t call = atomic_load(&self->actor->call);
+        kith_err err = try_fair(self, ref, kith__load(&self->actor->wanted) != 0, true);
+
+        if (err == KITH_EEMPTY && slept == KITH__SLEPT_AGAIN) {
+            slept = kith__sleep(self, &self->actor->call, call, deadline_ns, true);
+            kith__awake(self);
+            if (self->husks_seen)
+                kith__op_end(self);
+            continue;
+        }
+        if (err == KITH_OK)
+            return KITH_OK;
+        leave_row(self, ref);
+        if (err == KITH_EEMPTY)
+            err = slept == KITH__SLEPT_TIMEOUT ? KITH_ETIMEDOUT : KITH_EINTERRUPTED;
+        return err;
+    }
+}
+
+kith_err
+kith__semaphore_acquire(struct kith__self *self, const struct kith__root_ref *ref,
+                        int64_t deadline_ns)
+{
+    bool fair = (kith__semaphore_root(ref)->options & KITH__SEMAPHORE_FAIR) != 0;
+    kith_err err = kith__root_chain(self, ref, KITH_KIND_SEMAPHORE); /* A1 */
+
+    if (err < 0)
+        return err;
+    err = fair ? try_fair(self, ref, false, false) : try_any(self, ref);
+    if (err != KITH_EEMPTY)
+        goto out;
+    if (deadline_ns != 0)
+        err = fair ? wait_fair(self, ref, deadline_ns) : wait_any(self, ref, deadline_ns);
+    else
+        err = KITH_ETIMEDOUT;
+    if (err == KITH_ETIMEDOUT && taker_is_dead(self, ref)) {
+        err = fair ? try_fair(self, ref, false, false) : try_any(self, ref);
+        if (err == KITH_EEMPTY)
+            err = KITH_ETIMEDOUT;
+    }
+out:
+    kith__op_end(self);
+    return err;
+}
+
+/* ---- Giving back ------------------------------------------------------------------------ */
+
+/* R3, of `n` permits. */
+static void
+unlock_raise(struct kith__self *self, const struct kith__root_ref *ref, uint64_t n)
+{
+    struct kith__root *root = kith__root_of(ref);
+    struct kith__row row;
+
+    if ((kith__semaphore_root(ref)->options & KITH__SEMAPHORE_FAIR) == 0) {
+        kith__root_unlock_raise(self, ref, n > INT_MAX ? INT_MAX : (int)n);
+        return;
+    }
+    kith__lock_free(self, &root->lock);
+#ifndef KITH_MISTAKE_SEMAPHORE_NO_WAKE
+    kith__row_look(self, kith__root_wanted(ref->off), &row);
+    if (row.first != 0)
+        kith__row_call(self->arena, row.first);
+#else
+    (void)row;
+#endif
+    kith__lock_forget(self, &root->lock);
+}
+
+/* Lock held.  Takes `n` off charges, the caller's and then the oldest, and off the rest adds. */
+static kith_err
+give_many(struct kith__self *self, struct kith__semaphore_root *root, uint64_t owner, uint64_t n)
+{
+    struct charges charges;
+    struct kith__op op;
+    kith_err err;
+
+    if (!charges_of(self->arena, root, &charges))
+        return broken();
+    kith__op_begin(&op, self);
+    while (n > 0) {
+        struct kith__charge *from = NULL;
+        uint64_t count, part;
+
+        for (uint64_t i = 0; i < charges.room; i++) {
+            struct kith__charge *charge = &charges.at[i];
+
+            if (kith__op_get(&op, &charge->count) == 0)
+                continue;
+            if (kith__load(&charge->owner) == owner) {
+                from = charge;
+                break;
+            }
+            if (from == NULL || kith__load(&charge->ticket) < kith__load(&from->ticket))
+                from = charge;
+        }
+        if (from == NULL)
+            break;
+        count = kith__op_get(&op, &from->count);
+        part = count < n ? count : n;
+        kith__op_set(&op, &from->count, count - part);
+        n -= part;
+    }
+    if (n > 0)
+        kith__op_set(&op, &root->stock, kith__load(&root->stock) + n);
+    err = kith__op_commit(&op); /* R2 */
+    if (err < 0)
+        kith__op_abort(&op);
+    return err;
+}
+
+kith_err
+kith__semaphore_release(struct kith__self *self, const struct kith__root_ref *ref, uint64_t n)
+{
+    struct kith__semaphore_root *root = kith__semaphore_root(ref);
+    uint64_t owner;
+    struct look seen;
+    kith_err err = kith__root_lock(self, ref); /* R1 */
+
+    if (err < 0)
+        return err;
+    owner = kith__owner_of(self->arena, self->arena->holder);
+    err = look(self->arena, root, owner, &seen);
+    if (err == KITH_OK &&
+        n > ((root->options & KITH__SEMAPHORE_BOUNDED) != 0 ? root->initial
+                                                            : (uint64_t)KITH__SEMAPHORE_MAX) -
+                seen.free)
+        err = KITH_ERANGE;
+    if (err < 0) {
+        kith__root_unlock(self, ref);
+        return err;
+    }
+    if (n == 1) {
+        struct kith__charge *from = seen.mine != NULL ? seen.mine : seen.oldest;
+        kith__word *word = from != NULL ? &from->count : &root->stock;
+
+        kith__store(word, kith__load(word) + (from != NULL ? UINT64_MAX : 1)); /* R2 */
+    } else if (n > 1) {
+        err = give_many(self, root, owner, n);
+    }
+    unlock_raise(self, ref, n);
+    kith__op_end(self);
+    return err;
+}
+
+/* A process ended: what it took comes back, up to the initial value. */
+static kith_err
+release_holder(struct kith__self *self, uint64_t off, uint64_t id, uint64_t owner, bool killed)
+{
+    struct kith__root_ref ref = { self->arena, off, id };
+    struct kith__semaphore_root *root = kith__semaphore_root(&ref);
+    uint64_t count = 0, back = 0;
+    struct kith__op op;
+    struct look seen;
+    kith_err err;
+
+    if (!killed && (root->options & KITH__SEMAPHORE_UNOWNED) != 0)
+        return KITH_OK;
+    err = kith__root_lock(self, &ref);
+    if (err < 0)
+        return err;
+    err = look(self->arena, root, owner, &seen);
+    if (err == KITH_OK && seen.mine != NULL) {
+        count = kith__load(&seen.mine->count);
+        if (seen.free < root->initial)
+            back = count < root->initial - seen.free ? count : root->initial - seen.free;
+#ifndef KITH_MISTAKE_SEMAPHORE_KEEPS_CHARGES
+        kith__op_begin(&op, self);
+        kith__op_set(&op, &seen.mine->count, 0);
+        if (back < count)
+            kith__op_set(&op, &root->stock, kith__load(&root->stock) - (count - back));
+        err = kith__op_commit(&op);
+        if (err < 0)
+            kith__op_abort(&op);
+#else
+        (void)op;
+#endif
+    }
+    unlock_raise(self, &ref, back);
+    return err;
+}
+
+/* ---- Looking ------------------------------------------------------------------------------ */
+
+#define TRIES_MAX 1000u
+
+/* Without the lock: once nobody has it, and nothing changed between two looks, that is it. */
+static kith_err
+look_unlocked(const struct kith__root_ref *ref, uint64_t *value_out)
+{
+    struct kith__semaphore_root *root = kith__semaphore_root(ref);
+    uint64_t last = UINT64_MAX;
+
+    for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+        struct look seen;
+        bool still = atomic_load(&root->root.lock.word) == 0;
+        kith_err err = look(ref->arena, root, 0, &seen);
+
+        atomic_thread_fence(memory_order_acquire);
+        still = still && atomic_load(&root->root.lock.word) == 0;
+        if (kith__load_acquire(&root->root.id) != ref->id)
+            return KITH_EGONE;
+        if (err == KITH_OK && (still || tries + 1 == TRIES_MAX) && seen.free == last) {
+            *value_out = seen.free;
+            return KITH_OK;
+        }
+        last = err == KITH_OK ? seen.free : UINT64_MAX;
+    }
+    return last != UINT64_MAX ? (*value_out = last, KITH_OK) : broken();
+}
+
+kith_err
+kith__semaphore_value(struct kith__self *self, const struct kith__root_ref *ref,
+                      uint64_t *value_out)
+{
+    struct look seen;
+    kith_err err;
+
+    if (self == NULL)
+        return look_unlocked(ref, value_out);
+    err = kith__root_lock(self, ref);
+    if (err < 0)
+        return err;
+    err = look(self->arena, kith__semaphore_root(ref), 0, &seen);
+    kith__root_unlock(self, ref);
+    if (err == KITH_OK)
+        *value_out = seen.free;
+    return err;
+}
+
+const struct kith__kind kith__semaphore_kind = {
+    .class_index = KITH__CLASS_ROOT,
+    .lock = kith__root_kind_lock,
+    .unlock = kith__root_kind_unlock,
+    .end = end_semaphore,
+    .wake_all = kith__root_wake_all,
+    .release_holder = release_holder,
+    .want = kith__root_want,
+    .check = check_semaphore,
+    .describe = describe,
+};
