@@ -18,6 +18,7 @@
 #include <kith/namespace.h>
 #include <kith/poll.h>
 #include <kith/queue.h>
+#include <kith/reference.h>
 #include <kith/rwlock.h>
 #include <kith/segment.h>
 #include <kith/set.h>
