@@ -33,9 +33,9 @@ struct kith_report {
     uint64_t bytes_freed; /* given back by kith_gc(); 0 of a check */
     uint64_t reaped;      /* dead threads cleaned up after, on the way */
     uint64_t removed;     /* objects and left-over temporary spaces that kith_gc() removed */
-    uint64_t unreached; /* unnamed objects that nothing keeps (kith/reference.h), by kith_check() */
-    uint64_t violations; /* broken invariants; 0: the space is whole */
-    char first[512];     /* the first of them as a sentence, NUL-terminated; "" if there is none */
+    uint64_t unreached;   /* unnamed objects that nothing keeps, see reference.h; by kith_check() */
+    uint64_t violations;  /* broken invariants; 0: the space is whole */
+    char first[512];      /* the first of them as a sentence, NUL-terminated; "" if there is none */
 };
 
 /* A whole space in numbers. */
