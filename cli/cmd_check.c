@@ -31,11 +31,16 @@ static void
 print_report(bool json, const struct kith_report *report, const char *violations)
 {
     if (json)
-        printf("{\"blocks\": %llu, \"objects\": %llu, \"violations\": [%s]}\n",
-               (unsigned long long)report->blocks, (unsigned long long)report->objects, violations);
-    else
+        printf("{\"blocks\": %llu, \"objects\": %llu, \"unreached\": %llu, \"violations\": [%s]}\n",
+               (unsigned long long)report->blocks, (unsigned long long)report->objects,
+               (unsigned long long)report->unreached, violations);
+    else {
+        if (report->unreached > 0)
+            printf("%llu objects that nothing leads to; kith gc ends them\n",
+                   (unsigned long long)report->unreached);
         printf("%llu objects, %llu blocks, violations: %llu\n", (unsigned long long)report->objects,
                (unsigned long long)report->blocks, (unsigned long long)report->violations);
+    }
 }
 
 static int

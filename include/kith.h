@@ -22,6 +22,7 @@
 #include <kith/once.h>
 #include <kith/poll.h>
 #include <kith/queue.h>
+#include <kith/reference.h>
 #include <kith/rwlock.h>
 #include <kith/segment.h>
 #include <kith/semaphore.h>

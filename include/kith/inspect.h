@@ -33,6 +33,7 @@ struct kith_report {
     uint64_t bytes_freed; /* given back by kith_gc(); 0 of a check */
     uint64_t reaped;      /* dead threads cleaned up after, on the way */
     uint64_t removed;     /* objects and left-over temporary spaces that kith_gc() removed */
+    uint64_t unreached;   /* unnamed objects that nothing keeps, see reference.h; by kith_check() */
     uint64_t violations;  /* broken invariants; 0: the space is whole */
     char first[512];      /* the first of them as a sentence, NUL-terminated; "" if there is none */
 };
@@ -50,7 +51,10 @@ struct kith_stat {
     uint64_t threads;         /* of these, that have used it */
     uint64_t reaped;          /* deaths recovered since it was created */
 };
-#define KITH_STAT_INIT { sizeof(struct kith_stat), "", 0, 0, 0, 0, 0, 0, 0, 0 }
+#define KITH_STAT_INIT                                                                             \
+    {                                                                                              \
+        sizeof(struct kith_stat), "", 0, 0, 0, 0, 0, 0, 0, 0                                       \
+    }
 
 /*
  * Verifies every invariant of the space, while others go on using it.  Writes nothing, but cleans
@@ -69,7 +73,8 @@ KITH_API kith_err kith_check_each(kith_space *space, int (*each)(const char *sen
                                   void *arg, struct kith_report *report_out);
 
 /*
- * Cleans up after dead threads, gives free memory back to the system, and removes this user's
+ * Cleans up after dead threads, ends the unnamed objects that nothing keeps (kith/reference.h),
+ * gives free memory back to the system, and removes this user's
  * temporary spaces that nobody has open, and what killed repairs left.  Nothing else goes.
  */
 KITH_API kith_err kith_gc(kith_space *space, struct kith_report *report_out);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/made.h"
 #include "shm/kind.h"
 
 #define TRIES_MAX 64u
@@ -48,6 +49,7 @@ object_of(struct kith__arena *arena, uint64_t meta, uint64_t value, struct kith_
 
     object->kind = (enum kith_kind)KITH__META_TAG(meta);
     object->off = value;
+    object->maker = 0;
     object->id = kith__object_id(arena, value);
     /* All of the root has to be inside: whoever opens it looks no more. */
     if (KITH__META_TYPE(meta) != KITH__TYPE_OBJECT ||
@@ -94,6 +96,38 @@ found_one(const char *name, enum kith_kind kind, enum kith_create create,
     return KITH_OK;
 }
 
+/*
+ * Who makes an unnamed object keeps it by a word of its root, which is stored before the record
+ * that enters it, and is gone from with one store: there is no instant at which the object is
+ * there and nobody's, and a maker killed at any other one is a holder that is dead.
+ */
+static uint64_t
+keep_made(struct kith__arena *arena, const char *name, enum kith_kind kind, uint64_t off,
+          uint64_t id)
+{
+    size_t at = kith__kind_of(kind)->maker_at;
+    struct kith__made made;
+    uint64_t maker;
+
+    if (at == 0 || !kith__made_read(name, strlen(name), &made))
+        return 0;
+    maker = id << 16 | arena->holder;
+    kith__store((kith__word *)kith__ptr(arena, off + at), maker);
+    return maker;
+}
+
+void
+kith__catalog_let_go(struct kith__arena *arena, const struct kith__object *object)
+{
+    uint64_t maker = object->maker;
+
+    /* The id in the word is what tells this object from a later one in the same memory. */
+    if (maker != 0 && (maker & 0xffff) == arena->holder)
+        atomic_compare_exchange_strong(
+            (kith__word *)kith__ptr(arena, object->off + kith__kind_of(object->kind)->maker_at),
+            &maker, 0);
+}
+
 kith_err
 kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kind,
                    enum kith_create create,
@@ -106,7 +140,7 @@ kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kin
     struct kith__place place;
     struct kith__key key;
     struct kith__op op;
-    uint64_t off, id;
+    uint64_t off, id, maker = 0;
     bool force = false;
     kith_err err = kith__catalog_find(arena, self, name, object_out);
 
@@ -143,6 +177,8 @@ kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kin
         if (err == KITH_OK)
             err = init(&op, off, id, arg);
         if (err == KITH_OK)
+            maker = keep_made(arena, name, kind, off, id);
+        if (err == KITH_OK)
             err = kith__table_insert(
                 &op, kith__dict_root(&catalog), shard, &key,
                 (struct kith__stored){ .meta = KITH__OBJECT_META(kind), .value = off });
@@ -159,7 +195,7 @@ kith__catalog_open(struct kith__self *self, const char *name, enum kith_kind kin
             continue;
         }
         if (err == KITH_OK)
-            *object_out = (struct kith__object){ kind, off, id };
+            *object_out = (struct kith__object){ kind, off, id, maker };
         break;
     }
     kith__key_free(&key);

@@ -12,6 +12,7 @@
 struct kith__object {
     enum kith_kind kind;
     uint64_t off, id;
+    uint64_t maker; /* not 0: we made it, unnamed, and keep it until we let it go */
 };
 
 #define KITH__OBJECT_META(kind) KITH__META(KITH__TYPE_OBJECT, (kind), 8)
@@ -31,6 +32,9 @@ kith_err kith__catalog_open(struct kith__self *self, const char *name, enum kith
                             kith_err (*init)(struct kith__op *op, uint64_t off, uint64_t id,
                                              void *arg),
                             void *arg, struct kith__object *object_out);
+
+/* The handle that made an object is closed.  Nothing is done for any other object. */
+void kith__catalog_let_go(struct kith__arena *arena, const struct kith__object *object);
 
 /* Ends the object `name`: whoever waits on it is woken, and gets KITH_EGONE. */
 kith_err kith__catalog_destroy(struct kith__self *self, const char *name);

@@ -122,7 +122,7 @@ kith__condition_find_lock(struct kith__condition *condition)
 static struct kith__object
 own_lock(const struct kith__condition_root *root)
 {
-    return (struct kith__object){ KITH_KIND_LOCK, root->lock_off, root->lock_id };
+    return (struct kith__object){ KITH_KIND_LOCK, root->lock_off, root->lock_id, 0 };
 }
 
 static void

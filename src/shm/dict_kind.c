@@ -107,6 +107,13 @@ check_flights(struct kith__walk *w, struct kith__dict_root *root)
 }
 
 static void
+check_item(struct kith__walk *w, uint64_t meta, uint64_t off)
+{
+    if (kith__walk_mark(w, off, "An item of a dict"))
+        kith__walk_item(w, meta, kith__at(w->arena, off, KITH__META_SIZE(meta)));
+}
+
+static void
 check_entries(struct kith__walk *w, struct kith__shard *shard, struct kith__bucket *buckets,
               uint64_t mask, uint8_t *displaced, struct counted *counted)
 {
@@ -140,7 +147,7 @@ check_entries(struct kith__walk *w, struct kith__shard *shard, struct kith__buck
             kith__walk_violation(w, "The entry at %#llx is in no bucket it could be found in.",
                                  (unsigned long long)off);
         if (!kith__meta_inline(meta))
-            kith__walk_mark(w, kith__load(&entry->value), "An item of a dict");
+            check_item(w, meta, kith__load(&entry->value));
         before = off;
         ticket = entry->ticket;
         off = kith__load(&entry->next);
@@ -265,6 +272,7 @@ describe_dict(struct kith__self *self, struct kith__arena *arena, const struct k
 
 const struct kith__kind kith__dict_kind = {
     .class_index = KITH__CLASS_DICT,
+    .maker_at = offsetof(struct kith__dict_root, maker),
     .lock = lock_dict,
     .unlock = unlock_dict,
     .end = end_dict,

@@ -18,6 +18,7 @@ struct kith__object_locks {
 
 struct kith__kind {
     unsigned class_index; /* of the root's memory */
+    size_t maker_at;      /* the word in the root; 0: kept until destroyed, whatever its name */
 
     /* ---- Its end (catalog.c).  What is NULL is not needed. ---- */
 

@@ -275,7 +275,8 @@ struct kith__dict_root {
     uint32_t spare;
     kith__word flights; /* computations under way, see flight.c; own.lock guards the list */
     kith__word ticket;  /* the next insertion's place; a line of its own */
-    uint64_t spare_ticket[7];
+    kith__word maker;   /* as that of a struct kith__root */
+    uint64_t spare_ticket[6];
     struct kith__shard own;
 };
 static_assert(sizeof(struct kith__dict_root) == 256, "LAYOUT is a format");
@@ -460,7 +461,7 @@ struct kith__root {
     int64_t created_ns;
     struct kith__lock lock;
     _Atomic uint32_t signal[4]; /* where they sleep */
-    kith__word references;      /* items that name this object */
+    kith__word maker;           /* unnamed: id << 16 | the holder whose handle keeps it; or 0 */
     kith__word chain;           /* the next root in the header's chain, for good */
     kith__word chained;         /* 0: not in it; else the object that is: its id | kind << 56 */
 };

@@ -58,6 +58,8 @@ check_node(struct looked *l, uint64_t off, bool lent)
     if (kith__load(&node->magic) != (KITH__NODE_MAGIC ^ l->id))
         kith__walk_violation(l->w, "The item at %#llx is not of its queue.",
                              (unsigned long long)off);
+    if (kith__at(l->w->arena, off, sizeof *node + KITH__META_SIZE(node->meta)) != NULL)
+        kith__walk_item(l->w, node->meta, node->data);
     if ((kith__load(&node->fence) != 0) != lent)
         kith__walk_violation(l->w, "The item at %#llx %s.", (unsigned long long)off,
                              lent ? "is lent without a fence" : "has a fence and is not lent");
@@ -203,6 +205,8 @@ check_records(struct looked *l, struct kith__queue_segment *segment, uint64_t he
             kith__walk_violation(l->w, "A record of a queue is longer than its segment.");
             return tail;
         }
+        if (type == KITH_TYPE_REFERENCE)
+            kith__walk_item(l->w, kith__load(&record->meta), record->data);
         node = kith__load((const kith__word *)(const void *)record->data);
         if (type == KITH__RECORD_NODE && (l->whole || node != 0))
             check_node(l, node, false);

@@ -63,7 +63,7 @@ kith__segment_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
         return op->err;
     kith__lock_init(op->self->arena, &root->root.lock);
     root->root.created_ns = kith__real_ns();
-    kith__store(&root->root.references, 0);
+    kith__store(&root->root.maker, 0);
     kith__store(&root->data, making->data);
     kith__store(&root->size, making->size);
     kith__op_set(op, &root->root.id, id);

@@ -82,7 +82,7 @@ kith__value_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
         return op->err;
     kith__lock_init(arena, &root->root.lock);
     root->root.created_ns = kith__real_ns();
-    kith__store(&root->root.references, 0);
+    kith__store(&root->root.maker, 0);
     kith__store(&root->head, 0);
     kith__store(&root->block, block);
     root->size = size;

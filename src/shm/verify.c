@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "shm/extent.h"
 #include "shm/kind.h"
+#include "shm/leads.h"
 
 #define ATTEMPTS 200
 
@@ -27,8 +28,8 @@
 
 /* Calls `each` for every entry of the catalog; its locks are held. */
 static void
-each_object(struct kith__walk *w,
-            void (*each)(struct kith__walk *w, enum kith_kind kind, uint64_t off))
+each_object(struct kith__walk *w, void (*each)(struct kith__walk *w, enum kith_kind kind,
+                                               uint64_t off, struct kith__entry *entry))
 {
     struct kith__dict catalog = kith__catalog_of(w->arena);
     unsigned count;
@@ -50,7 +51,7 @@ each_object(struct kith__walk *w,
             if (KITH__META_TYPE(meta) == KITH__TYPE_OBJECT && kind != NULL &&
                 kith__at(w->arena, kith__load(&entry->value),
                          kith__class_size(kind->class_index)) != NULL)
-                each(w, (enum kith_kind)KITH__META_TAG(meta), kith__load(&entry->value));
+                each(w, (enum kith_kind)KITH__META_TAG(meta), kith__load(&entry->value), entry);
             else
                 kith__walk_violation(w, "The catalog's entry at %#llx is no object.",
                                      (unsigned long long)off);
@@ -59,8 +60,23 @@ each_object(struct kith__walk *w,
     }
 }
 
+/* Looks whether an object is unnamed; a maker that lives keeps it. */
 static void
-check_object(struct kith__walk *w, enum kith_kind kind, uint64_t off)
+note_unnamed(struct kith__walk *w, enum kith_kind kind, uint64_t off, struct kith__entry *entry)
+{
+    size_t at = kith__kind_of(kind)->maker_at, size = KITH__KEY_SIZE(entry->key_meta);
+    struct kith__unnamed unnamed = { .off = off, .id = kith__object_id(w->arena, off) };
+    uint64_t maker;
+
+    if (at == 0 || !kith__made_read(entry->key, size, &unnamed.name))
+        return;
+    maker = kith__load((kith__word *)kith__ptr(w->arena, off + at));
+    unnamed.kept = maker >> 16 == unnamed.id && kith__holder_alive(w->arena, maker & 0xffff);
+    kith__leads_unnamed(w, &unnamed);
+}
+
+static void
+check_object(struct kith__walk *w, enum kith_kind kind, uint64_t off, struct kith__entry *entry)
 {
     w->report.objects++;
     if (!kith__walk_mark(w, off, "An object"))
@@ -68,8 +84,11 @@ check_object(struct kith__walk *w, enum kith_kind kind, uint64_t off)
     if (kith__object_id(w->arena, off) == 0)
         kith__walk_violation(w, "The object at %#llx has a name but was destroyed.",
                              (unsigned long long)off);
+    note_unnamed(w, kind, off, entry);
+    w->leads.from = off;
     if (kith__kind_of(kind)->check != NULL)
         kith__kind_of(kind)->check(w, off, true);
+    w->leads.from = 0;
 }
 
 /* ---- Actors ------------------------------------------------------------------------------ */
@@ -277,8 +296,9 @@ check_heap(struct kith__walk *w)
 /* ---- Locks ------------------------------------------------------------------------------- */
 
 static void
-want_object(struct kith__walk *w, enum kith_kind kind, uint64_t off)
+want_object(struct kith__walk *w, enum kith_kind kind, uint64_t off, struct kith__entry *entry)
 {
+    (void)entry;
     if (kith__kind_of(kind)->want != NULL)
         kith__kind_of(kind)->want(w, off, w->rank);
 }
@@ -388,6 +408,7 @@ walk_everything(struct kith__walk *w)
     for (unsigned id = 1; id <= top && id <= w->arena->actors_max; id++)
         check_actor(w, id);
     check_heap(w);
+    w->report.unreached = kith__leads_follow(w);
 }
 
 static void
@@ -399,9 +420,9 @@ forget_marks(struct kith__walk *w)
     w->marks = NULL;
 }
 
-kith_err
-kith__verify(struct kith__self *self, int (*each)(const char *sentence, void *arg), void *arg,
-             struct kith_report *report_out)
+static kith_err
+verify(struct kith__self *self, int (*each)(const char *sentence, void *arg), void *arg,
+       struct kith_report *report_out, struct kith__leads *leads_out)
 {
     struct kith__walk w = { .self = self, .arena = self->arena, .guess = KITH__CLASS_COUNT + 16 };
 
@@ -413,6 +434,7 @@ kith__verify(struct kith__self *self, int (*each)(const char *sentence, void *ar
         if (tries > 0)
             nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
         w.report = (struct kith_report){ 0 };
+        w.leads.count = w.leads.unnamed_count = 0;
         w.err = lock_everything(&w);
         w.granules = kith__load(&KITH__HEADER(w.arena)->granules_top);
         if (w.granules > w.arena->granules_max)
@@ -453,5 +475,67 @@ kith__verify(struct kith__self *self, int (*each)(const char *sentence, void *ar
                                (unsigned long long)w.report.violations, w.report.first);
     }
     kith__free(w.sentences);
+    kith__free(w.leads.list);
+    w.leads.list = NULL;
+    *leads_out = w.leads;
     return w.err;
+}
+
+kith_err
+kith__verify(struct kith__self *self, int (*each)(const char *sentence, void *arg), void *arg,
+             struct kith_report *report_out)
+{
+    struct kith__leads leads;
+    kith_err err = verify(self, each, arg, report_out, &leads);
+
+    kith__free(leads.unnamed);
+    return err;
+}
+
+/* Most spaces have no unnamed object, and need not come to rest for this. */
+static kith_err
+any_unnamed(struct kith__self *self, bool *any_out)
+{
+    struct kith__dict catalog = kith__catalog_of(self->arena);
+    struct kith__copy copy;
+    kith_err err = kith__dict_copy(self, &catalog, false, &copy);
+
+    *any_out = false;
+    if (err < 0)
+        return err;
+    for (uint64_t i = 0; i < copy.count && !*any_out; i++) {
+        struct kith_item name = kith__copy_key(&copy, i);
+        struct kith__made made;
+
+        *any_out = name.type == KITH_TYPE_STR && kith__made_read(name.data, name.size, &made);
+    }
+    kith__copy_free(&copy);
+    return KITH_OK;
+}
+
+kith_err
+kith__unreached_free(struct kith__self *self, uint64_t *freed_out)
+{
+    struct kith_report report;
+    struct kith__leads leads;
+    bool any;
+    kith_err err = any_unnamed(self, &any);
+
+    *freed_out = 0;
+    if (err < 0 || !any)
+        return err;
+    err = verify(self, NULL, NULL, &report, &leads);
+    for (size_t i = 0; err == KITH_OK && i < leads.unnamed_count; i++) {
+        char name[KITH_MADE_NAME_SIZE];
+
+        if (leads.unnamed[i].kept)
+            continue;
+        kith__made_write(leads.unnamed[i].name, name);
+        err = kith__catalog_destroy_id(self, name, leads.unnamed[i].id);
+        *freed_out += err == KITH_OK;
+        if (err == KITH_ENOENT) /* somebody was faster, or gave it a name */
+            err = KITH_OK;
+    }
+    kith__free(leads.unnamed);
+    return err == KITH_ECORRUPT || err == KITH_EUNAVAILABLE ? KITH_OK : err;
 }

@@ -15,4 +15,10 @@
 kith_err kith__verify(struct kith__self *self, int (*each)(const char *sentence, void *arg),
                       void *arg, struct kith_report *report_out);
 
+/*
+ * Ends the unnamed objects that nothing keeps.  Of an arena that is broken, or does not come to
+ * rest, none; that is no error.
+ */
+kith_err kith__unreached_free(struct kith__self *self, uint64_t *freed_out);
+
 #endif /* KITH__SHM_VERIFY_H */

@@ -6,6 +6,7 @@
 
 #include <kith/inspect.h>
 
+#include "base/made.h"
 #include "shm/alloc.h"
 
 #define KITH__VIOLATIONS_KEPT 64
@@ -13,6 +14,15 @@
 
 /* In which of the ranks of README.md a lock stands, of those that objects have. */
 enum kith__rank { KITH__RANK_OBJECT, KITH__RANK_HEAD, KITH__RANK_TAIL, KITH__RANK_COUNT };
+
+/* What leads to what: see leads.c. */
+struct kith__leads {
+    struct kith__unnamed *unnamed;
+    size_t unnamed_count, unnamed_room;
+    struct kith__lead *list;
+    size_t count, room;
+    uint64_t from; /* the root of the object whose items are being looked at */
+};
 
 struct kith__walk {
     struct kith__self *self;
@@ -22,6 +32,7 @@ struct kith__walk {
     struct kith_report report;
     char (*sentences)[KITH__SENTENCE_SIZE];
     struct kith__lock **locks;
+    struct kith__leads leads;
     size_t lock_count, lock_room, held;
     size_t guess;         /* how many locks there are */
     enum kith__rank rank; /* of the locks being taken */
@@ -35,6 +46,8 @@ __attribute__((format(printf, 2, 3))) void kith__walk_violation(struct kith__wal
 /* The block at `off` has an owner: `what`.  False if it is no block, or has one already. */
 bool kith__walk_mark(struct kith__walk *w, uint64_t off, const char *what);
 bool kith__walk_marked(const struct kith__walk *w, uint64_t off);
+/* An item of the object being walked, whose bytes are at `data`: it may be a reference. */
+void kith__walk_item(struct kith__walk *w, uint64_t meta, const void *data);
 /* A lock that has to be held while the arena is walked. */
 void kith__walk_want(struct kith__walk *w, struct kith__lock *lock);
 

@@ -12,6 +12,7 @@ extern const struct scenario_table list_scenarios;
 extern const struct scenario_table meet_scenarios;
 extern const struct scenario_table permit_scenarios;
 extern const struct scenario_table queue_scenarios;
+extern const struct scenario_table reference_scenarios;
 extern const struct scenario_table set_scenarios;
 extern const struct scenario_table sync_scenarios;
 extern const struct scenario_table txn_scenarios;
@@ -20,6 +21,7 @@ const struct scenario_table *const scenario_tables[] = {
     &dict_scenarios,
     &cache_scenarios,
     &list_scenarios,
+    &reference_scenarios,
     &set_scenarios,
     &queue_scenarios,
     &sync_scenarios,

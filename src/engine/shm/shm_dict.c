@@ -16,6 +16,7 @@
 
 struct shm_dict {
     struct kith__dict dict;
+    struct kith__object object;
     _Atomic(void *) spare; /* a struct spare, taken by one thread at a time; or NULL */
 };
 
@@ -57,18 +58,17 @@ dict_open_as(void *state, const char *name, enum kith_kind kind,
     struct shm_dict *dict = kith__shm_state(sizeof(*dict));
     struct kith__bounds bounds = { options->max_items, options->max_bytes,
                                    (uint32_t)options->policy };
-    struct kith__object object;
     kith_err err;
 
     if (dict == NULL)
         return KITH_ENOMEM;
     err = kith__shm_object_open(space, name, kind, options->create, init_dict, &bounds,
-                                &object);
+                                &dict->object);
     if (err < 0) {
         kith__free(dict);
         return err;
     }
-    dict->dict = (struct kith__dict){ space->arena, object.off, object.id };
+    dict->dict = (struct kith__dict){ space->arena, dict->object.off, dict->object.id };
     *dict_out = dict;
     return KITH_OK;
 }
@@ -85,6 +85,7 @@ dict_close(void *state)
     struct shm_dict *dict = state;
     struct spare *spare = atomic_load(&dict->spare);
 
+    kith__catalog_let_go(dict->dict.arena, &dict->object);
     if (spare != NULL) {
         kith_buf_free(&spare->buf);
         kith__free(spare);

@@ -324,7 +324,7 @@ describe_all(struct kith__self *self, struct kith__arena *arena, const struct ki
             (const struct kith__entry *)(const void *)(copy->bytes + copy->entries[i].at);
         uint64_t off = kith__load(&entry->value);
         struct kith__object object = { (enum kith_kind)KITH__META_TAG(kith__load(&entry->meta)),
-                                       off, kith__object_id(arena, off) };
+                                       off, kith__object_id(arena, off), 0 };
         struct kith_item name = kith__copy_key(copy, i);
         struct listed *at = &listed[count];
         kith_err err;
@@ -462,16 +462,20 @@ space_gc(void *state, struct kith_report *report_out)
     struct kith__arena *arena = space->arena;
     struct kith__self *self = kith__shm_self(arena);
     struct kith_report report = { .blocks = 0 };
+    uint64_t unreached = 0;
     kith_err err;
 
     if (self == NULL)
         return kith__shm_refusal();
     report.reaped = kith__reap_all(self);
-    err = kith__limbo_sweep(self);
+    err = kith__unreached_free(self, &unreached);
+    if (err == KITH_OK)
+        err = kith__limbo_sweep(self);
     if (err == KITH_OK)
         err = kith__trim(self, true, &report.bytes_freed);
     if (err == KITH_OK)
         err = kith__arena_gc_leftovers(&report.removed);
+    report.removed += unreached;
     if (err == KITH_OK)
         err = count_objects(self, arena, &report.objects);
     if (err < 0)

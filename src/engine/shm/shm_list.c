@@ -6,6 +6,11 @@
 #include "engine/shm/shm_engine.h"
 #include "shm/list.h"
 
+struct shm_list {
+    struct kith__list list; /* first: the operations below are given the state as this */
+    struct kith__object object;
+};
+
 static kith_err
 init_list(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
 {
@@ -21,18 +26,18 @@ static kith_err
 list_open(void *state, const char *name, enum kith_create create, void **list_out)
 {
     struct kith__shm_space *space = state;
-    struct kith__list *list = kith__shm_state(sizeof(*list));
-    struct kith__object object;
+    struct shm_list *list = kith__shm_state(sizeof(*list));
     kith_err err;
 
     if (list == NULL)
         return KITH_ENOMEM;
-    err = kith__shm_object_open(space, name, KITH_KIND_LIST, create, init_list, NULL, &object);
+    err =
+        kith__shm_object_open(space, name, KITH_KIND_LIST, create, init_list, NULL, &list->object);
     if (err < 0) {
         kith__free(list);
         return err;
     }
-    *list = (struct kith__list){ space->arena, object.off, object.id };
+    list->list = (struct kith__list){ space->arena, list->object.off, list->object.id };
     *list_out = list;
     return KITH_OK;
 }
@@ -40,6 +45,9 @@ list_open(void *state, const char *name, enum kith_create create, void **list_ou
 static void
 list_close(void *state)
 {
+    struct shm_list *list = state;
+
+    kith__catalog_let_go(list->list.arena, &list->object);
     kith__free(state);
 }
 
