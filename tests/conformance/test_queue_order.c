@@ -256,12 +256,12 @@ TEST(queue_delayed_item_comes_when_it_is_due_and_not_before)
     put(q, 0, 0, 2 * SHORT);
     put(q, 1, 0, LONG);
     put(q, 2, 0, SHORT);
-    EXPECT_OK(kith_queue_get(q, test_ceiling_ns(), &item));
-    EXPECT_ITEM(KITH_INT(2), item.item);
-    EXPECT_GE(test_now_ns() - start_ns, SHORT);
-    EXPECT_OK(kith_queue_get(q, test_ceiling_ns(), &item));
-    EXPECT_ITEM(KITH_INT(0), item.item);
-    EXPECT_GE(test_now_ns() - start_ns, 2 * SHORT);
+    for (int i = 0; i < 2; i++) {
+        EXPECT_OK(kith_queue_get(q, test_ceiling_ns(), &item));
+        /* On a busy machine both may be due by now, and the one put first comes first. */
+        EXPECT_TRUE(item.item.integer == 0 || item.item.integer == 2);
+        EXPECT_GE(test_now_ns() - start_ns, item.item.integer == 0 ? 2 * SHORT : SHORT);
+    }
     EXPECT_EQ(1, info_of(q).delayed);
     kith_buf_free(&item);
 }
