@@ -208,7 +208,7 @@ TEST(rwlock_belongs_to_threads)
 TEST(rwlock_many_shared_at_once_are_released_in_any_order)
 {
     kith_rwlock *locks[40];
-    char name[16];
+    char name[24];
 
     for (int i = 0; i < 40; i++) {
         (void)snprintf(name, sizeof(name), "table%d", i);
