@@ -312,7 +312,7 @@ TEST(value_that_was_destroyed_is_gone_and_its_memory_another)
     }
     /* Whichever root it was given: the old handles don't touch it. */
     for (int i = 0; i < 20; i++) {
-        char name[8];
+        char name[24];
 
         snprintf(name, sizeof(name), "f%d", i);
         fresh = open_with(t, name, 'q', 0, i % 2 == 0);
