@@ -10,10 +10,13 @@ from html import escape
 import rows
 
 PARTS = {
+    "value": "Values",
+    "array": "Arrays",
     "dict": "Dicts",
     "list": "Lists",
     "queue": "Queues",
     "lock": "Locks",
+    "semaphore": "Semaphores",
     "space": "Beginning",
     "manager": "Against CPython's Manager",
     "death": "Deaths",
@@ -22,6 +25,8 @@ PARTS = {
     "transaction": "Transactions",
 }
 
+
+assert {row.part for row in rows.ROWS} <= set(PARTS)  # a row of no part would be in no table
 
 # ---- from numbers to verdicts ----
 
