@@ -225,7 +225,7 @@ ROWS = [
     Row("dict", "get, 1M entries, against shared", "ratio", "kith get 1M", 0.2, "lmdb get 1M",
         why="See the row above: the misses bound it."),
     Row("dict", "add, existing key", "ratio", ADD[0], 1.0, BOOST_ADD[0],
-        why="A ledger entry, a wake owed and a version surround the one store, so that it "
+        why="A ledger entry and a version surround the one store, so that it "
             "survives a kill; Boost's lock does not."),
     Row("dict", "add, two processes on one key", "ratio", ADD[1], 0.8, BOOST_ADD[1],
         why="As above, and the shard's line carries the lock and its sequence number "
@@ -252,12 +252,14 @@ ROWS = [
         why="futex_waitv watches the other's token too, and so costs half as much again as a "
             "wait for one word."),
     Row("lock", "acquire and release, free", "ratio", LOCK[0], 0.8, MUTEX[0],
-        why="Two locked instructions as in glibc, with a ledger entry and a wake owed "
-            "beside them."),
+        why="Two locked instructions as in glibc, with a ledger entry beside "
+            "them."),
     Row("lock", "acquire and release, two processes", "ratio", LOCK[1], 1.0, MUTEX[1],
-        why="Two locked instructions as in glibc, with a ledger entry and a wake owed "
-            "beside them."),
-    Row("lock", "recursive, acquire and release", "ratio", "kith rlock pair", 1.5, PLAIN_MUTEX),
+        why="Two locked instructions as in glibc, with a ledger entry beside "
+            "them."),
+    Row("lock", "recursive, acquire and release", "ratio", "kith rlock pair", 1.5, PLAIN_MUTEX,
+        why="It takes the path of the plain lock, which survives its owner; glibc's plain "
+            "mutex does not."),
     Row("lock", "rwlock, readers in two processes against one", "ratio", READ[1], 1 / 1.5, READ[0],
         why="Readers write nothing shared. On a busy host the second processor is often not "
             "there."),
