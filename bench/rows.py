@@ -196,8 +196,8 @@ PEERS = [
     Peer("plain mutex", "glibc", "a pthread_mutex_t, process-shared and not robust, with the same "
          "work inside: one count"),
     Peer("glibc rwlock", "glibc", "a pthread_rwlock_t, process-shared, which no death releases"),
-    Peer("sem_t", "sem_t", "a process-shared sem_t, waited for and posted, which loses the permits of "
-         "who is killed"),
+    Peer("sem_t", "sem_t", "a process-shared sem_t, waited for and posted, which loses the "
+         "permits of who is killed"),
     Peer("manager", "Manager", "proxies of a dict with the same number of entries over the "
          "manager's own unix socket, its process on the client's processor, where it is quicker; "
          "an add is `with lock: d[k] += 1`, since without the lock counts are lost"),
