@@ -656,12 +656,18 @@ get_once(struct kith__self *self, const struct kith__queue *queue, void *arg)
     struct kith__reader r;
     struct kith__op op;
     size_t got = 0;
+    bool below = false;
     kith_err err = kith__queue_begin_get(&r, &op, self, queue);
 
     if (err < 0)
         return err;
     while (err == KITH_OK && got < args->count) {
         err = kith__queue_next(&r, &found);
+        /* Put since we found the stream empty and took one that ranks below it: for the next. */
+        if (err == KITH_OK && below && found.record != NULL)
+            break;
+        if (err == KITH_OK && found.record == NULL)
+            below = (int64_t)kith__load(&found.node->priority) < 0;
         if (err == KITH_OK)
             err = copy_found(&r, &found, args->items_out ? &args->items_out[got] : NULL); /* G2 */
         if (err == KITH_OK)
