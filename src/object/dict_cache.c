@@ -132,7 +132,7 @@ struct computing {
     const struct kith_item *key;
     kith_err (*compute)(struct kith_item key, struct kith_item *item_out, void *arg);
     void *arg;
-    struct kith_compute_options options;
+    const struct kith_compute_options *options;
     struct kith_buf *out;
 };
 
@@ -156,7 +156,7 @@ compute_and_set(const struct computing *c)
         err = c->dict->ops->edit(state, c->key,
                                  &(struct kith__edit){ .what = KITH__EDIT_INSERT,
                                                        .item = &item,
-                                                       .ttl_ns = c->options.ttl_ns });
+                                                       .ttl_ns = c->options->ttl_ns });
         if (err != KITH_EEXIST)
             break;
         err = c->dict->ops->get(state, c->key, c->out, NULL); /* somebody set it: that wins */
@@ -178,26 +178,24 @@ serve_stale(const struct computing *c)
     int64_t left;
     kith_err err;
 
-    if (c->options.stale_ns == 0)
+    if (c->options->stale_ns == 0)
         return KITH_ENOENT;
     err = c->dict->ops->get_stale(c->dict->handle.state, c->key, c->out, &left);
-    return err == KITH_OK && left <= -c->options.stale_ns ? KITH_ENOENT : err;
+    return err == KITH_OK && left <= -c->options->stale_ns ? KITH_ENOENT : err;
 }
 
+/* The key was looked for, and is not there. */
 static kith_err
-get_or_compute(const struct computing *c, int64_t deadline_ns)
+compute_or_wait(const struct computing *c, int64_t deadline_ns)
 {
     void *state = c->dict->handle.state;
 
-    for (bool late = false;;) {
-        bool mine;
-        kith_err err = c->dict->ops->get(state, c->key, c->out, NULL);
+    for (;;) {
+        bool mine, late;
+        kith_err err = c->dict->ops->flight_begin(
+            state, c->key, c->options->stale_ns > 0 ? KITH__NO_WAIT : deadline_ns, &mine);
 
-        if (err != KITH_ENOENT || late)
-            return err == KITH_ENOENT ? KITH_ETIMEDOUT : err;
-        err = c->dict->ops->flight_begin(
-            state, c->key, c->options.stale_ns > 0 ? KITH__NO_WAIT : deadline_ns, &mine);
-        if (err == KITH_ETIMEDOUT && c->options.stale_ns > 0) {
+        if (err == KITH_ETIMEDOUT && c->options->stale_ns > 0) {
             err = serve_stale(c);
             if (err != KITH_ENOENT)
                 return err;
@@ -213,7 +211,23 @@ get_or_compute(const struct computing *c, int64_t deadline_ns)
             ended = c->dict->ops->flight_end(state, c->key);
             return err < 0 || ended == KITH_OK ? err : ended;
         }
+        err = c->dict->ops->get(state, c->key, c->out, NULL);
+        if (err != KITH_ENOENT || late)
+            return err == KITH_ENOENT ? KITH_ETIMEDOUT : err;
     }
+}
+
+/* Out of the way of a hit, which is most of what a cache is asked. */
+static __attribute__((noinline)) kith_err
+miss(const struct computing *c, int64_t timeout_ns, unsigned told)
+{
+    kith_err err = compute_or_wait(c, kith__deadline_ns(timeout_ns));
+
+    if (err == KITH_EDEADLOCK)
+        return kith__fail_outcome(&c->dict->handle, err, told,
+                                  "\" has that key computed by this very thread, which asks for it "
+                                  "again from inside.");
+    return outcome(c->dict, err, told);
 }
 
 kith_err
@@ -223,26 +237,27 @@ kith_dict_get_or_compute(kith_dict *dict, struct kith_item key,
                          void *arg, const struct kith_compute_options *options, int64_t timeout_ns,
                          struct kith_buf *item_out)
 {
-    struct computing c = { dict, &key, compute, arg, KITH_COMPUTE_OPTIONS_INIT, item_out };
+    struct kith_compute_options whole = KITH_COMPUTE_OPTIONS_INIT;
     unsigned told = kith__told();
-    kith_err err =
-        kith__options_copy("kith_dict_get_or_compute", options, &c.options, sizeof(c.options));
+    kith_err err;
 
-    if (err < 0)
-        return err;
+    if (options != NULL) {
+        err = kith__options_copy("kith_dict_get_or_compute", options, &whole, sizeof(whole));
+        if (err < 0)
+            return err;
+    }
     if (dict == NULL || compute == NULL)
         return kith__fail_null("kith_dict_get_or_compute");
     if (timeout_ns < KITH_FOREVER)
         return kith__fail_timeout("kith_dict_get_or_compute", timeout_ns);
-    if (c.options.ttl_ns < 0 || c.options.stale_ns < 0)
+    if (whole.ttl_ns < 0 || whole.stale_ns < 0)
         return fail_ttl("kith_dict_get_or_compute",
-                        c.options.ttl_ns < 0 ? c.options.ttl_ns : c.options.stale_ns);
-    err = get_or_compute(&c, kith__deadline_ns(timeout_ns));
-    if (err == KITH_EDEADLOCK)
-        return kith__fail_outcome(&dict->handle, err, told,
-                                  "\" has that key computed by this very thread, which asks for it "
-                                  "again from inside.");
-    return outcome(dict, err, told);
+                        whole.ttl_ns < 0 ? whole.ttl_ns : whole.stale_ns);
+    err = dict->ops->get(dict->handle.state, &key, item_out, NULL);
+    if (KITH__LIKELY(err != KITH_ENOENT))
+        return outcome(dict, err, told);
+    return miss(&(struct computing){ dict, &key, compute, arg, &whole, item_out }, timeout_ns,
+                told);
 }
 
 /* ---- Updating, waiting, scanning -------------------------------------------------------- */
