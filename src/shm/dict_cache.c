@@ -45,7 +45,7 @@ place_of(struct kith__op *op, struct kith__shard *shard, struct kith__entry *ent
 {
     struct kith__arena *arena = op->self->arena;
     uint64_t off = kith__off(arena, entry), table = kith__op_get(op, &shard->table);
-    uint64_t mask = kith__table_mask(table);
+    uint64_t mask = kith__table_mask(table), named = kith__tag_of(entry->hash) | off >> 4;
     struct kith__bucket *buckets =
         (table & 63) > 40
             ? NULL
@@ -54,11 +54,15 @@ place_of(struct kith__op *op, struct kith__shard *shard, struct kith__entry *ent
     for (unsigned d = 0; buckets != NULL && d < KITH__PROBES && d <= mask; d++) {
         struct kith__bucket *bucket = &buckets[(entry->hash + d) & mask];
 
-        for (unsigned s = 0; s < KITH__SLOTS; s++)
-            if (kith__slot_off(kith__op_get(op, &bucket->slot[s])) == off) {
+        for (unsigned s = 0; s < KITH__SLOTS; s++) {
+            const kith__word *slot = &bucket->slot[s];
+
+            /* Most evictions are the first that their record does. */
+            if ((op->slots_set ? kith__op_get(op, slot) : kith__load(slot)) == named) {
                 *place = (struct kith__place){ shard, bucket, s, d, off, entry, false };
                 return KITH_OK;
             }
+        }
     }
     return broken(arena);
 }
@@ -80,7 +84,8 @@ choose(struct kith__op *op, const struct kith__dict_root *root, struct kith__sha
        uint64_t keep)
 {
     struct kith__arena *arena = op->self->arena;
-    uint64_t hand = root->policy == KITH_DICT_SIEVE ? kith__op_get(op, &shard->hand) : 0;
+    bool sieve = root->policy == KITH_DICT_SIEVE;
+    uint64_t stands = sieve ? kith__op_get(op, &shard->hand) : 0, hand = stands;
     uint64_t most = 2 * kith__entry_steps(arena, kith__op_get(op, &shard->count)) + 2;
 
     for (uint64_t steps = 0; steps < most; steps++) {
@@ -92,9 +97,9 @@ choose(struct kith__op *op, const struct kith__dict_root *root, struct kith__sha
         entry = kith__entry_at(arena, hand);
         if (entry == NULL)
             return NULL;
-        more = root->policy == KITH_DICT_SIEVE ? kith__entry_more(entry) : NULL;
+        more = sieve ? kith__entry_more(entry) : NULL;
         if (hand != keep && (more == NULL || kith__load(&more->visited) == 0)) {
-            if (root->policy == KITH_DICT_SIEVE)
+            if (sieve && hand != stands)
                 kith__op_set(op, &shard->hand, hand); /* deleting it moves the hand on */
             return entry;
         }
@@ -111,32 +116,35 @@ kith__dict_make_room(struct kith__op *op, const struct kith__dict *dict, struct 
                      bool *evicted)
 {
     struct kith__dict_root *root = kith__dict_root(dict);
+    uint64_t bytes = kith__op_get(op, &shard->bytes), items;
 
-    if (kith__op_get(op, &shard->bytes) == 0)
+    if (bytes == 0)
         return KITH_OK;
     if (root->max_bytes != 0 && more_bytes > root->max_bytes && more_bytes > less_bytes) {
         op->err = KITH_EFULL; /* not even alone: nothing need be written down to find that out */
         return KITH_EFULL;
     }
-    for (;;) {
-        uint64_t items = kith__op_get(op, &shard->count) + more_items;
-        uint64_t bytes = kith__op_get(op, &shard->bytes) - 1 + more_bytes - less_bytes;
-        struct kith__entry *victim;
+    items = kith__op_get(op, &shard->count) + more_items;
+    bytes = bytes - 1 + more_bytes - less_bytes;
+    while ((root->max_items != 0 && items > root->max_items && more_items != 0) ||
+           (root->max_bytes != 0 && bytes > root->max_bytes && more_bytes > less_bytes)) {
+        struct kith__entry *victim =
+            root->policy == KITH_DICT_REFUSE ? NULL : choose(op, root, shard, keep);
         kith_err err;
 
-        if ((root->max_items == 0 || items <= root->max_items || more_items == 0) &&
-            (root->max_bytes == 0 || bytes <= root->max_bytes || more_bytes <= less_bytes))
-            return KITH_OK;
-        victim = root->policy == KITH_DICT_REFUSE ? NULL : choose(op, root, shard, keep);
         if (victim == NULL) {
             op->err = KITH_EFULL; /* said here, so that nobody takes it for a full table */
             return KITH_EFULL;
         }
+        items--;
+        bytes -=
+            kith__entry_bytes(KITH__KEY_SIZE(victim->key_meta), kith__op_get(op, &victim->meta));
         err = delete_entry(op, shard, victim);
         if (err < 0)
             return err;
         *evicted = true;
     }
+    return KITH_OK;
 }
 
 void
