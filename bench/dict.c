@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define MANY 10000      /* keys of one kith_dict_add_many() */
+#define OBJECTS 64      /* that references lead to */
 #define RESIZE_KEYS 64  /* keys of `resize` that a process goes round */
 #define RESIZE_STEPS 10 /* 16 bytes, 32, … 4 KiB, deleted */
 
@@ -157,6 +158,60 @@ set(struct bench *b, uint64_t ops)
     }
 }
 
+/* ---- references ---- */
+
+static char names[OBJECTS][KITH_MADE_NAME_SIZE];
+static struct kith_list *lists[OBJECTS]; /* their handles keep them */
+
+/* Lists without names of their own, for the dict to lead to. */
+static void
+begin_lists(struct bench *b)
+{
+    open_dict(b);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        bench_must(kith_name_make(names[i]), "kith_name_make");
+        bench_must(kith_list_open(space, names[i], NULL, &lists[i]), "kith_list_open");
+    }
+}
+
+static void
+close_lists(struct bench *b)
+{
+    for (size_t i = 0; i < OBJECTS; i++)
+        kith_list_close(lists[i]);
+    close_dict(b);
+}
+
+static void
+set_names(struct bench *b, uint64_t ops, bool as_references)
+{
+    struct bench_key bytes;
+    struct kith_item key = bench_item(&bytes);
+
+    for (uint64_t n = 0; n < ops; n++) {
+        const char *name = names[n % OBJECTS];
+
+        bytes = bench_key_of(bench_random(&b->random, b->entries));
+        bench_must(kith_dict_set(dict, key, as_references ? kith_reference(name) : kith_str(name)),
+                   "kith_dict_set");
+    }
+}
+
+static void
+set_reference(struct bench *b, uint64_t ops)
+{
+    set_names(b, ops, true);
+}
+
+/* The same bytes, leading nowhere. */
+static void
+set_name(struct bench *b, uint64_t ops)
+{
+    set_names(b, ops, false);
+}
+
+/* ---- growing ---- */
+
 /* Growing from empty in a new arena, the growing and the arena's fresh memory included. */
 static void
 grow(struct bench *b)
@@ -276,6 +331,16 @@ static const struct bench_case cases[] = {
       .work = get_letters,
       .end = close_dict },
     { .name = "set", .make = make_dict, .begin = open_dict, .work = set, .end = close_dict },
+    { .name = "set-reference",
+      .make = make_dict,
+      .begin = begin_lists,
+      .work = set_reference,
+      .end = close_lists },
+    { .name = "set-name",
+      .make = make_dict,
+      .begin = begin_lists,
+      .work = set_name,
+      .end = close_lists },
     { .name = "grow", .begin = open_dict, .measure = grow, .end = close_dict },
     { .name = "resize", .begin = open_dict, .work = resize, .end = close_dict },
     { .name = "add", .begin = open_dict, .work = add, .end = check_sum },

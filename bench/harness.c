@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -152,6 +153,19 @@ bench_join(pid_t pid)
         bench_fail("process %d ended by signal %d", (int)pid, WTERMSIG(status));
     if (WEXITSTATUS(status) != 0)
         bench_fail("process %d failed", (int)pid);
+}
+
+int64_t
+bench_run_program_ns(char *const argv[])
+{
+    int64_t start_ns = bench_now_ns();
+    pid_t pid;
+    int err = posix_spawn(&pid, argv[0], NULL, NULL, argv, environ);
+
+    if (err != 0)
+        bench_fail("cannot run %s: %s", argv[0], strerror(err));
+    bench_join(pid);
+    return bench_now_ns() - start_ns;
 }
 
 void

@@ -98,6 +98,9 @@ unsigned bench_processors(void);
 pid_t bench_fork(void (*fn)(void *arg), void *arg);
 void bench_join(pid_t pid);
 
+/* Runs a program to its end, and fails the round unless it ended well: how long that took. */
+int64_t bench_run_program_ns(char *const argv[]);
+
 /* Waits until a process sleeps in the kernel. */
 void bench_wait_asleep(pid_t pid);
 

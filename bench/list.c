@@ -90,6 +90,17 @@ get(struct bench *b, uint64_t ops)
     kith_buf_free(&item);
 }
 
+/* Near the middle, where the list is entered from neither end. */
+static void
+insert(struct bench *b, uint64_t ops)
+{
+    (void)b;
+    for (uint64_t n = 0; n < ops; n++)
+        bench_must(kith_list_insert(list, (int64_t)(COUNT / 4 + random_below(COUNT / 2)),
+                                    KITH_INT((int64_t)n)),
+                   "kith_list_insert");
+}
+
 /* An insertion and a deletion, each at a place of its own. */
 static void
 insert_pop(struct bench *b, uint64_t ops)
@@ -114,6 +125,11 @@ static const struct bench_case cases[] = {
       .work = append_pop,
       .end = close_list },
     { .name = "get", .make = make_million, .begin = open_list, .work = get, .end = close_list },
+    { .name = "insert",
+      .make = make_million,
+      .begin = open_list,
+      .work = insert,
+      .end = close_list },
     { .name = "insert-pop",
       .make = make_million,
       .begin = open_list,

@@ -1,26 +1,18 @@
 /*
- * lock.c - kith_lock and kith_rwlock: taking and giving back, and what an owner's death costs.
+ * lock.c - kith_lock and kith_rwlock: taking and giving back.
  */
 #include "arena.h"
 
-#include <signal.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 struct shared {
     uint64_t count; /* guarded by the lock */
     atomic_uint_fast64_t pairs;
-    atomic_int held;
-    atomic_int waiting;
-    atomic_int was_shared;
-    atomic_int_fast64_t got_ns;
 };
 
 static kith_space *space;
 static kith_lock *lock;
 static kith_rwlock *rwlock;
-static struct bench *round_of;
 
 /* Made already, or a plain one. */
 static void
@@ -76,15 +68,6 @@ make_unowned(struct bench *b)
     struct kith_lock_options options = KITH_LOCK_OPTIONS_INIT;
 
     options.unowned = true;
-    make_with(b, &options);
-}
-
-static void
-make_shareable(struct bench *b)
-{
-    struct kith_lock_options options = KITH_LOCK_OPTIONS_INIT;
-
-    options.shareable = true;
     make_with(b, &options);
 }
 
@@ -172,97 +155,6 @@ write_pair(struct bench *b, uint64_t ops)
     }
 }
 
-/*
- * ---- an owner is killed ----
- *
- * From the kill to the waiter's return, measured in the two processes on one clock.  The waiter
- * sleeps in the kernel before.
- */
-
-static void
-acquire_and_hang(void *arg)
-{
-    struct shared *shared = arg;
-
-    bench_pin(0);
-    open_lock(round_of);
-    bench_must(kith_lock_acquire(lock, KITH_FOREVER), "kith_lock_acquire");
-    atomic_store(&shared->held, 1);
-    for (;;)
-        pause();
-}
-
-static void
-share_and_hang(void *arg)
-{
-    struct shared *shared = arg;
-
-    bench_pin(0);
-    open_rwlock(round_of);
-    bench_must(kith_rwlock_acquire_shared(rwlock, KITH_FOREVER), "kith_rwlock_acquire_shared");
-    atomic_store(&shared->was_shared, 1);
-    atomic_store(&shared->held, 1);
-    for (;;)
-        pause();
-}
-
-static void
-wait_for_lock(void *arg)
-{
-    struct shared *shared = arg;
-    kith_err err;
-
-    bench_pin(1);
-    open_lock(round_of);
-    atomic_store(&shared->waiting, 1);
-    err = kith_lock_acquire(lock, KITH_FOREVER);
-    atomic_store(&shared->got_ns, bench_now_ns());
-    bench_must(err, "kith_lock_acquire");
-    if (err != (atomic_load(&shared->was_shared) != 0 ? KITH_OK : KITH_OWNER_DIED))
-        bench_fail("the waiter was not told of the death, or of one too many");
-    bench_must(kith_lock_release(lock), "kith_lock_release");
-    close_lock(round_of);
-}
-
-static void
-kill_owners(struct bench *b, void (*hold)(void *arg))
-{
-    int64_t start_ns = bench_now_ns();
-
-    round_of = b;
-    do {
-        struct shared *shared = b->shared;
-        pid_t owner, waiter;
-        int64_t killed_ns;
-
-        *shared = (struct shared){ 0 };
-        owner = bench_fork(hold, shared);
-        while (atomic_load(&shared->held) == 0)
-            bench_sleep_ns(50000);
-        waiter = bench_fork(wait_for_lock, shared);
-        while (atomic_load(&shared->waiting) == 0)
-            bench_sleep_ns(50000);
-        bench_wait_asleep(waiter);
-        killed_ns = bench_now_ns();
-        kill(owner, SIGKILL);
-        bench_join(waiter);
-        waitpid(owner, NULL, 0);
-        bench_print((double)(atomic_load(&shared->got_ns) - killed_ns));
-    } while (bench_now_ns() - start_ns < b->window_ns);
-}
-
-static void
-owner_killed(struct bench *b)
-{
-    kill_owners(b, acquire_and_hang);
-}
-
-static void
-reader_killed(struct bench *b)
-{
-    kill_owners(b, share_and_hang);
-}
-
 static const struct bench_case cases[] = {
     { .name = "pair", .make = make_lock, .begin = open_lock, .work = pair, .end = check_pairs },
     { .name = "recursive-pair",
@@ -297,11 +189,6 @@ static const struct bench_case cases[] = {
       .begin = open_rwlock,
       .work = write_pair,
       .end = close_rwlock },
-    { .name = "owner-killed", .make = make_lock, .measure = owner_killed },
-    { .name = "fair-owner-killed", .make = make_fair, .measure = owner_killed },
-    { .name = "unowned-owner-killed", .make = make_unowned, .measure = owner_killed },
-    { .name = "writer-killed", .make = make_shareable, .measure = owner_killed },
-    { .name = "reader-killed", .make = make_shareable, .measure = reader_killed },
 };
 
 int

@@ -1,13 +1,9 @@
 /*
- * queue.c - kith_queue: items one way, there and back, and what a consumer's death costs.
+ * queue.c - kith_queue: items one way, and there and back.
  */
 #include "arena.h"
 
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define SMALL 64
 #define LARGE ((size_t)1 << 20)
@@ -263,76 +259,6 @@ put_lease_ack(struct bench *b, uint64_t ops)
     }
 }
 
-/*
- * ---- a consumer is killed ----
- *
- * It holds the only item as a lease while another waits for one.  From the kill to the other's
- * return, measured in the two processes on one clock.
- */
-
-struct death {
-    atomic_int leased;
-    atomic_int waiting;
-    atomic_int_fast64_t got_ns;
-};
-
-static struct bench *round_of;
-
-static void
-lease_and_hang(void *arg)
-{
-    struct death *death = arg;
-    kith_lease *lease;
-
-    bench_pin(0);
-    open_small(round_of);
-    bench_must(kith_queue_lease(there, KITH_FOREVER, &buf, &lease), "kith_queue_lease");
-    atomic_store(&death->leased, 1);
-    for (;;)
-        pause();
-}
-
-static void
-wait_for_item(void *arg)
-{
-    struct death *death = arg;
-
-    bench_pin(1);
-    open_small(round_of);
-    atomic_store(&death->waiting, 1);
-    get(there, 7);
-    atomic_store(&death->got_ns, bench_now_ns());
-    close_queues(round_of);
-}
-
-static void
-consumer_killed(struct bench *b)
-{
-    int64_t start_ns = bench_now_ns();
-
-    round_of = b;
-    do {
-        struct death *death = b->shared;
-        pid_t holder, waiter;
-        int64_t killed_ns;
-
-        *death = (struct death){ 0 };
-        put(there, 7);
-        holder = bench_fork(lease_and_hang, death);
-        while (atomic_load(&death->leased) == 0)
-            bench_sleep_ns(50000);
-        waiter = bench_fork(wait_for_item, death);
-        while (atomic_load(&death->waiting) == 0)
-            bench_sleep_ns(50000);
-        bench_wait_asleep(waiter);
-        killed_ns = bench_now_ns();
-        kill(holder, SIGKILL);
-        bench_join(waiter);
-        waitpid(holder, NULL, 0);
-        bench_print((double)(atomic_load(&death->got_ns) - killed_ns));
-    } while (bench_now_ns() - start_ns < b->window_ns);
-}
-
 static const struct bench_case cases[] = {
     { .name = "one-way-64",
       .companions = 1,
@@ -376,11 +302,6 @@ static const struct bench_case cases[] = {
       .make = make_small,
       .begin = open_small,
       .work = put_lease_ack,
-      .end = close_queues },
-    { .name = "consumer-killed",
-      .make = make_small,
-      .begin = open_small,
-      .measure = consumer_killed,
       .end = close_queues },
 };
 

@@ -26,6 +26,7 @@ class Row:
 
     ratio    ours <= limit * peer                 limit    ours <= limit
     plus     ours <= peer + limit                 speedup  peer >= limit * ours
+    near     ours is within limit * peer of peer
     p50, p99 that percentile of all events of all rounds <= limit
     none     no target; shown for what it tells
     """
@@ -68,6 +69,7 @@ GET, BOOST_GET = by_processes(("kith get", "bench-dict", "get"),
                               ("boost get", "peer-boost", "get"))
 measured("kith get beside a writer", "bench-dict", "get-beside-writer", processors=2)
 measured("kith get str", "bench-dict", "get-str")
+measured("kith get or compute", "bench-cache", "get-or-compute")
 
 measured("kith get 1M", "bench-dict", "get", "--entries", str(MILLION))
 measured("absl get 1M", "peer-absl", "get", "--entries", str(MILLION))
@@ -81,12 +83,24 @@ SET, LMDB_SET, BOOST_SET = by_processes(("kith set", "bench-dict", "set"),
                                         ("lmdb set", "peer-lmdb", "set"),
                                         ("boost set", "peer-boost", "set"))
 
+measured("kith bounded set", "bench-cache", "set-present")
+measured("kith bounded set new", "bench-cache", "set-new")
+measured("kith set new", "bench-cache", "set-new-plain")
+KEYS = 100_000  # that are asked for; a tenth of them fit
+measured("kith hit rate", "bench-cache", "hit-rate", "--entries", str(KEYS), once=True)
+measured("kith hit rate, 2", "bench-cache", "hit-rate", "--entries", str(KEYS), "--processes", "2",
+         processors=2, once=True)
+measured("exact hit rate", "peer-sieve", "hit-rate", "--entries", str(KEYS), once=True)
+measured("kith set reference", "bench-dict", "set-reference")
+measured("kith set name", "bench-dict", "set-name")
+
 measured("kith grow 1M", "bench-dict", "grow", "--entries", str(MILLION))
 measured("absl grow 1M", "peer-absl", "grow", "--entries", str(MILLION))
 
 measured("kith list append", "bench-list", "append")
 measured("kith list append and pop", "bench-list", "append-pop")
 measured("kith list index", "bench-list", "get")
+measured("kith list insert", "bench-list", "insert")
 measured("kith list insert and pop", "bench-list", "insert-pop")
 
 measured("kith queue 64 B", "bench-queue", "one-way-64", processors=2)
@@ -122,6 +136,18 @@ measured("kith rwlock write", "bench-lock", "write-pair")
 SEMAPHORE, GLIBC_SEMAPHORE = by_processes(("kith semaphore pair", "bench-sync", "semaphore-pair"),
                                           ("sem_t pair", "peer-glibc", "semaphore-pair"))
 
+measured("kith event pair", "bench-sync", "event-pair")
+measured("kith once", "bench-sync", "once-done")
+measured("pthread_once", "peer-glibc", "once-done")
+measured("kith limiter", "bench-sync", "limiter-take")
+measured("bare bucket", "peer-glibc", "bucket-take")
+MEETINGS = ("two cores", "one core")
+for where, arguments in zip(MEETINGS, ((), ("--same-core",))):
+    for what in ("barrier", "condition"):
+        for whose, program in (("kith", "bench-sync"), ("glibc", "peer-glibc")):
+            measured(f"{whose} {what}, {where}", program, what, *arguments,
+                     processors=1 if arguments else 2)
+
 RESIZE, BOOST_RESIZE = by_processes(("kith resize", "bench-dict", "resize"),
                                     ("boost resize", "peer-boost", "resize"))
 
@@ -138,12 +164,25 @@ measured("redis get", "peer-redis", "get")
 measured("redis set", "peer-redis", "set")
 measured("redis add", "peer-redis", "add")
 
-measured("kith owner killed", "bench-lock", "owner-killed", processors=2, ms=3)
-for kind in ("fair", "unowned"):
-    measured(f"kith {kind} owner killed", "bench-lock", f"{kind}-owner-killed", processors=2, ms=3)
-measured("kith writer killed", "bench-lock", "writer-killed", processors=2, ms=3)
-measured("kith reader killed", "bench-lock", "reader-killed", processors=2, ms=3)
-measured("kith consumer killed", "bench-queue", "consumer-killed", processors=2, ms=3)
+measured("kith lock true", "bench-command", "lock-true")
+measured("flock true", "peer-flock", "lock-true")
+
+# Who waits for what, and whose death ends that: the measurement, its case, and its rows' title.
+DEATHS = [(measured(f"kith {case} killed", "bench-death", case, processors=2, ms=2), title)
+          for case, title in (
+              ("lock", "a lock's owner"),
+              ("rlock", "a recursive lock's owner"),
+              ("fair-lock", "a fair lock's owner"),
+              ("unowned-lock", "an unowned lock's taker"),
+              ("writer-for-writer", "a writer; another waits"),
+              ("writer-for-reader", "a writer; a reader waits"),
+              ("reader-for-writer", "a reader; a writer waits"),
+              ("semaphore", "a permit's holder"),
+              ("condition", "who was just notified"),
+              ("barrier", "a party at a barrier"),
+              ("once", "a once's claimer"),
+              ("flight", "who computes a key"),
+              ("lease", "an item's consumer"))]
 
 measured("kith empty arena", "bench-memory", "empty-arena", once=True)
 measured("kith per entry", "bench-memory", "per-entry", "--entries", str(MILLION), once=True)
@@ -157,7 +196,10 @@ measured("kith churn", "bench-memory", "churn", "--entries", str(CHURN), once=Tr
 # What one process does alone, without a system call, so that its instructions can be counted.
 COUNTED = (GET[0], BOOST_GET[0], "kith get str", SET[0], BOOST_SET[0], LMDB_SET[0], ADD[0],
            BOOST_ADD[0], "kith put and get", "boost put and get", "kith put, lease, ack", LOCK[0],
-           MUTEX[0], RESIZE[0], BOOST_RESIZE[0], STEP[0], LMDB_STEP[0])
+           MUTEX[0], RESIZE[0], BOOST_RESIZE[0], STEP[0], LMDB_STEP[0], "kith get or compute",
+           "kith bounded set", "kith bounded set new", "kith set reference", "kith set name",
+           SEMAPHORE[0], GLIBC_SEMAPHORE[0], "kith event pair", "kith once", "pthread_once",
+           "kith limiter", "bare bucket")
 
 # ---- how each peer is made comparable, by how the names of its measurements begin ----
 
@@ -203,6 +245,24 @@ PEERS = [
          "an add is `with lock: d[k] += 1`, since without the lock counts are lost"),
     Peer("redis", "Redis", "HGET, HSET and HINCRBY by hiredis over a unix socket, persistence off, "
          "the server on the client's processor, where it is quicker"),
+    Peer("glibc barrier", "glibc", "a process-shared pthread_barrier_t, which waits for ever for "
+         "who was killed"),
+    Peer("glibc condition", "glibc", "two process-shared pthread_cond_t of one robust mutex, which "
+         "lose what they told one who was killed"),
+    Peer("pthread_once", "glibc", "pthread_once(), which is of one process"),
+    Peer("bare bucket", "bare", "the least that a bucket of tokens takes: the clock is read, and "
+         "one shared word compared and exchanged"),
+    Peer("exact hit rate", "SIEVE", "SIEVE as its paper has it, by one process on the same "
+         "requests: a million, for 100,000 keys, the n-th most wanted as often as 1/n, and room "
+         "for 10,000"),
+    Peer("flock true", "flock", "`flock FILE true` of util-linux beside `kith lock NAME -- true`, "
+         "each from its start to its end, with the file on tmpfs"),
+    Peer("kith get", "get", "Kith's own get of a dict of as many keys, by one process"),
+    Peer("kith set new", "plain set", "Kith's own set of a new key in a dict of as many keys "
+         "without bounds, which loses its oldest by deletions that are not counted"),
+    Peer("kith set name", "str", "Kith's own set of a str of the same bytes"),
+    Peer("kith set", "plain set", "Kith's own set of a key that is there, in a dict without "
+         "bounds"),
     Peer("kith", "itself", "Kith's own time with one process and nothing beside it"),
 ]
 
@@ -237,6 +297,16 @@ ROWS = [
         why="A fresh page of shared memory costs four times a private one here, and each "
             "new key is a record of about ten words."),
     Row("dict", "set, two processes on own keys", "ratio", SET[1], 1.2, SET[0]),
+    Row("cache", "get_or_compute of what is there", "ratio", "kith get or compute", 1.3, GET[0]),
+    Row("cache", "set at capacity, a key that is there", "ratio", "kith bounded set", 2, SET[0]),
+    Row("cache", "set at capacity, a new key for another", "ratio", "kith bounded set new", 2,
+        "kith set new",
+        why="The record that puts the new key in takes another out: two buckets and two places "
+            "in the order of keys instead of one."),
+    Row("cache", "hit rate on a Zipf trace", "near", "kith hit rate", 0.02, "exact hit rate",
+        unit="part"),
+    Row("cache", "hit rate, two processes on one trace", "near", "kith hit rate, 2", 0.02,
+        "exact hit rate", unit="part"),
     Row("dict", "add_many of 10,000 keys, a key", "limit", "kith add_many", 60,
         why="Three words of record a key, written, indexed for readers, and carried out: "
             "all of it isolated from readers and atomic."),
@@ -268,6 +338,11 @@ ROWS = [
     Row("semaphore", "acquire and release, free", "ratio", SEMAPHORE[0], 3, GLIBC_SEMAPHORE[0],
         why="A permit is charged to its process under a lock; sem_t counts, and loses what a "
             "killed process took."),
+    Row("event", "set and clear, nobody waiting", "limit", "kith event pair", 20,
+        why="Either is a locked instruction on the event's word, and a set looks whether anybody "
+            "waits, behind the calls that find the engine."),
+    Row("command", "kith lock NAME -- true", "ratio", "kith lock true", 1.3, "flock true",
+        why="Starting a process is most of it; kith maps an arena and two libraries more."),
     Row("space", "open an existing arena", "limit", "kith open", 300_000),
     Row("space", "first use by a thread", "limit", "kith thread", 20_000),
     Row("manager", "dict get", "speedup", GET[0], 500, "manager get",
@@ -276,18 +351,9 @@ ROWS = [
         why="The Manager's round trip is short on this machine; a set takes its shard's "
             "lock and makes one store."),
     Row("manager", "dict add", "speedup", ADD[0], 500, "manager add"),
-    Row("death", "owner's kill to waiter's return, p99", "p99", "kith owner killed",
-        100_000_000),
-    Row("death", "owner's kill to waiter's return, p50", "p50", "kith owner killed", 1_000_000),
-    *(Row("death", f"{whose} kill to waiter's return, p99", "p99", name, 100_000_000)
-      for whose, name in (("fair lock's owner's", "kith fair owner killed"),
-                          ("unowned lock's taker's", "kith unowned owner killed"),
-                          ("rwlock writer's", "kith writer killed"),
-                          ("rwlock reader's", "kith reader killed"))),
-    Row("death", "consumer's kill to getter's return, p99", "p99", "kith consumer killed",
-        100_000_000),
-    Row("death", "consumer's kill to getter's return, p50", "p50", "kith consumer killed",
-        1_000_000),
+    *(Row("death", f"{title}, {judge}", judge, name, limit)
+      for name, title in DEATHS
+      for judge, limit in (("p50", 1_000_000), ("p99", 100_000_000))),
     Row("memory", "an entry, over key and value, at 1M", "limit", "kith per entry", 96,
         unit="bytes"),
     Row("memory", "an empty arena, resident", "limit", "kith empty arena", MIB, unit="bytes"),
@@ -301,6 +367,7 @@ ROWS = [
     Row("list", "append, at 1M items", "limit", "kith list append", 60),
     Row("list", "append and pop, the mean, at 1M items", "limit", "kith list append and pop", 60),
     Row("list", "index, random, 1M items", "limit", "kith list index", 120),
+    Row("list", "insert in the middle, 1M items", "limit", "kith list insert", 1000),
     Row("list", "insert or pop anywhere, 1M items", "limit", "kith list insert and pop", 1000),
     Row("value", "add", "ratio", VALUE_ADD[0], 3, FETCH_ADD[0]),
     Row("value", "get: 3 ns and the calls", "limit", "kith value get", 7),
@@ -316,6 +383,16 @@ ROWS = [
     Row("dict", "set", "none", SET[0], peer="redis set"),
     Row("dict", "add, 8 processes on one key", "none", ADD[2], peer=BOOST_ADD[2]),
     Row("dict", "add", "none", ADD[0], peer="redis add"),
+    Row("dict", "set of a reference", "none", "kith set reference", peer="kith set name"),
+    Row("cache", "set at capacity, a new key for another", "none", "kith bounded set new",
+        peer=SET[0]),
+    *(Row(what, f"{title}, {where}", "none", f"kith {what}, {where}",
+          peer=f"glibc {what}, {where}")
+      for what, title in (("barrier", "a round of two"),
+                          ("condition", "notify to return, there and back"))
+      for where in MEETINGS),
+    Row("once", "asked for when it is done", "none", "kith once", peer="pthread_once"),
+    Row("limiter", "take a token", "none", "kith limiter", peer="bare bucket"),
     Row("lock", "acquire and release, 8 processes", "none", LOCK[2], peer=MUTEX[2]),
     Row("value", "add, two processes", "none", VALUE_ADD[1], peer=FETCH_ADD[1]),
     Row("value", "add, 8 processes", "none", VALUE_ADD[2], peer=FETCH_ADD[2]),

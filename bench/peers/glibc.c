@@ -1,7 +1,7 @@
 /*
- * glibc.c - what glibc, the kernel and the processor offer by themselves: mutexes,
- * robust and plain, a rwlock, a semaphore, the wait and wake of a futex, an atomic addition.
- * `calibrate` measures the machine, to tell how quiet it was.
+ * glibc.c - what glibc, the kernel and the processor offer by themselves: mutexes, robust and
+ * plain, a rwlock, a semaphore, a barrier, conditions, a once, the wait and wake of a futex, an
+ * atomic addition.  `calibrate` measures the machine, to tell how quiet it was.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -15,13 +15,18 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 struct shared {
     pthread_mutex_t mutex;
     pthread_rwlock_t rwlock;
     sem_t semaphore;
-    uint64_t count;                          /* guarded by the mutex */
+    pthread_barrier_t barrier;
+    pthread_cond_t asked, answered; /* of the mutex */
+    uint64_t count;                 /* guarded by the mutex; of conditions: how often asked */
+    uint64_t answers;               /* guarded by the mutex */
+    _Alignas(64) atomic_int_fast64_t empty_until_ns;
     _Alignas(64) atomic_uint there;          /* round trips asked for */
     _Alignas(64) atomic_uint back;           /* round trips answered */
     _Alignas(64) atomic_uint_fast64_t pairs; /* what the workers did in all */
@@ -143,6 +148,136 @@ read_pair(struct bench *b, uint64_t ops)
     }
 }
 
+/* ---- the barrier: one measures, its companion is the other party ---- */
+
+static void
+make_barrier(struct bench *b)
+{
+    pthread_barrierattr_t attr;
+
+    if (pthread_barrierattr_init(&attr) != 0 ||
+        pthread_barrierattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) != 0 ||
+        pthread_barrier_init(&shared_of(b)->barrier, &attr, 2) != 0)
+        bench_fail("no barrier");
+    pthread_barrierattr_destroy(&attr);
+}
+
+static void
+meet(struct bench *b, uint64_t ops)
+{
+    for (uint64_t n = 0; n < ops; n++) {
+        int got = pthread_barrier_wait(&shared_of(b)->barrier);
+
+        if (got != 0 && got != PTHREAD_BARRIER_SERIAL_THREAD)
+            bench_fail("cannot wait at the barrier");
+    }
+}
+
+static void
+keep_meeting(struct bench *b)
+{
+    for (;;)
+        meet(b, 1);
+}
+
+/* ---- conditions: a turn that goes there and back ---- */
+
+static void
+make_conditions(struct bench *b)
+{
+    struct shared *shared = shared_of(b);
+    pthread_condattr_t attr;
+
+    make_mutex(b);
+    if (pthread_condattr_init(&attr) != 0 ||
+        pthread_condattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) != 0 ||
+        pthread_cond_init(&shared->asked, &attr) != 0 ||
+        pthread_cond_init(&shared->answered, &attr) != 0)
+        bench_fail("no conditions");
+    pthread_condattr_destroy(&attr);
+}
+
+static void
+ask_and_wait(struct bench *b, uint64_t ops)
+{
+    struct shared *shared = shared_of(b);
+
+    if (pthread_mutex_lock(&shared->mutex) != 0)
+        bench_fail("cannot lock");
+    for (uint64_t n = 0; n < ops; n++) {
+        shared->count++;
+        pthread_cond_signal(&shared->asked);
+        while (shared->answers != shared->count)
+            if (pthread_cond_wait(&shared->answered, &shared->mutex) != 0)
+                bench_fail("cannot wait for a condition");
+    }
+    pthread_mutex_unlock(&shared->mutex);
+}
+
+static void
+keep_answering(struct bench *b)
+{
+    struct shared *shared = shared_of(b);
+
+    if (pthread_mutex_lock(&shared->mutex) != 0)
+        bench_fail("cannot lock");
+    for (;;) {
+        while (shared->answers == shared->count)
+            if (pthread_cond_wait(&shared->asked, &shared->mutex) != 0)
+                bench_fail("cannot wait for a condition");
+        shared->answers++;
+        pthread_cond_signal(&shared->answered);
+    }
+}
+
+/* ---- a once that is done ---- */
+
+static void
+do_nothing(void)
+{
+}
+
+static void
+ask_whether_done(struct bench *b, uint64_t ops)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)b;
+    for (uint64_t n = 0; n < ops; n++)
+        if (pthread_once(&once, do_nothing) != 0)
+            bench_fail("cannot ask a once");
+}
+
+/* ---- a bucket of tokens, as small as it can be: the clock, and one word ---- */
+
+#define TOKEN_NS 1
+#define BURST 1000000
+
+static int64_t
+boot_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void
+take(struct bench *b, uint64_t ops)
+{
+    atomic_int_fast64_t *empty_until_ns = &shared_of(b)->empty_until_ns;
+
+    for (uint64_t n = 0; n < ops; n++) {
+        int64_t now_ns = boot_ns(), was_ns = atomic_load(empty_until_ns), then_ns;
+
+        do {
+            then_ns = (was_ns > now_ns ? was_ns : now_ns) + TOKEN_NS;
+            if (then_ns - now_ns > BURST * TOKEN_NS)
+                bench_fail("there is no token");
+        } while (!atomic_compare_exchange_weak(empty_until_ns, &was_ns, then_ns));
+    }
+}
+
 /* ---- a futex round trip ---- */
 
 static void
@@ -204,6 +339,18 @@ static const struct bench_case cases[] = {
     { .name = "plain-lock-pair", .make = make_plain_mutex, .work = lock_pair, .end = check_pairs },
     { .name = "read-pair", .make = make_rwlock, .work = read_pair },
     { .name = "semaphore-pair", .make = make_semaphore, .work = semaphore_pair },
+    { .name = "barrier",
+      .companions = 1,
+      .make = make_barrier,
+      .beside = keep_meeting,
+      .work = meet },
+    { .name = "condition",
+      .companions = 1,
+      .make = make_conditions,
+      .beside = keep_answering,
+      .work = ask_and_wait },
+    { .name = "once-done", .work = ask_whether_done },
+    { .name = "bucket-take", .work = take },
     { .name = "futex-round-trip", .companions = 1, .beside = futex_echo, .work = futex_round_trip },
     { .name = "calibrate", .work = calibrate },
 };
