@@ -139,7 +139,8 @@ kith_err kith__dump_verify(const uint8_t *data, size_t size, bool *whole_out,
                            struct kith__dumped **objects_out, size_t *count_out,
                            struct kith_dump_report *report_out);
 
-/* ---- Kinds (dump_kinds.c) --------------------------------------------------------------- */
+/* ---- Kinds (dump_kinds.c and those with the rows)
+ * --------------------------------------------------------------- */
 
 struct kith__dump_kind {
     enum kith_kind kind;
@@ -160,6 +161,17 @@ struct kith__dump_kind {
     kith_err (*finish)(struct kith__dumped *object);
     void (*close)(void *handle);
 };
+
+/* In dump_containers.c, */
+extern const struct kith__dump_kind kith__dump_dict, kith__dump_list, kith__dump_set,
+    kith__dump_namespace, kith__dump_queue;
+/* in dump_cells.c, */
+extern const struct kith__dump_kind kith__dump_value, kith__dump_array, kith__dump_segment;
+/* and in dump_sync.c. */
+extern const struct kith__dump_kind kith__dump_lock, kith__dump_rwlock, kith__dump_event;
+
+/* For the row of a kind any settings of which make sense. */
+bool kith__dumped_any(const struct kith__dumped *object);
 
 /* NULL: a kind that cannot be dumped. */
 const struct kith__dump_kind *kith__dump_kind_of(uint64_t kind);
