@@ -4,7 +4,7 @@
  * A dump is the same whatever machine made it and whatever arena it came from: little-endian, with
  * a checksum for each record and one for the whole.  docs/internals/dump-format.md has it byte by
  * byte.  It holds what objects are and what is in them, not who uses them: an item on lease is in
- * it as ready, with its attempts; a lock comes out free; nobody waits.
+ * it as ready, with its attempts; a lock, a permit and a claim come out free; nobody waits.
  *
  * Every object is dumped as it was at one instant, and each at an instant of its own.  While a
  * space is used, a dump of it may thus have a change of one object and not a later one of another.
@@ -56,6 +56,7 @@ typedef int kith_dump_reader(void *data, size_t size, size_t *got_out, void *arg
  * wrote when it fails is no dump, and is refused by kith_load().
  *
  * KITH_ENOENT       no object has that name
+ * KITH_EGONE        that one was destroyed meanwhile; or it is a condition, and its lock was
  * KITH_EUNSUPPORTED an object is of a kind that this version cannot dump
  * KITH_EPERM        the space was opened read-only, and a queue has to be locked for a moment
  * KITH_ESYSTEM      `write` said that it cannot

@@ -37,6 +37,7 @@
 
 #include "base/address.h"
 #include "base/scalar.h"
+#include "base/utf8.h"
 
 /* ---- Spaces --------------------------------------------------------------------------- */
 
@@ -356,14 +357,26 @@ struct kith__event_ops {
     kith_err (*poll_fd)(void *event, int *fd_out);
 };
 
+/* What a semaphore has been through, as far as a dump can tell; of one that is as new: zero. */
+struct kith__permits {
+    uint32_t more; /* permits to be had besides those that it was made with; or */
+    uint32_t gone; /* of an unowned one: of these, taken by processes that left */
+};
+
 struct kith__semaphore_ops {
-    /* The options are whole. */
+    /* The options are whole; `permits` may be NULL: it is new. */
     kith_err (*open)(void *space, const char *name, const struct kith_semaphore_options *options,
-                     void **semaphore_out);
+                     const struct kith__permits *permits, void **semaphore_out);
     void (*close)(void *semaphore);
     kith_err (*acquire)(void *semaphore, int64_t deadline_ns);
     kith_err (*release)(void *semaphore, uint32_t n);
     kith_err (*value)(void *semaphore, uint32_t *value_out);
+    /*
+     * For dumps: sets every field of the options but struct_size and create, and *permits_out to
+     * what is to be had once all who live have ended.
+     */
+    kith_err (*made_with)(void *semaphore, struct kith_semaphore_options *options_out,
+                          struct kith__permits *permits_out);
 };
 
 enum kith__break {
@@ -392,8 +405,7 @@ struct kith__barrier_ops {
     kith_err (*wait)(void *barrier, int64_t deadline_ns, struct kith__meeting *meeting);
     kith_err (*reset)(void *barrier);
     kith_err (*abort)(void *barrier);
-    kith_err (*look)(void *barrier, uint32_t *parties_out, uint32_t *waiting_out,
-                     bool *broken_out);
+    kith_err (*look)(void *barrier, uint32_t *parties_out, uint32_t *waiting_out, bool *broken_out);
 };
 
 struct kith__condition_ops {
@@ -410,10 +422,14 @@ struct kith__condition_ops {
      */
     kith_err (*wait)(void *condition, int64_t deadline_ns);
     kith_err (*notify)(void *condition, uint64_t n);
+    /* The name of its lock, "" if that is its own.  KITH_EGONE: one of both was destroyed. */
+    kith_err (*lock_name)(void *condition, char name[KITH__NAME_SIZE_MAX + 1]);
 };
 
 struct kith__once_ops {
-    kith_err (*open)(void *space, const char *name, enum kith_create create, void **once_out);
+    /* `done`: it is done from the first, if this makes it. */
+    kith_err (*open)(void *space, const char *name, enum kith_create create, bool done,
+                     void **once_out);
     void (*close)(void *once);
     /* *mine_out: the caller is to do it.  Not: it is done.  KITH_EDEADLOCK: it does so already. */
     kith_err (*claim)(void *once, int64_t deadline_ns, bool *mine_out);
@@ -423,9 +439,12 @@ struct kith__once_ops {
 };
 
 struct kith__limiter_ops {
-    /* The options are whole, and in range if they may create. */
+    /*
+     * The options are whole, and in range if they may create.  `missing`: tokens, and parts of
+     * one, that it is short of being full, if this makes it; 0 to burst.
+     */
     kith_err (*open)(void *space, const char *name, const struct kith_limiter_options *options,
-                     void **limiter_out);
+                     double missing, void **limiter_out);
     void (*close)(void *limiter);
     /* KITH_ERANGE: more than the burst.  KITH_EEMPTY, of take: not there now. */
     kith_err (*take)(void *limiter, uint64_t n);

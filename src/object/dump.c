@@ -59,13 +59,16 @@ kith__dump_one(struct kith__dump *dump, kith_space *space, const struct kith__na
 }
 
 static kith_err
-dump_all(struct kith__dump *dump, kith_space *space, const struct names *names)
+dump_all(struct kith__dump *dump, kith_space *space, const struct names *names, bool alone)
 {
     for (size_t i = 0; i < names->count; i++) {
         kith_err err = kith__dump_one(dump, space, &names->list[i]);
 
-        /* One that was destroyed meanwhile is not there, and one that was made anew comes late. */
-        if (err < 0 && err != KITH_ENOENT && err != KITH_EGONE && err != KITH_ETYPE)
+        /*
+         * One that was destroyed meanwhile is not there, and one that was made anew comes late.  A
+         * condition without its lock is as one that was destroyed; who asks for it alone is told.
+         */
+        if (err < 0 && err != KITH_ENOENT && err != KITH_ETYPE && (err != KITH_EGONE || alone))
             return err;
         if (dump->err < 0)
             return dump->err;
@@ -103,7 +106,7 @@ kith_dump(kith_space *space, const char *name, kith_dump_writer *write, void *ar
         err = find_name(&names, name, &one);
     if (err == KITH_OK) {
         kith__dump_begin(&dump, name == NULL);
-        err = dump_all(&dump, space, name == NULL ? &names : &one);
+        err = dump_all(&dump, space, name == NULL ? &names : &one, name != NULL);
     }
     if (err == KITH_OK && name != NULL && dump.report.objects == 0)
         err = kith__fail(KITH_ENOENT, "There is no object \"%s\" to dump any more.", name);
@@ -283,10 +286,43 @@ load_checked(struct loading *loading)
 
 /* ---- What is there ---------------------------------------------------------------------- */
 
+/* Whether the object needs the one of this name. */
+static bool
+needs(const struct kith__dumped *object, const char *name)
+{
+    char needed[KITH__NAME_SIZE_MAX + 1];
+
+    if (object->kind->needs == NULL)
+        return false;
+    object->kind->needs(object, needed);
+    return strcmp(needed, name) == 0;
+}
+
+/* Refuses what needs another object of the dump that is of a kind which does not do. */
+static kith_err
+check_needs(const struct loading *loading)
+{
+    for (size_t i = 0; i < loading->count; i++) {
+        const struct kith__dumped *object = &loading->objects[i], *other;
+        char name[KITH__NAME_SIZE_MAX + 1];
+
+        if (object->kind->needs == NULL)
+            continue;
+        object->kind->needs(object, name);
+        other = find_dumped(loading, name);
+        if (other != NULL && other->kind->kind != object->kind->needs_kind)
+            return kith__fail(KITH_ECORRUPT,
+                              "The dump cannot be loaded: \"%s\" needs \"%s\", which is a %s.",
+                              object->name, name, kith_kind_name(other->kind->kind));
+    }
+    return KITH_OK;
+}
+
 struct looking {
     const struct loading *loading;
     bool any; /* any object at all is in the way */
     char taken[KITH__NAME_SIZE_MAX + 1];
+    const struct kith__dumped *needing; /* `taken` is no object of the kind that this one needs */
 };
 
 static int
@@ -295,8 +331,15 @@ look_at(const struct kith_info *info, void *arg)
     struct looking *looking = arg;
     bool taken = looking->any;
 
-    for (size_t i = 0; i < looking->loading->count && !taken; i++)
-        taken = strcmp(looking->loading->objects[i].as, info->name) == 0;
+    for (size_t i = 0; i < looking->loading->count && !taken; i++) {
+        const struct kith__dumped *object = &looking->loading->objects[i];
+
+        taken = strcmp(object->as, info->name) == 0;
+        if (!taken && needs(object, info->name) && object->kind->needs_kind != info->kind) {
+            taken = true;
+            looking->needing = object;
+        }
+    }
     if (taken)
         memcpy(looking->taken, info->name, strlen(info->name) + 1);
     return taken;
@@ -314,6 +357,12 @@ refuse_if_used(struct loading *loading, bool whole)
         return kith__fail(KITH_EEXIST,
                           "The dump is one of a whole space, and this one is in use: it has an "
                           "object \"%s\".  Load it into a new space, or one object of it alone.",
+                          looking.taken);
+    if (looking.needing != NULL)
+        return kith__fail(KITH_EEXIST,
+                          "The dump is not loaded: \"%s\" needs a %s \"%s\", and an object of "
+                          "another kind has that name.",
+                          looking.needing->name, kith_kind_name(looking.needing->kind->needs_kind),
                           looking.taken);
     return kith__fail(KITH_EEXIST,
                       "The dump is not loaded over what is there: an object \"%s\" exists.",
@@ -340,6 +389,12 @@ choose(struct loading *loading, const struct kith_load_options *options, bool *w
                           "A dump of %zu objects cannot be loaded as \"%s\": name the one that "
                           "shall be called so.",
                           loading->count, options->as);
+    if (options->as != NULL && needs(&loading->objects[0], options->as) &&
+        loading->objects[0].kind->needs_kind != loading->objects[0].kind->kind)
+        return kith__fail(KITH_EINVAL,
+                          "\"%s\" cannot be loaded as \"%s\": it needs a %s of that name.",
+                          loading->objects[0].name, options->as,
+                          kith_kind_name(loading->objects[0].kind->needs_kind));
     for (size_t i = 0; i < loading->count; i++)
         (void)strcpy(loading->objects[i].as,
                      options->as != NULL ? options->as : loading->objects[i].name);
@@ -357,7 +412,9 @@ kith__load_bytes(kith_space *space, const struct kith_load_options *options, con
 
     if (err < 0)
         return err;
-    err = choose(&loading, options, &whole);
+    err = check_needs(&loading);
+    if (err == KITH_OK)
+        err = choose(&loading, options, &whole);
     if (err == KITH_OK)
         err = refuse_if_used(&loading, whole);
     if (err == KITH_OK)

@@ -45,7 +45,20 @@ enum kith__dump_setting {
     KITH__DUMP_LOCK_DETECT_DEADLOCK = 3,
     KITH__DUMP_LOCK_UNOWNED = 4,
     KITH__DUMP_LOCK_SHAREABLE = 5,
-    KITH__DUMP_EVENT_SET = 1
+    KITH__DUMP_EVENT_SET = 1,
+    KITH__DUMP_SEMAPHORE_VALUE = 1,
+    KITH__DUMP_SEMAPHORE_BOUNDED = 2,
+    KITH__DUMP_SEMAPHORE_FAIR = 3,
+    KITH__DUMP_SEMAPHORE_UNOWNED = 4,
+    KITH__DUMP_SEMAPHORE_MORE = 5,
+    KITH__DUMP_SEMAPHORE_GONE = 6,
+    KITH__DUMP_CONDITION_LOCK = 1,
+    KITH__DUMP_BARRIER_PARTIES = 1,
+    KITH__DUMP_BARRIER_BROKEN = 2,
+    KITH__DUMP_ONCE_DONE = 1,
+    KITH__DUMP_LIMITER_RATE = 1, /* a float, as the next but one */
+    KITH__DUMP_LIMITER_BURST = 2,
+    KITH__DUMP_LIMITER_MISSING = 3
 };
 
 /* An object by its name, and what it is. */
@@ -80,6 +93,8 @@ void kith__dump_free(struct kith__dump *dump);
 /* An object: its settings, then its entries, then the end; or cancelled before the first entry. */
 void kith__dump_object(struct kith__dump *dump, enum kith_kind kind, const char *name);
 void kith__dump_number(struct kith__dump *dump, enum kith__dump_setting setting, uint64_t value);
+void kith__dump_float(struct kith__dump *dump, enum kith__dump_setting setting, double value);
+void kith__dump_flag(struct kith__dump *dump, enum kith__dump_setting setting, bool flag);
 void kith__dump_text(struct kith__dump *dump, enum kith__dump_setting setting, const char *text);
 void kith__dump_bytes(struct kith__dump *dump, enum kith__dump_setting setting, const void *data,
                       size_t size);
@@ -125,6 +140,8 @@ struct kith__dumped {
 
 /* The number, or the text, of a setting: 0 and "" if the object does not have it. */
 uint64_t kith__dumped_number(const struct kith__dumped *object, enum kith__dump_setting setting);
+double kith__dumped_float(const struct kith__dumped *object, enum kith__dump_setting setting);
+bool kith__dumped_flag(const struct kith__dumped *object, enum kith__dump_setting setting);
 void kith__dumped_text(const struct kith__dumped *object, enum kith__dump_setting setting,
                        char *text, size_t size);
 /* The bytes of a setting; a bad cursor if the object does not have it. */
@@ -151,8 +168,12 @@ struct kith__dump_kind {
     bool (*entry)(struct kith__cursor *entries);
     /* Whether all entries, each of which makes sense, are those of such an object.  May be NULL. */
     bool (*whole)(const struct kith__dumped *object);
-    /* The object that has to be made before this one, if it is in the dump.  May be NULL. */
+    /*
+     * The object that has to be made before this one, if it is in the dump, and its kind; "": none.
+     * May be NULL.
+     */
     void (*needs)(const struct kith__dumped *object, char name[KITH__NAME_SIZE_MAX + 1]);
+    enum kith_kind needs_kind;
     /* Makes it, empty, with its settings.  `alone`: without what it needs, for that needs it. */
     kith_err (*make)(kith_space *space, struct kith__dumped *object, bool alone);
     /* Puts `count` entries in. */
@@ -162,13 +183,13 @@ struct kith__dump_kind {
     void (*close)(void *handle);
 };
 
-/* In dump_containers.c, */
 extern const struct kith__dump_kind kith__dump_dict, kith__dump_list, kith__dump_set,
-    kith__dump_namespace, kith__dump_queue;
-/* in dump_cells.c, */
-extern const struct kith__dump_kind kith__dump_value, kith__dump_array, kith__dump_segment;
-/* and in dump_sync.c. */
-extern const struct kith__dump_kind kith__dump_lock, kith__dump_rwlock, kith__dump_event;
+    kith__dump_namespace, kith__dump_queue; /* dump_containers.c */
+extern const struct kith__dump_kind kith__dump_value, kith__dump_array,
+    kith__dump_segment; /* dump_cells.c */
+extern const struct kith__dump_kind kith__dump_lock, kith__dump_rwlock, kith__dump_event,
+    kith__dump_semaphore, kith__dump_condition, kith__dump_barrier, kith__dump_once,
+    kith__dump_limiter; /* dump_sync.c */
 
 /* For the row of a kind any settings of which make sense. */
 bool kith__dumped_any(const struct kith__dumped *object);

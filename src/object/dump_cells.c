@@ -92,7 +92,7 @@ make_value(kith_space *space, struct kith__dumped *object, bool alone)
         return kith__fail(KITH_ENOMEM, "This process has no memory left for a dump.");
     options.create = KITH_MUST_CREATE;
     options.type = (char)kith__dumped_number(object, KITH__DUMP_VALUE_TYPE);
-    options.transactional = kith__dumped_number(object, KITH__DUMP_VALUE_TRANSACTIONAL) != 0;
+    options.transactional = kith__dumped_flag(object, KITH__DUMP_VALUE_TRANSACTIONAL);
     options.size = at.left;
     memcpy(bytes, at.at, at.left);
     turn_around(options.type, bytes, at.left);

@@ -32,12 +32,9 @@ dump_bounds(struct kith__dump *dump, kith_dict *dict)
 
     if (err < 0)
         return dump->rescue ? KITH_OK : err;
-    if (info.max_items != 0)
-        kith__dump_number(dump, KITH__DUMP_DICT_MAX_ITEMS, info.max_items);
-    if (info.max_bytes != 0)
-        kith__dump_number(dump, KITH__DUMP_DICT_MAX_BYTES, info.max_bytes);
-    if (info.policy != KITH_DICT_REFUSE)
-        kith__dump_number(dump, KITH__DUMP_DICT_POLICY, (uint64_t)info.policy);
+    kith__dump_number(dump, KITH__DUMP_DICT_MAX_ITEMS, info.max_items);
+    kith__dump_number(dump, KITH__DUMP_DICT_MAX_BYTES, info.max_bytes);
+    kith__dump_number(dump, KITH__DUMP_DICT_POLICY, (uint64_t)info.policy);
     return KITH_OK;
 }
 
@@ -390,16 +387,11 @@ begin_queue(struct dumping_queue *dumping)
 
     dumping->begun = true;
     kith__dump_object(dump, KITH_KIND_QUEUE, dumping->name);
-    if (queue->capacity != 0)
-        kith__dump_number(dump, KITH__DUMP_QUEUE_CAPACITY, queue->capacity);
-    if (queue->attempts_max != 0)
-        kith__dump_number(dump, KITH__DUMP_QUEUE_ATTEMPTS_MAX, queue->attempts_max);
-    if (queue->joinable)
-        kith__dump_number(dump, KITH__DUMP_QUEUE_JOINABLE, 1);
-    if (queue->closed)
-        kith__dump_number(dump, KITH__DUMP_QUEUE_CLOSED, 1);
-    if (queue->dead_letter[0] != '\0')
-        kith__dump_text(dump, KITH__DUMP_QUEUE_DEAD_LETTER, queue->dead_letter);
+    kith__dump_number(dump, KITH__DUMP_QUEUE_CAPACITY, queue->capacity);
+    kith__dump_number(dump, KITH__DUMP_QUEUE_ATTEMPTS_MAX, queue->attempts_max);
+    kith__dump_flag(dump, KITH__DUMP_QUEUE_JOINABLE, queue->joinable);
+    kith__dump_flag(dump, KITH__DUMP_QUEUE_CLOSED, queue->closed);
+    kith__dump_text(dump, KITH__DUMP_QUEUE_DEAD_LETTER, queue->dead_letter);
 }
 
 static int
@@ -515,7 +507,7 @@ make_queue(kith_space *space, struct kith__dumped *object, bool alone)
     options.create = KITH_MUST_CREATE;
     options.capacity = kith__dumped_number(object, KITH__DUMP_QUEUE_CAPACITY);
     options.attempts_max = (uint32_t)kith__dumped_number(object, KITH__DUMP_QUEUE_ATTEMPTS_MAX);
-    options.joinable = kith__dumped_number(object, KITH__DUMP_QUEUE_JOINABLE) != 0;
+    options.joinable = kith__dumped_flag(object, KITH__DUMP_QUEUE_JOINABLE);
     if (letters[0] != '\0' && !alone && strcmp(letters, object->as) != 0) {
         options.dead_letter = letters;
         err = make_letters(space, object, letters);
@@ -547,9 +539,8 @@ fill_queue(struct kith__dumped *object, struct kith__cursor *entries, uint32_t c
 static kith_err
 finish_queue(struct kith__dumped *object)
 {
-    return kith__dumped_number(object, KITH__DUMP_QUEUE_CLOSED) != 0
-               ? kith_queue_shutdown(object->handle)
-               : KITH_OK;
+    return kith__dumped_flag(object, KITH__DUMP_QUEUE_CLOSED) ? kith_queue_shutdown(object->handle)
+                                                              : KITH_OK;
 }
 
 static void
@@ -564,6 +555,7 @@ const struct kith__dump_kind kith__dump_queue = {
     .settings = check_queue,
     .entry = check_queued,
     .needs = queue_needs,
+    .needs_kind = KITH_KIND_QUEUE,
     .make = make_queue,
     .fill = fill_queue,
     .finish = finish_queue,

@@ -8,9 +8,10 @@
 #include "object/dump.h"
 
 static const struct kith__dump_kind *const kinds[] = {
-    &kith__dump_dict,  &kith__dump_list,  &kith__dump_set,     &kith__dump_namespace,
-    &kith__dump_queue, &kith__dump_lock,  &kith__dump_rwlock,  &kith__dump_event,
-    &kith__dump_value, &kith__dump_array, &kith__dump_segment,
+    &kith__dump_dict,      &kith__dump_list,    &kith__dump_set,     &kith__dump_namespace,
+    &kith__dump_queue,     &kith__dump_lock,    &kith__dump_rwlock,  &kith__dump_event,
+    &kith__dump_value,     &kith__dump_array,   &kith__dump_segment, &kith__dump_semaphore,
+    &kith__dump_condition, &kith__dump_barrier, &kith__dump_once,    &kith__dump_limiter,
 };
 
 bool

@@ -187,6 +187,22 @@ kith__dumped_number(const struct kith__dumped *object, enum kith__dump_setting s
     return cursor.left == 8 ? kith__read_u64(&cursor) : 0;
 }
 
+double
+kith__dumped_float(const struct kith__dumped *object, enum kith__dump_setting setting)
+{
+    uint64_t bits = kith__dumped_number(object, setting);
+    double value;
+
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+bool
+kith__dumped_flag(const struct kith__dumped *object, enum kith__dump_setting setting)
+{
+    return kith__dumped_number(object, setting) != 0;
+}
+
 void
 kith__dumped_text(const struct kith__dumped *object, enum kith__dump_setting setting, char *text,
                   size_t size)

@@ -165,9 +165,26 @@ kith__dump_object(struct kith__dump *dump, enum kith_kind kind, const char *name
 void
 kith__dump_number(struct kith__dump *dump, enum kith__dump_setting setting, uint64_t value)
 {
+    if (value == 0) /* what it is without */
+        return;
     put(dump, (uint64_t)setting, 4);
     put(dump, 8, 4);
     put(dump, value, 8);
+}
+
+void
+kith__dump_float(struct kith__dump *dump, enum kith__dump_setting setting, double value)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &value, sizeof bits);
+    kith__dump_number(dump, setting, bits);
+}
+
+void
+kith__dump_flag(struct kith__dump *dump, enum kith__dump_setting setting, bool flag)
+{
+    kith__dump_number(dump, setting, flag);
 }
 
 void
@@ -182,7 +199,8 @@ kith__dump_bytes(struct kith__dump *dump, enum kith__dump_setting setting, const
 void
 kith__dump_text(struct kith__dump *dump, enum kith__dump_setting setting, const char *text)
 {
-    kith__dump_bytes(dump, setting, text, strlen(text));
+    if (text[0] != '\0')
+        kith__dump_bytes(dump, setting, text, strlen(text));
 }
 
 void

@@ -123,6 +123,16 @@ kith_err kith__type_of(const char *function, char code, size_t size, struct kith
 kith_err kith__put_options(const char *function, const struct kith_put_options *options,
                            struct kith_put_options *options_out);
 
+/* As their openers, for loading dumps; what follows the options counts if the object is made. */
+kith_err kith__semaphore_make(kith_space *space, const char *name,
+                              const struct kith_semaphore_options *options,
+                              const struct kith__permits *permits, kith_semaphore **semaphore_out);
+kith_err kith__once_make(kith_space *space, const char *name,
+                         const struct kith_once_options *options, bool done, kith_once **once_out);
+kith_err kith__limiter_make(kith_space *space, const char *name,
+                            const struct kith_limiter_options *options, double missing,
+                            kith_limiter **limiter_out);
+
 #define KITH__LIKELY(condition) (__builtin_expect((condition), 1))
 
 void kith__space_hold(kith_space *space);

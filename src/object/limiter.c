@@ -7,8 +7,8 @@
 #include "object/handle.h"
 
 kith_err
-kith_limiter_open(kith_space *space, const char *name, const struct kith_limiter_options *options,
-                  kith_limiter **limiter_out)
+kith__limiter_make(kith_space *space, const char *name, const struct kith_limiter_options *options,
+                   double missing, kith_limiter **limiter_out)
 {
     struct kith_limiter_options whole = KITH_LIMITER_OPTIONS_INIT;
     kith_limiter *limiter;
@@ -35,7 +35,7 @@ kith_limiter_open(kith_space *space, const char *name, const struct kith_limiter
     if (limiter == NULL)
         return KITH_ENOMEM;
     limiter->ops = space->engine->limiter;
-    err = limiter->ops->open(space->state, name, &whole, &state);
+    err = limiter->ops->open(space->state, name, &whole, missing, &state);
     if (err < 0) {
         kith__free(limiter);
         return err;
@@ -43,6 +43,13 @@ kith_limiter_open(kith_space *space, const char *name, const struct kith_limiter
     kith__handle_init(&limiter->handle, space, KITH_KIND_LIMITER, name, state);
     *limiter_out = limiter;
     return KITH_OK;
+}
+
+kith_err
+kith_limiter_open(kith_space *space, const char *name, const struct kith_limiter_options *options,
+                  kith_limiter **limiter_out)
+{
+    return kith__limiter_make(space, name, options, 0, limiter_out);
 }
 
 void

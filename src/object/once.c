@@ -7,8 +7,8 @@
 #include "object/handle.h"
 
 kith_err
-kith_once_open(kith_space *space, const char *name, const struct kith_once_options *options,
-               kith_once **once_out)
+kith__once_make(kith_space *space, const char *name, const struct kith_once_options *options,
+                bool done, kith_once **once_out)
 {
     struct kith_once_options whole = KITH_ONCE_OPTIONS_INIT;
     kith_once *once;
@@ -22,7 +22,7 @@ kith_once_open(kith_space *space, const char *name, const struct kith_once_optio
     if (once == NULL)
         return KITH_ENOMEM;
     once->ops = space->engine->once;
-    err = once->ops->open(space->state, name, whole.create, &state);
+    err = once->ops->open(space->state, name, whole.create, done, &state);
     if (err < 0) {
         kith__free(once);
         return err;
@@ -30,6 +30,13 @@ kith_once_open(kith_space *space, const char *name, const struct kith_once_optio
     kith__handle_init(&once->handle, space, KITH_KIND_ONCE, name, state);
     *once_out = once;
     return KITH_OK;
+}
+
+kith_err
+kith_once_open(kith_space *space, const char *name, const struct kith_once_options *options,
+               kith_once **once_out)
+{
+    return kith__once_make(space, name, options, false, once_out);
 }
 
 void

@@ -7,8 +7,9 @@
 #include "object/handle.h"
 
 kith_err
-kith_semaphore_open(kith_space *space, const char *name,
-                    const struct kith_semaphore_options *options, kith_semaphore **semaphore_out)
+kith__semaphore_make(kith_space *space, const char *name,
+                     const struct kith_semaphore_options *options,
+                     const struct kith__permits *permits, kith_semaphore **semaphore_out)
 {
     struct kith_semaphore_options whole = KITH_SEMAPHORE_OPTIONS_INIT;
     kith_semaphore *semaphore;
@@ -26,7 +27,7 @@ kith_semaphore_open(kith_space *space, const char *name,
     if (semaphore == NULL)
         return KITH_ENOMEM;
     semaphore->ops = space->engine->semaphore;
-    err = semaphore->ops->open(space->state, name, &whole, &state);
+    err = semaphore->ops->open(space->state, name, &whole, permits, &state);
     if (err < 0) {
         kith__free(semaphore);
         return err;
@@ -34,6 +35,13 @@ kith_semaphore_open(kith_space *space, const char *name,
     kith__handle_init(&semaphore->handle, space, KITH_KIND_SEMAPHORE, name, state);
     *semaphore_out = semaphore;
     return KITH_OK;
+}
+
+kith_err
+kith_semaphore_open(kith_space *space, const char *name,
+                    const struct kith_semaphore_options *options, kith_semaphore **semaphore_out)
+{
+    return kith__semaphore_make(space, name, options, NULL, semaphore_out);
 }
 
 void

@@ -48,13 +48,15 @@ kith__limiter_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
     const struct kith__limiter_making *making = arg;
     struct kith__arena *arena = op->self->arena;
     struct kith__limiter_root *root = kith__ptr(arena, off);
+    double position;
     int exponent;
 
     frexp(making->rate, &exponent); /* 2^(exponent - 1) <= rate < 2^exponent */
     kith__root_init(arena, off);
-    kith__store(&root->position, 0);
     root->begun_ns = kith__arena_now_ns(arena);
     root->shift = 30 - exponent < SHIFT_MAX ? (uint32_t)(30 - exponent) : SHIFT_MAX;
+    position = ldexp(making->missing, (int)root->shift);
+    kith__store(&root->position, (uint64_t)position + ((double)(uint64_t)position < position));
     root->speed = (uint64_t)ldexp(making->rate, (int)root->shift + SPEED_SHIFT);
     root->burst = making->burst;
     root->rate = making->rate;

@@ -13,6 +13,7 @@
 struct kith__limiter_making {
     double rate; /* 1e-6 to 1e9 */
     uint64_t burst;
+    double missing; /* tokens that it is short of being full at first: 0 to burst */
 };
 
 struct kith__limiter_state {

@@ -14,8 +14,8 @@
  *
  * DEATH    up to K2       nothing happened
  *          K2 to E1       when the process is found dead, or leaves, the state is open again, and
- * all who wait are woken: the first to look has it from E1        it is as it says; the lock is in
- * the ledger until all were woken
+ *                         all who wait are woken: the first to look has it
+ *          from E1        it is as it says; the lock is in the ledger until all were woken
  */
 #include "shm/once.h"
 
@@ -24,13 +24,12 @@
 #include "base/error.h"
 
 kith_err
-kith__once_init(struct kith__op *op, uint64_t off, uint64_t id, void *unused)
+kith__once_init(struct kith__op *op, uint64_t off, uint64_t id, void *done)
 {
     struct kith__once_root *root = kith__ptr(op->self->arena, off);
 
-    (void)unused;
     kith__root_init(op->self->arena, off);
-    kith__store(&root->state, 0);
+    kith__store(&root->state, done != NULL && *(const bool *)done ? KITH__ONCE_DONE : 0);
     kith__store(&root->actor, 0);
     kith__op_set(op, &root->root.id, id);
     return op->err;

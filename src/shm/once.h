@@ -14,7 +14,8 @@ kith__once_root(const struct kith__root_ref *ref)
     return (struct kith__once_root *)kith__ptr(ref->arena, ref->off);
 }
 
-kith_err kith__once_init(struct kith__op *op, uint64_t off, uint64_t id, void *unused);
+/* `done` is a bool: whether it is, from the first; or NULL: it is not. */
+kith_err kith__once_init(struct kith__op *op, uint64_t off, uint64_t id, void *done);
 
 /* *mine_out: the caller is to do it.  Not: it is done. */
 kith_err kith__once_claim(struct kith__self *self, const struct kith__root_ref *ref,

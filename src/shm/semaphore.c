@@ -83,15 +83,18 @@ kith__semaphore_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
     struct kith__semaphore_root *root = kith__ptr(op->self->arena, off);
 
     kith__root_init(op->self->arena, off);
-    kith__store(&root->stock, making->initial);
+    kith__store(&root->stock, making->initial + making->more);
     root->initial = making->initial;
     root->options = making->options;
-    kith__store(&root->ticket, 0);
+    kith__store(&root->ticket, 1);
     kith__store(&root->queued, 0);
     kith__store(&root->block, 0);
     kith__store(&root->room, 0);
     for (unsigned i = 0; i < KITH__CHARGES_INLINE; i++)
         kith__store(&root->charges[i].count, 0);
+    kith__store(&root->charges[0].owner, 0); /* nobody's, if it counts */
+    kith__store(&root->charges[0].ticket, 1);
+    kith__store(&root->charges[0].count, making->gone);
     kith__op_set(op, &root->root.id, id);
     return op->err;
 }
@@ -583,48 +586,110 @@ release_holder(struct kith__self *self, uint64_t off, uint64_t id, uint64_t owne
 
 #define TRIES_MAX 1000u
 
+/*
+ * How many permits are to be had.  `settled`: once all who live have ended, and so given theirs
+ * back.
+ */
+static kith_err
+count_permits(struct kith__arena *arena, struct kith__semaphore_root *root, bool settled,
+              uint64_t *value_out)
+{
+    bool unowned = (root->options & KITH__SEMAPHORE_UNOWNED) != 0;
+    struct charges charges;
+    struct look seen;
+    kith_err err = look(arena, root, 0, &seen);
+
+    if (err < 0)
+        return err;
+    *value_out = seen.free;
+    if (!settled || seen.free >= root->initial)
+        return KITH_OK;
+    if (!charges_of(arena, root, &charges))
+        return broken();
+    for (uint64_t i = 0; i < charges.room; i++) {
+        uint64_t owner = kith__load(&charges.at[i].owner);
+        unsigned slot = (unsigned)(owner & 0xffff);
+
+        if (!unowned ||
+            (slot != 0 && slot <= KITH__HOLDERS_MAX && kith__owner_of(arena, slot) == owner))
+            *value_out += kith__load(&charges.at[i].count);
+    }
+    if (*value_out > root->initial)
+        *value_out = root->initial;
+    return KITH_OK;
+}
+
 /* Without the lock: once nobody has it, and nothing changed between two looks, that is it. */
 static kith_err
-look_unlocked(const struct kith__root_ref *ref, uint64_t *value_out)
+count_unlocked(const struct kith__root_ref *ref, bool settled, uint64_t *value_out)
 {
     struct kith__semaphore_root *root = kith__semaphore_root(ref);
-    uint64_t last = UINT64_MAX;
+    uint64_t last = UINT64_MAX, now = 0;
 
     for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
-        struct look seen;
         bool still = atomic_load(&root->root.lock.word) == 0;
-        kith_err err = look(ref->arena, root, 0, &seen);
+        kith_err err = count_permits(ref->arena, root, settled, &now);
 
         atomic_thread_fence(memory_order_acquire);
         still = still && atomic_load(&root->root.lock.word) == 0;
         if (kith__load_acquire(&root->root.id) != ref->id)
             return KITH_EGONE;
-        if (err == KITH_OK && (still || tries + 1 == TRIES_MAX) && seen.free == last) {
-            *value_out = seen.free;
+        if (err == KITH_OK && (still || tries + 1 == TRIES_MAX) && now == last) {
+            *value_out = now;
             return KITH_OK;
         }
-        last = err == KITH_OK ? seen.free : UINT64_MAX;
+        last = err == KITH_OK ? now : UINT64_MAX;
     }
     return last != UINT64_MAX ? (*value_out = last, KITH_OK) : broken();
+}
+
+static kith_err
+count_either(struct kith__self *self, const struct kith__root_ref *ref, bool settled,
+             uint64_t *value_out)
+{
+    uint64_t value = 0;
+    kith_err err;
+
+    if (self == NULL)
+        return count_unlocked(ref, settled, value_out);
+    err = kith__root_lock(self, ref);
+    if (err < 0)
+        return err;
+    err = count_permits(self->arena, kith__semaphore_root(ref), settled, &value);
+    kith__root_unlock(self, ref);
+    if (err == KITH_OK)
+        *value_out = value;
+    return err;
 }
 
 kith_err
 kith__semaphore_value(struct kith__self *self, const struct kith__root_ref *ref,
                       uint64_t *value_out)
 {
-    struct look seen;
-    kith_err err;
+    return count_either(self, ref, false, value_out);
+}
 
-    if (self == NULL)
-        return look_unlocked(ref, value_out);
-    err = kith__root_lock(self, ref);
+kith_err
+kith__semaphore_made_with(struct kith__self *self, const struct kith__root_ref *ref,
+                          struct kith__semaphore_making *making_out)
+{
+    const struct kith__semaphore_root *root = kith__semaphore_root(ref);
+    uint64_t value, initial = root->initial, options = root->options;
+    kith_err err = count_either(self, ref, true, &value);
+
     if (err < 0)
         return err;
-    err = look(self->arena, kith__semaphore_root(ref), 0, &seen);
-    kith__root_unlock(self, ref);
-    if (err == KITH_OK)
-        *value_out = seen.free;
-    return err;
+    if (kith__load_acquire(&root->root.id) != ref->id)
+        return KITH_EGONE;
+    if (initial > (uint64_t)KITH__SEMAPHORE_MAX || value > (uint64_t)KITH__SEMAPHORE_MAX)
+        return broken();
+    *making_out = (struct kith__semaphore_making){
+        .initial = initial,
+        .more = value > initial ? value - initial : 0,
+        .gone = value < initial ? initial - value : 0,
+        .options = (uint32_t)options,
+    };
+    return KITH_OK;
 }
 
 const struct kith__kind kith__semaphore_kind = {

@@ -13,6 +13,8 @@
 struct kith__semaphore_making {
     uint64_t initial;
     uint32_t options; /* KITH__SEMAPHORE_* */
+    uint64_t more;    /* permits there are besides; or */
+    uint64_t gone;    /* of an unowned one: of these, taken by processes that left */
 };
 
 static inline struct kith__semaphore_root *
@@ -31,5 +33,9 @@ kith_err kith__semaphore_release(struct kith__self *self, const struct kith__roo
 /* self may be NULL: a read-only opener, who may see a change half done. */
 kith_err kith__semaphore_value(struct kith__self *self, const struct kith__root_ref *ref,
                                uint64_t *value_out);
+
+/* As what it could be made to be as it is once all who live have ended.  self as above. */
+kith_err kith__semaphore_made_with(struct kith__self *self, const struct kith__root_ref *ref,
+                                   struct kith__semaphore_making *making_out);
 
 #endif /* KITH__SHM_SEMAPHORE_H */

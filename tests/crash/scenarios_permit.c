@@ -27,10 +27,10 @@ make_semaphores(struct stage *stage, struct kith__self *self)
         const char *name;
         struct kith__semaphore_making making;
     } made[KINDS] = {
-        [PLAIN] = { "plain", { INITIAL, KITH__SEMAPHORE_BOUNDED } },
-        [FAIR] = { "fair", { INITIAL, KITH__SEMAPHORE_FAIR } },
-        [UNOWNED] = { "unowned", { INITIAL, KITH__SEMAPHORE_UNOWNED } },
-        [SIGNAL] = { "signal", { 0, 0 } },
+        [PLAIN] = { "plain", { .initial = INITIAL, .options = KITH__SEMAPHORE_BOUNDED } },
+        [FAIR] = { "fair", { .initial = INITIAL, .options = KITH__SEMAPHORE_FAIR } },
+        [UNOWNED] = { "unowned", { .initial = INITIAL, .options = KITH__SEMAPHORE_UNOWNED } },
+        [SIGNAL] = { "signal", { .initial = 0 } },
     };
 
     (void)self;
@@ -156,7 +156,7 @@ destroy_signal(struct stage *stage, struct kith__self *self)
 static void
 make_one_more(struct stage *stage, struct kith__self *self)
 {
-    struct kith__semaphore_making making = { 2, 0 };
+    struct kith__semaphore_making making = { .initial = 2 };
     struct kith__object object;
 
     (void)stage;
@@ -294,7 +294,7 @@ see_onces(struct stage *stage, struct kith__self *self, char *text, size_t size)
 static void
 make_limiter(struct stage *stage, struct kith__self *self)
 {
-    struct kith__limiter_making making = { 1e-6, 100 };
+    struct kith__limiter_making making = { .rate = 1e-6, .burst = 100 };
 
     (void)self;
     stage_make(stage, LIMITER, "limiter", KITH_KIND_LIMITER, kith__limiter_init, &making);
@@ -338,7 +338,7 @@ destroy_limiter(struct stage *stage, struct kith__self *self)
 static void
 make_another_limiter(struct stage *stage, struct kith__self *self)
 {
-    struct kith__limiter_making making = { 5, 9 };
+    struct kith__limiter_making making = { .rate = 5, .burst = 9 };
     struct kith__object object;
 
     (void)stage;

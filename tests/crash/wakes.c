@@ -254,7 +254,7 @@ find_lock(struct stage *stage, struct kith__self *self, const char *name)
 static void
 make_locks(struct stage *stage)
 {
-    struct kith__semaphore_making permits = { 0, 0 }, in_order = { 0, KITH__SEMAPHORE_FAIR };
+    struct kith__semaphore_making permits = { 0 }, in_order = { .options = KITH__SEMAPHORE_FAIR };
     struct kith__object none = { 0 };
     uint32_t fair = KITH__SYNC_FAIR, shared = KITH__SYNC_SHARED;
 

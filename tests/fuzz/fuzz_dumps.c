@@ -130,6 +130,56 @@ make_others(kith_space *space)
     return err;
 }
 
+/* That by which processes wait for each other, each in some state. */
+static kith_err
+make_syncs(kith_space *space)
+{
+    struct kith_semaphore_options semaphore_options = KITH_SEMAPHORE_OPTIONS_INIT;
+    struct kith_condition_options condition_options = KITH_CONDITION_OPTIONS_INIT;
+    struct kith_barrier_options barrier_options = KITH_BARRIER_OPTIONS_INIT;
+    struct kith_limiter_options limiter_options = KITH_LIMITER_OPTIONS_INIT;
+    kith_semaphore *semaphore = NULL;
+    kith_condition *condition = NULL;
+    kith_barrier *barrier = NULL;
+    kith_limiter *limiter = NULL;
+    kith_once *once = NULL;
+    kith_err err;
+    bool mine;
+
+    semaphore_options.value = (uint32_t)fuzz_below(4);
+    semaphore_options.fair = fuzz_percent(50);
+    semaphore_options.unowned = fuzz_percent(50);
+    condition_options.lock = fuzz_percent(70) ? "l" : NULL;
+    barrier_options.parties = 1 + (uint32_t)fuzz_below(9);
+    limiter_options.rate = 0.5 + (double)fuzz_below(1000);
+    limiter_options.burst = 1 + (uint32_t)fuzz_below(100);
+    err = kith_semaphore_open(space, "semaphore", &semaphore_options, &semaphore);
+    if (err >= 0)
+        err = kith_semaphore_release_many(semaphore, (uint32_t)fuzz_below(3));
+    if (err >= 0)
+        err = kith_condition_open(space, "condition", &condition_options, &condition);
+    if (err >= 0)
+        err = kith_barrier_open(space, "barrier", &barrier_options, &barrier);
+    if (err >= 0 && fuzz_percent(50))
+        err = kith_barrier_abort(barrier);
+    if (err >= 0)
+        err = kith_limiter_open(space, "limiter", &limiter_options, &limiter);
+    if (err >= 0)
+        err = kith_limiter_take(limiter, (uint32_t)fuzz_below(limiter_options.burst));
+    if (err >= 0)
+        err = kith_once_open(space, "once", NULL, &once);
+    if (err >= 0 && fuzz_percent(70))
+        err = kith_once_claim(once, 0, &mine);
+    if (err >= 0 && fuzz_percent(50))
+        (void)kith_once_done(once);
+    kith_once_close(once);
+    kith_limiter_close(limiter);
+    kith_barrier_close(barrier);
+    kith_condition_close(condition);
+    kith_semaphore_close(semaphore);
+    return err;
+}
+
 static void
 make_dump(struct bytes *b)
 {
@@ -167,6 +217,8 @@ make_dump(struct bytes *b)
         err = kith_event_set(event);
     if (err >= 0 && fuzz_percent(50))
         err = make_others(space);
+    if (err >= 0 && fuzz_percent(60))
+        err = make_syncs(space);
     b->size = 0;
     if (err >= 0)
         err = kith_dump(space, fuzz_percent(70) ? NULL : "q", keep, b, NULL);

@@ -94,6 +94,25 @@ condition_notify(void *state, uint64_t n)
     return self == NULL ? kith__shm_refusal() : kith__condition_notify(self, condition, n);
 }
 
+static kith_err
+condition_lock_name(void *state, char name[KITH__NAME_SIZE_MAX + 1])
+{
+    struct kith__condition *condition = state;
+    const struct kith__condition_root *root = kith__condition_root(condition);
+    struct kith__arena *arena = condition->ref.arena;
+    struct kith__self *self;
+    bool own = root->own != 0;
+    kith_err err = kith__shm_reader(arena, &self);
+
+    name[0] = '\0';
+    if (err == KITH_OK && !own)
+        err = kith__shm_name_of(arena, self, condition->lock.off, condition->lock.id, name);
+    if (err == KITH_OK &&
+        ((!own && name[0] == '\0') || kith__load_acquire(&root->root.id) != condition->ref.id))
+        err = KITH_EGONE;
+    return err;
+}
+
 const struct kith__condition_ops kith__shm_condition_ops = {
     .open = condition_open,
     .close = condition_close,
@@ -101,4 +120,5 @@ const struct kith__condition_ops kith__shm_condition_ops = {
     .release = condition_release,
     .wait = condition_wait,
     .notify = condition_notify,
+    .lock_name = condition_lock_name,
 };

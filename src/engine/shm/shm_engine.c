@@ -343,6 +343,34 @@ describe_all(struct kith__self *self, struct kith__arena *arena, const struct ki
     return KITH_OK;
 }
 
+kith_err
+kith__shm_name_of(struct kith__arena *arena, struct kith__self *self, uint64_t off, uint64_t id,
+                  char name[KITH__NAME_SIZE_MAX + 1])
+{
+    struct kith__dict catalog = kith__catalog_of(arena);
+    struct kith__copy copy;
+    kith_err err;
+
+    name[0] = '\0';
+    if (off == 0 || kith__object_id(arena, off) != id)
+        return KITH_OK;
+    err = kith__dict_copy(self, &catalog, true, &copy);
+    if (err < 0)
+        return err;
+    for (uint64_t i = 0; i < copy.count; i++) {
+        const struct kith__entry *entry =
+            (const struct kith__entry *)(const void *)(copy.bytes + copy.entries[i].at);
+        struct kith_item key = kith__copy_key(&copy, i);
+
+        if (kith__load(&entry->value) == off && key.size <= KITH__NAME_SIZE_MAX) {
+            memcpy(name, key.data, key.size);
+            name[key.size] = '\0';
+        }
+    }
+    kith__copy_free(&copy);
+    return KITH_OK;
+}
+
 static kith_err
 space_list(void *state, int (*each)(const struct kith_info *info, void *arg), void *arg)
 {

@@ -81,6 +81,13 @@ kith_err kith__shm_object_open(struct kith__shm_space *space, const char *name, 
                                enum kith_create create, kith__shm_init *init, void *arg,
                                struct kith__object *object_out);
 
+/*
+ * The name of the object at `off` with this id; "": it has none, or is there no longer.  All names
+ * are looked through.
+ */
+kith_err kith__shm_name_of(struct kith__arena *arena, struct kith__self *self, uint64_t off,
+                           uint64_t id, char name[KITH__NAME_SIZE_MAX + 1]);
+
 /* The same for one whose state is a struct kith__root_ref; and gives that up. */
 kith_err kith__shm_root_open(struct kith__shm_space *space, const char *name, enum kith_kind kind,
                              enum kith_create create, kith__shm_init *init, void *arg,

@@ -9,9 +9,9 @@ static_assert(KITH_LIMITER_BURST_MAX <= KITH__LIMITER_BURST_MAX, "as many as the
 
 static kith_err
 limiter_open(void *state, const char *name, const struct kith_limiter_options *options,
-             void **limiter_out)
+             double missing, void **limiter_out)
 {
-    struct kith__limiter_making making = { options->rate, options->burst };
+    struct kith__limiter_making making = { options->rate, options->burst, missing };
 
     return kith__shm_root_open(state, name, KITH_KIND_LIMITER, options->create, kith__limiter_init,
                                &making, limiter_out);

@@ -6,9 +6,9 @@
 #include "engine/shm/shm_engine.h"
 
 static kith_err
-once_open(void *state, const char *name, enum kith_create create, void **once_out)
+once_open(void *state, const char *name, enum kith_create create, bool done, void **once_out)
 {
-    return kith__shm_root_open(state, name, KITH_KIND_ONCE, create, kith__once_init, NULL,
+    return kith__shm_root_open(state, name, KITH_KIND_ONCE, create, kith__once_init, &done,
                                once_out);
 }
 

@@ -347,34 +347,6 @@ struct copying {
     bool told; /* *out is set */
 };
 
-/* The name of the object at `off`: the catalog leads the other way, so it is searched. */
-static kith_err
-name_of_object(struct copying *copying, uint64_t off, uint64_t id, char *name, size_t size)
-{
-    struct kith__dict catalog = kith__catalog_of(copying->arena);
-    struct kith__copy copy;
-    kith_err err;
-
-    name[0] = '\0';
-    if (off == 0 || kith__object_id(copying->arena, off) != id)
-        return KITH_OK;
-    err = kith__dict_copy(copying->self, &catalog, true, &copy);
-    if (err < 0)
-        return err;
-    for (uint64_t i = 0; i < copy.count; i++) {
-        const struct kith__entry *entry =
-            (const struct kith__entry *)(const void *)(copy.bytes + copy.entries[i].at);
-        struct kith_item key = kith__copy_key(&copy, i);
-
-        if (kith__load(&entry->value) == off && key.size < size) {
-            memcpy(name, key.data, key.size);
-            name[key.size] = '\0';
-        }
-    }
-    kith__copy_free(&copy);
-    return KITH_OK;
-}
-
 static void
 tell_state(struct copying *copying)
 {
@@ -390,8 +362,8 @@ tell_state(struct copying *copying)
                     ? state->expected - state->count
                     : 0;
     /* A catalog that cannot be read costs a rescued queue its dead letters, not its items. */
-    (void)name_of_object(copying, state->dead_letter, state->dead_letter_id, out->dead_letter,
-                         sizeof(out->dead_letter));
+    (void)kith__shm_name_of(copying->arena, copying->self, state->dead_letter,
+                            state->dead_letter_id, out->dead_letter);
 }
 
 static int

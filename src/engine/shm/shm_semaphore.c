@@ -8,13 +8,18 @@
 
 static kith_err
 semaphore_open(void *state, const char *name, const struct kith_semaphore_options *options,
-               void **semaphore_out)
+               const struct kith__permits *permits, void **semaphore_out)
 {
-    struct kith__semaphore_making making = { options->value,
-                                             (options->bounded ? KITH__SEMAPHORE_BOUNDED : 0) |
+    struct kith__semaphore_making making = { .initial = options->value,
+                                             .options =
+                                                 (options->bounded ? KITH__SEMAPHORE_BOUNDED : 0) |
                                                  (options->fair ? KITH__SEMAPHORE_FAIR : 0) |
                                                  (options->unowned ? KITH__SEMAPHORE_UNOWNED : 0) };
 
+    if (permits != NULL) {
+        making.more = permits->more;
+        making.gone = permits->gone;
+    }
     return kith__shm_root_open(state, name, KITH_KIND_SEMAPHORE, options->create,
                                kith__semaphore_init, &making, semaphore_out);
 }
@@ -53,10 +58,32 @@ semaphore_value(void *state, uint32_t *value_out)
     return err;
 }
 
+static kith_err
+semaphore_made_with(void *state, struct kith_semaphore_options *options_out,
+                    struct kith__permits *permits_out)
+{
+    struct kith__root_ref *semaphore = state;
+    struct kith__semaphore_making making;
+    struct kith__self *self;
+    kith_err err = kith__shm_reader(semaphore->arena, &self);
+
+    if (err == KITH_OK)
+        err = kith__semaphore_made_with(self, semaphore, &making);
+    if (err < 0)
+        return err;
+    options_out->value = (uint32_t)making.initial;
+    options_out->bounded = (making.options & KITH__SEMAPHORE_BOUNDED) != 0;
+    options_out->fair = (making.options & KITH__SEMAPHORE_FAIR) != 0;
+    options_out->unowned = (making.options & KITH__SEMAPHORE_UNOWNED) != 0;
+    *permits_out = (struct kith__permits){ (uint32_t)making.more, (uint32_t)making.gone };
+    return KITH_OK;
+}
+
 const struct kith__semaphore_ops kith__shm_semaphore_ops = {
     .open = semaphore_open,
     .close = kith__shm_root_close,
     .acquire = semaphore_acquire,
     .release = semaphore_release,
     .value = semaphore_value,
+    .made_with = semaphore_made_with,
 };
