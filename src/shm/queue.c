@@ -398,7 +398,10 @@ wait_on(struct kith__self *self, _Atomic uint32_t *signal, int64_t deadline_ns,
     kith__step();
     joined = kith__signal_join(signal);
     until = kith__queue_sleep_until(queue, deadline_ns);
-    if (!ready(queue, count))
+    if (ready(queue, count)) {
+        /* A queue that was overwritten may say so for ever, and have nothing. */
+        err = deadline_ns != INT64_MAX && kith__now_ns() >= deadline_ns ? KITH_ETIMEDOUT : KITH_OK;
+    } else {
         switch (kith__sleep(self, signal, joined, until, true)) {
         case KITH__SLEPT_TIMEOUT:
             /* Unless it came at the last moment: the caller looks. */
@@ -411,6 +414,7 @@ wait_on(struct kith__self *self, _Atomic uint32_t *signal, int64_t deadline_ns,
         default:
             break;
         }
+    }
     kith__awake(self);
     return err;
 }

@@ -1,10 +1,10 @@
 /*
- * broken.c - a change of a dict that somebody overwrote ends, with an error, and touches nothing
- * outside of the arena.
+ * broken.c - a change of a dict, or a wait at a queue, that somebody overwrote ends, with an error,
+ * and touches nothing outside of the arena.
  *
  * What is overwritten here is what a walk under a lock goes by: how many entries there are, which
- * comes next, and how long a key is.  Each case runs in a process of its own, which a fault or its
- * ceiling ends.
+ * comes next, and how long a key is; and what tells who waits that he need not.  Each case runs in
+ * a process of its own, which a fault or its ceiling ends.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -122,6 +122,69 @@ spread_in_a_circle(struct stage *stage, struct kith__self *self)
     return err;
 }
 
+static kith_err
+init_queue(struct kith__op *op, uint64_t off, uint64_t id, void *making)
+{
+    return kith__queue_init(op, off, id, making);
+}
+
+/* Every word in turn, but for locks: these have a limit of time of their own. */
+static kith_err
+wait_at_a_queue(struct kith__self *self, const struct kith__queue *queue, bool puts)
+{
+    static const uint64_t values[] = { 0, 1, 5, UINT64_C(1) << 40, UINT64_MAX };
+    kith__word *words = (kith__word *)(void *)kith__queue_root(queue);
+    kith_err err = KITH_OK;
+
+    for (size_t i = 0; i < sizeof(struct kith__queue_root) / sizeof(kith__word); i++) {
+        uint64_t was = kith__load(&words[i]);
+
+        if (i == offsetof(struct kith__queue_root, head_lock) / sizeof(kith__word) ||
+            i == offsetof(struct kith__queue_root, tail_lock) / sizeof(kith__word))
+            continue;
+        for (size_t j = 0; j < sizeof values / sizeof values[0]; j++) {
+            int64_t deadline_ns = kith__now_ns() + 1000000;
+            size_t got;
+
+            kith__store(&words[i], values[j] == 5 ? was + 5 : values[j]);
+            err = puts ? kith__queue_put(self, queue, &(struct kith_item){ 0 }, 1, deadline_ns)
+                       : kith__queue_get(self, queue, 1, deadline_ns, NULL, &got);
+            kith__store(&words[i], was);
+        }
+    }
+    return err;
+}
+
+static kith_err
+get_from_a_queue_that_lies(struct stage *stage, struct kith__self *self)
+{
+    struct kith__queue_making making = { .capacity = 0 };
+    struct kith__object object;
+
+    if (kith__catalog_open(self, "broken", KITH_KIND_QUEUE, KITH_MUST_CREATE, init_queue, &making,
+                           &object) < 0)
+        abort();
+    return wait_at_a_queue(self, &(struct kith__queue){ stage->arena, object.off, object.id },
+                           false);
+}
+
+static kith_err
+put_to_a_queue_that_lies(struct stage *stage, struct kith__self *self)
+{
+    struct kith__queue_making making = { .capacity = 2 };
+    struct kith_item items[2] = { KITH_INT(1), KITH_INT(2) };
+    struct kith__object object;
+    struct kith__queue queue;
+
+    if (kith__catalog_open(self, "broken", KITH_KIND_QUEUE, KITH_MUST_CREATE, init_queue, &making,
+                           &object) < 0)
+        abort();
+    queue = (struct kith__queue){ stage->arena, object.off, object.id };
+    if (kith__queue_put(self, &queue, items, 2, 0) < 0)
+        abort();
+    return wait_at_a_queue(self, &queue, true);
+}
+
 static const struct {
     const char *name;
     kith_err (*run)(struct stage *stage, struct kith__self *self);
@@ -131,6 +194,8 @@ static const struct {
     { "purge of entries in a circle", purge_in_a_circle },
     { "eviction among entries in a circle", evict_in_a_circle },
     { "spreading of entries in a circle", spread_in_a_circle },
+    { "waiting for an item of a queue that lies", get_from_a_queue_that_lies },
+    { "waiting for room in a queue that lies", put_to_a_queue_that_lies },
 };
 
 static bool
