@@ -16,13 +16,15 @@
 
 KITH_C_BEGIN
 
-/* One named object, as kith_list() tells it. */
+/* One object, as kith_list() tells it; of an unnamed one the name is its made one. */
 struct kith_info {
     const char *name;
     enum kith_kind kind;
-    uint64_t items;     /* keys of a dict, ready and leased items of a queue; else 0 */
-    uint64_t bytes;     /* memory it takes, with all that is in it */
-    int64_t created_ns; /* CLOCK_REALTIME */
+    uint64_t items;      /* keys of a dict, ready and leased items of a queue; else 0 */
+    uint64_t bytes;      /* memory it takes, with all that is in it */
+    int64_t created_ns;  /* CLOCK_REALTIME */
+    uint64_t references; /* items that lead to it by a made name, see reference.h */
+    uint64_t handles;    /* that are open on it and keep it, if it is unnamed */
 };
 
 /* What kith_check() found, or kith_gc() did.  Output only: all of it is set. */

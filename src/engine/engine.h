@@ -60,6 +60,11 @@ struct kith__space_ops {
     kith_err (*check)(void *space, int (*each)(const char *sentence, void *arg), void *arg,
                       struct kith_report *report_out);
     kith_err (*gc)(void *space, struct kith_report *report_out);
+    /*
+     * Between two calls, the second with `begins` false, the calling thread may store references to
+     * objects that are made later.  What it stored leads to them after the second.
+     */
+    kith_err (*loading)(void *space, bool begins);
     /* KITH_ENOENT: no `from`; KITH_EEXIST: there is a `to`. */
     kith_err (*rename)(void *space, const char *from, const char *to);
     /* A descriptor by which another process opens the same space; the caller closes it. */

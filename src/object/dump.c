@@ -271,8 +271,12 @@ load_outcome(kith_err err)
 static kith_err
 load_checked(struct loading *loading)
 {
-    kith_err err = make_all(loading);
+    const struct kith__space_ops *ops = loading->space->engine->space;
+    kith_err err = ops->loading(loading->space->state, true), ended;
 
+    if (err < 0)
+        return err;
+    err = make_all(loading);
     if (err == KITH_OK) {
         err = fill_all(loading);
         /* A key that is there already, in a dict that we have just made, stands in the dump twice.
@@ -280,6 +284,10 @@ load_checked(struct loading *loading)
         if (err == KITH_EEXIST)
             err = kith__fail(KITH_ECORRUPT, "The dump cannot be loaded: it has a key twice.");
     }
+    /* While our handles keep what was made: a reference may have come before its object. */
+    ended = ops->loading(loading->space->state, false);
+    if (err == KITH_OK)
+        err = ended;
     put_down(loading, err < 0);
     return load_outcome(err);
 }

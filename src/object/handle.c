@@ -395,7 +395,8 @@ kith__fail_outcome(const struct kith__handle *handle, kith_err err, unsigned tol
 
     /* A code that may also be a trouble comes with its own sentence then. */
     if (kith__told() != told &&
-        (what == NULL || err == KITH_EFULL || err == KITH_EPERM || err == KITH_EDEADLOCK))
+        (what == NULL || err == KITH_EFULL || err == KITH_EPERM || err == KITH_EDEADLOCK ||
+         (err == KITH_ENOENT && kith__telling.code == KITH_ENOENT))) /* a reference to nothing */
         return err;
     if (what != NULL)
         return kith__fail_object(err, kith__the_kind(handle->kind), handle->name, what);

@@ -153,17 +153,17 @@ static kith_err
 fill(struct repair *repair, struct kith_report *report_out)
 {
     const struct kith_load_options options = KITH_LOAD_OPTIONS_INIT;
-    struct kith_dump_report loaded;
+    struct kith_report whole = { .blocks = 0 };
     kith_err err = find_names(repair);
 
     if (err == KITH_OK)
         err = dump_all(repair);
     if (err == KITH_OK)
-        err = kith__load_bytes(repair->fresh, &options, repair->bytes, repair->size, &loaded);
+        err = kith__load_bytes(repair->fresh, &options, repair->bytes, repair->size, NULL);
     if (err == KITH_OK)
-        err = kith_check(repair->fresh, NULL);
+        err = kith_check(repair->fresh, &whole);
     if (err == KITH_OK) {
-        report_out->objects = loaded.objects;
+        report_out->objects = whole.objects;
         report_out->removed = repair->lost;
     }
     return err;

@@ -130,6 +130,7 @@ empty_slot(struct kith__actor *actor)
     kith__store(&actor->pending_signal, 0);
     kith__store(&actor->retired, 0);
     kith__store(&actor->wanted, 0);
+    kith__store(&actor->dropped, 0);
     for (unsigned i = 0; i < KITH__CLASS_COUNT; i++)
         kith__store(&magazines->count[i], 0);
 }

@@ -20,6 +20,9 @@ struct kith__self {
     unsigned serial;           /* of the arena, or 0 after a fork */
     bool stuck;                /* we waited in vain for somebody to quiesce: now only look */
     bool husks_seen;           /* we reaped somebody: sweep when we hold no lock */
+    bool tidying;              /* what our operations left over is being taken apart */
+    bool loading;              /* what a reference leads to may come after it */
+    bool loose;                /* we stored one that was not counted, while loading */
     unsigned depth;            /* locks held, a user's not counted */
     unsigned spin;             /* how long spinning has lately been worth it, in rounds */
     unsigned spins;            /* how often it was tried */
@@ -55,6 +58,13 @@ kith__self_of(struct kith__arena *arena)
 void *kith__self_scratch(struct kith__self *self, size_t size);
 
 /* ---- Holders -------------------------------------------------------------------------- */
+
+/* The holder as leases and handles name it. */
+static inline uint64_t
+kith__owner_of(const struct kith__arena *arena, unsigned holder)
+{
+    return holder | KITH__SLOT_GENERATION(kith__load(&kith__holder_at(arena, holder)->state)) << 16;
+}
 
 /* Takes a process byte and its slot. */
 kith_err kith__holder_join(struct kith__arena *arena);

@@ -10,7 +10,8 @@
  *   M2  span.free_count is the number of set bits; a span is in its class's list if and only
  *       if that is not zero
  *   M3  spans of a typed class never leave it: whoever holds an old offset to a lock in one
- *       may lock it, will find that the object is another, and unlocks it again
+ *       may lock it, will find that the object is another, and unlocks it again.  References are
+ *       typed only to be told from other blocks, have no locks, and their spans go
  *
  * STEPS
  *   take     the block at the top of the magazine is filled while it is still there; the
@@ -39,6 +40,8 @@ static const uint32_t typed_size[] = {
     sizeof(struct kith__sync_root),
     KITH__ROOT_SIZE,
     64, /* a cell */
+    sizeof(struct kith__reference),
+    (sizeof(struct kith__node) + sizeof(struct kith__reference) + 15) / 16 * 16,
 };
 
 /* ---- Classes -------------------------------------------------------------------------- */
@@ -71,7 +74,8 @@ unsigned
 kith__class_room(unsigned class_index)
 {
     if (class_index >= KITH__CLASS_PLAIN)
-        return 4;
+        return class_index == KITH__CLASS_SHARDS || class_index == KITH__CLASS_REFERENCE_NODE ? 2
+                                                                                              : 4;
     return class_index < 8    ? 32
            : class_index < 12 ? 16
            : class_index < 20 ? 8
@@ -82,7 +86,11 @@ kith__class_room(unsigned class_index)
 kith__word *
 kith__magazine_slots(struct kith__magazines *magazines, unsigned class_index)
 {
-    static const uint16_t first[] = { 0, 256, 320, 384, 416, KITH__CLASS_PLAIN };
+    static const uint16_t first[] = { 0, 256, 320, 384, 416 };
+    static const uint16_t typed[] = { 436, 440, 442, 446, 450, 454, 458, 462 };
+
+    static_assert(sizeof typed / sizeof typed[0] == KITH__CLASS_COUNT - KITH__CLASS_PLAIN,
+                  "each typed class has its slots");
 
     if (class_index < 8)
         return &magazines->slot[first[0] + class_index * 32];
@@ -94,7 +102,7 @@ kith__magazine_slots(struct kith__magazines *magazines, unsigned class_index)
         return &magazines->slot[first[3] + (class_index - 20) * 4];
     if (class_index < KITH__CLASS_PLAIN)
         return &magazines->slot[first[4] + (class_index - 28) * 2];
-    return &magazines->slot[440 + (class_index - KITH__CLASS_PLAIN) * 4];
+    return &magazines->slot[typed[class_index - KITH__CLASS_PLAIN]];
 }
 
 static kith_err
@@ -143,6 +151,38 @@ span_of(struct kith__arena *arena, uint64_t off, unsigned *block_out)
     return span;
 }
 
+/* Whether a span of the class stays one of it for ever: M3. */
+static bool
+has_locks(unsigned class_index)
+{
+    return class_index >= KITH__CLASS_PLAIN && class_index < KITH__CLASS_REFERENCE;
+}
+
+static bool
+holds_references(unsigned class_index)
+{
+    return class_index >= KITH__CLASS_REFERENCE;
+}
+
+static struct kith__reference *
+reference_in(struct kith__arena *arena, uint64_t off, unsigned class_index)
+{
+    return kith__ptr(
+        arena, class_index == KITH__CLASS_REFERENCE_NODE ? off + sizeof(struct kith__node) : off);
+}
+
+struct kith__reference *
+kith__reference_at(struct kith__arena *arena, uint64_t off, unsigned *class_out)
+{
+    unsigned block;
+    struct kith__span *span = span_of(arena, off, &block);
+
+    if (span == NULL || !holds_references(span->class_index))
+        return NULL;
+    *class_out = span->class_index;
+    return reference_in(arena, off, span->class_index);
+}
+
 bool
 kith__block_at(struct kith__arena *arena, uint64_t off, uint64_t *size_out)
 {
@@ -175,7 +215,7 @@ format_span(struct kith__arena *arena, uint64_t off, unsigned class_index)
     uint64_t first = (sizeof *span + words * 8 + 63) & ~UINT64_C(63);
     uint64_t blocks = (KITH__GRANULE - first) / size;
 
-    if (class_index >= KITH__CLASS_PLAIN)
+    if (has_locks(class_index))
         memset(span, 0, KITH__GRANULE); /* M3: a lock's word is never garbage */
     *span = (struct kith__span){ .magic = KITH__SPAN_MAGIC ^ off,
                                  .class_index = class_index,
@@ -363,7 +403,7 @@ flush(struct kith__self *self, struct kith__magazines *magazines, unsigned class
         kith__op_set(&mini, &span->free_count, left + 1);
         if (left == 0)
             link_span(&mini, class, span);
-        if (left + 1 == span->block_count && class_index < KITH__CLASS_PLAIN)
+        if (left + 1 == span->block_count && !has_locks(class_index))
             emptied[emptied_count++] = span;
     }
     kith__op_set(&mini, count, have - n);
@@ -593,6 +633,14 @@ kith__op_give(struct kith__op *op, uint64_t off)
     unsigned block;
     struct kith__span *span = span_of(op->self->arena, off, &block);
 
+    if (span != NULL && holds_references(span->class_index)) {
+        /* Whom it leads to is counted off when no lock is held: see reference.c. */
+        struct kith__reference *reference = reference_in(op->self->arena, off, span->class_index);
+
+        kith__op_set(op, &reference->next, kith__op_get(op, &op->self->actor->dropped));
+        kith__op_set(op, &op->self->actor->dropped, off);
+        return;
+    }
     if (span == NULL || op->give_count == KITH__OP_GIVES) {
         kith__op_trash(op, off, KITH__TRASH_BLOCK);
         return;
@@ -682,7 +730,6 @@ kith__block_free(struct kith__self *self, uint64_t off, kith__word *source, uint
     uint64_t index = kith__granule_of(arena, off);
     struct kith__op mini;
     struct kith__span *span;
-    kith__word *count;
     unsigned block, class_index;
     kith_err err;
 
@@ -698,22 +745,84 @@ kith__block_free(struct kith__self *self, uint64_t off, kith__word *source, uint
         return broken(self, "A block to be freed");
     }
     class_index = span->class_index;
-    count = &self->magazines->count[class_index];
-    if (kith__load(count) > kith__class_room(class_index)) {
-        kith__store(source, source_value);
-        return broken(self, "A magazine");
-    }
-    if (kith__load(count) == kith__class_room(class_index)) {
-        uint64_t half = (kith__class_room(class_index) + 1) / 2;
+    if (holds_references(class_index)) {
+        struct kith__reference *reference = reference_in(arena, off, class_index);
 
-        err = flush(self, self->magazines, class_index, half < FLUSH_MAX ? half : FLUSH_MAX);
-        if (err < 0)
-            return err;
+        kith__op_begin_mini(&mini, self);
+        kith__op_set(&mini, &reference->next, kith__load(&self->actor->dropped));
+        kith__op_set(&mini, &self->actor->dropped, off);
+        kith__op_set(&mini, source, source_value);
+        return kith__op_commit(&mini);
+    }
+    err = kith__magazine_open(self, class_index);
+    if (err < 0) {
+        if (err == KITH_ECORRUPT)
+            kith__store(source, source_value);
+        return err;
     }
     kith__op_begin_mini(&mini, self);
-    kith__op_set(&mini, &kith__magazine_slots(self->magazines, class_index)[kith__load(count)],
-                 off);
-    kith__op_set(&mini, count, kith__load(count) + 1);
+    kith__magazine_put(&mini, class_index, off);
     kith__op_set(&mini, source, source_value);
     return kith__op_commit(&mini);
+}
+
+/* ---- References: taken and freed in records of reference.c ---------------------------------- */
+
+kith_err
+kith__magazine_open(struct kith__self *self, unsigned class_index)
+{
+    uint64_t room = kith__class_room(class_index), half = (room + 1) / 2;
+    uint64_t count = kith__load(&self->magazines->count[class_index]);
+
+    if (count > room)
+        return broken(self, "A magazine");
+    return count < room
+               ? KITH_OK
+               : flush(self, self->magazines, class_index, half < FLUSH_MAX ? half : FLUSH_MAX);
+}
+
+void
+kith__magazine_put(struct kith__op *mini, unsigned class_index, uint64_t off)
+{
+    struct kith__self *self = mini->self;
+    kith__word *count = &self->magazines->count[class_index];
+
+    kith__op_set(mini, &kith__magazine_slots(self->magazines, class_index)[kith__load(count)], off);
+    kith__op_set(mini, count, kith__load(count) + 1);
+}
+
+kith_err
+kith__stage_one(struct kith__self *self, unsigned class_index, uint64_t *off_out)
+{
+    struct kith__actor *actor = self->actor;
+    kith__word *count = &self->magazines->count[class_index];
+    uint64_t staged = kith__load(&actor->staged.count), off;
+    kith_err err = KITH_OK;
+
+    if (staged + 2 > kith__load(&actor->staged.room))
+        err = kith__vec_grow(self, &actor->staged, actor->staged_inline, 2 * (staged + 2));
+    if (err == KITH_OK && kith__load(count) == 0)
+        err = refill(self, class_index);
+    if (err < 0)
+        return err;
+    if (kith__load(count) > kith__class_room(class_index) ||
+        kith__staged_at(self->arena, actor, staged + 1) == NULL)
+        return broken(self, "A list of staged blocks");
+    off = kith__load(&kith__magazine_slots(self->magazines, class_index)[kith__load(count) - 1]);
+    if (kith__at(self->arena, off, kith__class_size(class_index)) == NULL)
+        return broken(self, "A magazine");
+    *off_out = off;
+    return KITH_OK;
+}
+
+void
+kith__stage_put(struct kith__op *mini, unsigned class_index, uint64_t off)
+{
+    struct kith__actor *actor = mini->self->actor;
+    kith__word *count = &mini->self->magazines->count[class_index];
+    uint64_t staged = kith__load(&actor->staged.count);
+
+    kith__store(&kith__staged_at(mini->self->arena, actor, staged + 1)[staged], off);
+    kith__op_set(mini, count, kith__load(count) - 1);
+    kith__op_set(mini, &actor->staged.count, staged + 1);
 }

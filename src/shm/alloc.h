@@ -39,6 +39,19 @@ kith_err kith__free_staged(struct kith__self *self, struct kith__actor *actor);
  */
 kith_err kith__block_free(struct kith__self *self, uint64_t off, kith__word *source,
                           uint64_t source_value);
+/* The reference that the block at `off` is, or is the item of; NULL: none. */
+struct kith__reference *kith__reference_at(struct kith__arena *arena, uint64_t off,
+                                           unsigned *class_out);
+/* Room in the magazine for a block that a mini record puts there. */
+kith_err kith__magazine_open(struct kith__self *self, unsigned class_index);
+void kith__magazine_put(struct kith__op *mini, unsigned class_index, uint64_t off);
+/*
+ * A block that is still in the magazine, to be filled, and then put among the staged ones by a mini
+ * record, before anything else is taken.
+ */
+kith_err kith__stage_one(struct kith__self *self, unsigned class_index, uint64_t *off_out);
+void kith__stage_put(struct kith__op *mini, unsigned class_index, uint64_t off);
+
 /* Gives every block of the magazines of `actor` back to its span. */
 kith_err kith__magazines_flush(struct kith__self *self, struct kith__actor *actor);
 
@@ -64,7 +77,8 @@ kith__class_at(struct kith__arena *arena, unsigned class_index)
 static inline void
 kith__op_end(struct kith__self *self)
 {
-    if (kith__load(&self->actor->trash.count) != 0 || self->husks_seen)
+    if ((kith__load(&self->actor->trash.count) | kith__load(&self->actor->dropped)) != 0 ||
+        self->husks_seen)
         self->arena->on_idle(self);
 }
 

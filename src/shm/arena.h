@@ -59,6 +59,7 @@ struct kith__arena {
     void (*on_leave)(struct kith__self *self, bool last);
     /* For a fork: the slot and the lock made ready for the child. */
     uint32_t child_holder;
+    _Atomic unsigned keeps; /* rises when all that our handles keep is let go of */
     int child_fd;
 };
 

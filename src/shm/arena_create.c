@@ -83,6 +83,8 @@ write_header(struct kith__arena *arena, const struct shape *s, const struct kith
     kith__lock_init(arena, &h->chain_lock);
     for (unsigned i = 0; i < KITH__CLASS_COUNT; i++)
         kith__lock_init(arena, &h->classes[i].lock);
+    for (unsigned i = 0; i < KITH__STRIPES; i++)
+        kith__lock_init(arena, &h->stripes[i].lock);
     kith__lock_init(arena, &h->catalog.own.lock);
     atomic_store(&h->catalog.id, 1);
     h->catalog.created_ns = identity.created_ns;

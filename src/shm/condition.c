@@ -122,7 +122,8 @@ kith__condition_find_lock(struct kith__condition *condition)
 static struct kith__object
 own_lock(const struct kith__condition_root *root)
 {
-    return (struct kith__object){ KITH_KIND_LOCK, root->lock_off, root->lock_id, 0 };
+    return (
+        struct kith__object){ .kind = KITH_KIND_LOCK, .off = root->lock_off, .id = root->lock_id };
 }
 
 static void
@@ -147,15 +148,12 @@ end_condition(struct kith__op *op, const struct kith__object *object)
  * root is locked both are in the hands of this thread.
  */
 static void
-unlock_root(struct kith__self *self, const struct kith__object *object,
-            struct kith__object_locks *locks)
+ended(struct kith__self *self, const struct kith__object *object)
 {
     struct kith__condition_root *root = kith__ptr(self->arena, object->off);
 
-    if (kith__load(&root->root.id) == 0 && root->own &&
-        kith__at(self->arena, root->lock_off, sizeof(struct kith__sync_root)) != NULL)
+    if (root->own && kith__at(self->arena, root->lock_off, sizeof(struct kith__sync_root)) != NULL)
         kith__sync_kind.wake_all(self, root->lock_off);
-    kith__root_kind_unlock(self, object, locks);
 }
 
 static void
@@ -203,9 +201,11 @@ describe(struct kith__self *self, struct kith__arena *arena, const struct kith__
 
 const struct kith__kind kith__condition_kind = {
     .class_index = KITH__CLASS_ROOT,
+    .references_at = offsetof(struct kith__root, references),
     .lock = kith__root_kind_lock,
-    .unlock = unlock_root,
+    .unlock = kith__root_kind_unlock,
     .end = end_condition,
+    .ended = ended,
     .wake_all = kith__root_wake_all,
     .want = kith__root_want,
     .check = check_condition,

@@ -110,7 +110,7 @@ static void
 check_item(struct kith__walk *w, uint64_t meta, uint64_t off)
 {
     if (kith__walk_mark(w, off, "An item of a dict"))
-        kith__walk_item(w, meta, kith__at(w->arena, off, KITH__META_SIZE(meta)));
+        kith__walk_item(w, meta, off, kith__at(w->arena, off, KITH__META_SIZE(meta)));
 }
 
 static void
@@ -272,7 +272,7 @@ describe_dict(struct kith__self *self, struct kith__arena *arena, const struct k
 
 const struct kith__kind kith__dict_kind = {
     .class_index = KITH__CLASS_DICT,
-    .maker_at = offsetof(struct kith__dict_root, maker),
+    .references_at = offsetof(struct kith__dict_root, references),
     .lock = lock_dict,
     .unlock = unlock_dict,
     .end = end_dict,

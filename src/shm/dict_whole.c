@@ -46,7 +46,7 @@ kith__dict_init(struct kith__op *op, uint64_t off, uint64_t id, const struct kit
     kith__lock_init(arena, &root->own.lock);
     kith__store(&root->shards, 0);
     kith__store(&root->ticket, 0);
-    kith__store(&root->maker, 0);
+    kith__store(&root->references, 0);
     kith__store(&root->own.table, 0);
     kith__store(&root->own.intent, 0);
     kith__store(&root->own.count, 0);

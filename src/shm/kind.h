@@ -18,7 +18,7 @@ struct kith__object_locks {
 
 struct kith__kind {
     unsigned class_index; /* of the root's memory */
-    size_t maker_at;      /* the word in the root; 0: kept until destroyed, whatever its name */
+    size_t references_at; /* where in the root the word is that counts them */
 
     /* ---- Its end (catalog.c).  What is NULL is not needed. ---- */
 
@@ -29,7 +29,9 @@ struct kith__kind {
                    struct kith__object_locks *locks);
     /* Writes down that it ends: the id becomes 0, and its memory is given back or is trash. */
     void (*end)(struct kith__op *op, const struct kith__object *object);
-    /* After the commit, with its locks released: whoever sleeps on it looks again. */
+    /* After the commit, its locks still held. */
+    void (*ended)(struct kith__self *self, const struct kith__object *object);
+    /* With its locks released: whoever sleeps on it looks again. */
     void (*wake_all)(struct kith__self *self, uint64_t off);
     /*
      * Takes apart what end() left as trash of this kind; `source` names it, and becomes

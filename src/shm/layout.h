@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #define KITH__MAGIC UINT64_C(0x0a616e657261746b) /* "ktarena\n" */
-#define KITH__FORMAT 1u
+#define KITH__FORMAT 2u
 
 #define KITH__PAGE UINT64_C(4096)
 #define KITH__GRANULE UINT64_C(65536)
@@ -75,7 +75,7 @@ kith__lock_tag(uint64_t off)
 
 /* ---- Small allocation --------------------------------------------------------------- */
 
-#define KITH__CLASS_PLAIN 40u /* plain sizes; then the typed ones, whose memory keeps its type */
+#define KITH__CLASS_PLAIN 38u /* plain sizes; then the typed ones, whose memory keeps its type */
 enum {
     KITH__CLASS_DICT = KITH__CLASS_PLAIN, /* struct kith__dict_root */
     KITH__CLASS_SHARDS,                   /* struct kith__shard[KITH__SHARDS] */
@@ -83,6 +83,8 @@ enum {
     KITH__CLASS_SYNC,                     /* struct kith__sync_root */
     KITH__CLASS_ROOT,                     /* blocks that begin with a struct kith__root */
     KITH__CLASS_CELL,                     /* cells that are changed without a lock */
+    KITH__CLASS_REFERENCE,                /* struct kith__reference */
+    KITH__CLASS_REFERENCE_NODE,           /* a struct kith__node that has one for its item */
     KITH__CLASS_COUNT
 };
 #define KITH__SMALL_MAX                                                                            \
@@ -157,6 +159,7 @@ struct kith__holder {
     int64_t pid; /* for people to read; nothing is decided by it */
     char host[48];
     char command[16];
+    kith__word kept;      /* references that its handles are: a list, see reference.c */
     kith__word pin_count; /* a hint: how many of the pins may be set */
     kith__word pin[KITH__PINS];
 };
@@ -201,6 +204,7 @@ struct kith__actor {
     kith__word retired;        /* an extent to be freed: an outgrown vector or record */
     kith__word wanted;         /* the user's lock it waits for: offset | 1 to share it */
     kith__word ticket;         /* its place among those who want that lock */
+    kith__word dropped;        /* references that are still to be counted off: a list */
     _Atomic uint32_t call;     /* what it sleeps on in a row: others add to it */
     _Atomic uint32_t flights;  /* how many computations it is at, see flight.c */
 
@@ -275,7 +279,7 @@ struct kith__dict_root {
     uint32_t spare;
     kith__word flights; /* computations under way, see flight.c; own.lock guards the list */
     kith__word ticket;  /* the next insertion's place; a line of its own */
-    kith__word maker;   /* as that of a struct kith__root */
+    kith__word references;
     uint64_t spare_ticket[6];
     struct kith__shard own;
 };
@@ -318,6 +322,31 @@ struct kith__flight {
 };
 /* In the catalog alone: the value is the offset of an object's root; kind and id in the meta. */
 #define KITH__TYPE_OBJECT 0x40u
+
+/* ---- References --------------------------------------------------------------------- */
+
+/*
+ * A reference to an unnamed object, wherever it is: as the block of an item, behind the head of a
+ * node, or as a handle.  Each is counted in the root that it leads to.
+ */
+struct kith__reference {
+    uint8_t name[33]; /* a made name: the bytes of the item */
+    uint8_t spare[3];
+    uint32_t kind;
+    kith__word root; /* 0: not counted, see reference.c */
+    kith__word id;
+    kith__word weight;     /* what it is in the root's count: one of the two below */
+    kith__word next, prev; /* among those of a holder; of those that were dropped `next` alone */
+};
+static_assert(sizeof(struct kith__reference) == 80, "LAYOUT is a format");
+#define KITH__REFERENCE_ITEM UINT64_C(1)
+#define KITH__REFERENCE_HANDLE (UINT64_C(1) << 40)
+#define KITH__REFERENCE_ITEMS(count) ((count) & (KITH__REFERENCE_HANDLE - 1))
+#define KITH__REFERENCE_HANDLES(count) ((count) >> 40)
+#define KITH__STRIPES 16u /* locks, each for the counts of some roots */
+struct kith__stripe {
+    _Alignas(64) struct kith__lock lock;
+};
 
 /* ---- Queue -------------------------------------------------------------------------- */
 
@@ -398,7 +427,8 @@ struct kith__queue_root {
     kith__word chained;
     kith__word was;     /* of a queue being taken apart: its id; */
     kith__word orphans; /* and heaps cut off, linked by their fences */
-    uint64_t spare_head[3];
+    kith__word references;
+    uint64_t spare_head[2];
     /* the putters' side */
     struct kith__lock tail_lock;
     kith__word tail; /* the place of the next item */
@@ -434,7 +464,8 @@ struct kith__sync_root {
     kith__word ticket;       /* the last place given to one who waits in the row */
     kith__word chain;        /* the next root in the header's chain of unowned locks, for good */
     kith__word chained;
-    uint64_t spare[6];
+    kith__word references;
+    uint64_t spare[5];
 };
 static_assert(sizeof(struct kith__sync_root) == 128, "LAYOUT is a format");
 
@@ -461,7 +492,7 @@ struct kith__root {
     int64_t created_ns;
     struct kith__lock lock;
     _Atomic uint32_t signal[4]; /* where they sleep */
-    kith__word maker;           /* unnamed: id << 16 | the holder whose handle keeps it; or 0 */
+    kith__word references;      /* how many lead to it: see reference.c */
     kith__word chain;           /* the next root in the header's chain, for good */
     kith__word chained;         /* 0: not in it; else the object that is: its id | kind << 56 */
 };
@@ -587,7 +618,7 @@ struct kith__arrived {
 };
 struct kith__barrier_root {
     struct kith__root root;
-    kith__word state;  /* how many have arrived: 16 bits, broken: 1, how often it let all go: 47 */
+    kith__word state; /* how many have arrived: 16 bits, broken: 1, how often it let all go: 47 */
     uint64_t parties;
     kith__word breaks; /* how often it was broken, or reset under those who waited */
     kith__word pid;    /* whose death broke it last */
@@ -693,6 +724,7 @@ struct kith__header {
     kith__word chain;   /* queues that ever lent an item */
     kith__word unowned; /* unowned locks that were ever taken */
     kith__word roots;   /* roots that ever held something for a process */
+    struct kith__stripe stripes[KITH__STRIPES];
     _Alignas(64) struct kith__dict_root catalog;
     _Alignas(64) kith__word poked; /* written through the file alone, for those who watch it */
 };

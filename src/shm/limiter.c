@@ -112,6 +112,7 @@ describe(struct kith__self *self, struct kith__arena *arena, const struct kith__
 
 const struct kith__kind kith__limiter_kind = {
     .class_index = KITH__CLASS_ROOT,
+    .references_at = offsetof(struct kith__root, references),
     .lock = kith__root_kind_lock,
     .unlock = kith__root_kind_unlock,
     .end = end_limiter,

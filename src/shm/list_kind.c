@@ -139,7 +139,7 @@ check_items(struct kith__walk *w, const struct kith__slot *slots, unsigned n)
             kith__walk_violation(w, "An item of a list is of no known type.");
         else if (!kith__meta_inline(meta) &&
                  kith__walk_mark(w, kith__load(&slots[i].value), "An item of a list"))
-            kith__walk_item(w, meta,
+            kith__walk_item(w, meta, kith__load(&slots[i].value),
                             kith__at(w->arena, kith__load(&slots[i].value), KITH__META_SIZE(meta)));
     }
 }
@@ -255,7 +255,7 @@ describe_list(struct kith__self *self, struct kith__arena *arena, const struct k
 
 const struct kith__kind kith__list_kind = {
     .class_index = KITH__CLASS_ROOT,
-    .maker_at = offsetof(struct kith__root, maker),
+    .references_at = offsetof(struct kith__root, references),
     .lock = lock_list,
     .unlock = unlock_list,
     .end = end_list,

@@ -35,7 +35,7 @@ kith__list_init(struct kith__op *op, uint64_t off, uint64_t id)
 
     /* Old handles may still try the lock, whose word is left alone. */
     kith__lock_init(arena, &root->root.lock);
-    kith__store(&root->root.maker, 0);
+    kith__store(&root->root.references, 0);
     kith__store(&root->cover, 0);
     kith__store(&root->state, 0);
     kith__store(&root->tree, 0);

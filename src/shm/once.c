@@ -204,6 +204,7 @@ kith__once_state(const struct kith__root_ref *ref, uint64_t *state_out)
 
 const struct kith__kind kith__once_kind = {
     .class_index = KITH__CLASS_ROOT,
+    .references_at = offsetof(struct kith__root, references),
     .lock = kith__root_kind_lock,
     .unlock = kith__root_kind_unlock,
     .end = end_once,

@@ -2,8 +2,9 @@
  * queue.c - putting and getting.
  *
  * LAYOUT   What is put in the order of putting stands in the stream: queue_stream.c.  An item that
- *          is too large for it is a node, which the stream names.  Nodes, too, are the items that
- *          were lent or came back, and those put with a priority or a delay: queue_order.c.  The
+ *          is too large for it, or is a reference, is a node, which the stream names.  Nodes, too,
+ *          are the items that were lent or came back, and those put with a priority or a delay:
+ *          queue_order.c.  The
  *          head lock guards the head of the stream and all nodes outside of it, the tail lock the
  *          tail; so a putter and a getter meet once for each segment.
  *
@@ -157,7 +158,7 @@ put_stored(struct kith__writer *w, const struct kith_item *item, size_t tag, siz
     return true;
 }
 
-/* Nodes for those that are too large, linked to each other: before any lock is taken. */
+/* Nodes for those that are not for the stream, linked to each other: before any lock is taken. */
 static kith_err
 make_nodes(struct kith__op *op, const struct kith__queue *queue, const struct kith_item *items,
            size_t count, uint64_t *first_out)
@@ -170,7 +171,7 @@ make_nodes(struct kith__op *op, const struct kith__queue *queue, const struct ki
         uint64_t off;
         kith_err err;
 
-        if (kith__payload(&items[i], &tag) <= KITH__INLINE_MAX)
+        if (kith__in_stream(&items[i], kith__payload(&items[i], &tag)))
             continue;
         err = kith__queue_node(op, queue->id, &items[i], &off);
         if (err < 0)
@@ -194,7 +195,7 @@ append_all(struct kith__writer *w, struct kith__op *op, const struct kith_item *
         size_t tag, payload = kith__payload(&items[i], &tag);
         uint64_t off = 0;
 
-        if (payload > KITH__INLINE_MAX) {
+        if (!kith__in_stream(&items[i], payload)) {
             off = node;
             node = kith__load(&kith__node_at(w->arena, off)->next);
         }
@@ -210,7 +211,7 @@ put_once(struct kith__self *self, const struct kith__queue *queue, const struct 
 {
     struct kith__queue_root *root = kith__queue_root(queue);
     size_t tag = 0, payload = count == 1 ? kith__payload(items, &tag) : SIZE_MAX;
-    bool recording = payload > KITH__INLINE_MAX;
+    bool recording = payload == SIZE_MAX || !kith__in_stream(items, payload);
     struct kith__writer w;
     struct kith__op op;
     uint64_t node = 0;
@@ -333,7 +334,7 @@ kith__queue_link(struct kith__op *op, const struct kith__queue *queue, const str
     if (!fits(op, queue, kith__op_get(op, &root->tail), 1))
         return KITH_EFULL;
     /* The stream itself has no place for a number of attempts. */
-    if (aside || payload > KITH__INLINE_MAX || how->attempts != 0)
+    if (aside || !kith__in_stream(item, payload))
         err = kith__queue_node(op, queue->id, item, &node);
     if (err < 0)
         return err;

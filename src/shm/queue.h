@@ -167,11 +167,4 @@ kith_err kith__queue_join(struct kith__self *self, const struct kith__queue *que
 kith_err kith__queue_arm(struct kith__self *self, const struct kith__queue *queue,
                          kith__poller_slot *slot, int *fd_out);
 
-/* The holder as leases name it. */
-static inline uint64_t
-kith__owner_of(const struct kith__arena *arena, unsigned holder)
-{
-    return holder | KITH__SLOT_GENERATION(kith__load(&kith__holder_at(arena, holder)->state)) << 16;
-}
-
 #endif /* KITH__SHM_QUEUE_H */

@@ -59,7 +59,7 @@ check_node(struct looked *l, uint64_t off, bool lent)
         kith__walk_violation(l->w, "The item at %#llx is not of its queue.",
                              (unsigned long long)off);
     if (kith__at(l->w->arena, off, sizeof *node + KITH__META_SIZE(node->meta)) != NULL)
-        kith__walk_item(l->w, node->meta, node->data);
+        kith__walk_item(l->w, node->meta, off, node->data);
     if ((kith__load(&node->fence) != 0) != lent)
         kith__walk_violation(l->w, "The item at %#llx %s.", (unsigned long long)off,
                              lent ? "is lent without a fence" : "has a fence and is not lent");
@@ -206,7 +206,7 @@ check_records(struct looked *l, struct kith__queue_segment *segment, uint64_t he
             return tail;
         }
         if (type == KITH_TYPE_REFERENCE)
-            kith__walk_item(l->w, kith__load(&record->meta), record->data);
+            kith__walk_item(l->w, kith__load(&record->meta), 0, record->data);
         node = kith__load((const kith__word *)(const void *)record->data);
         if (type == KITH__RECORD_NODE && (l->whole || node != 0))
             check_node(l, node, false);
@@ -324,6 +324,7 @@ describe_queue(struct kith__self *self, struct kith__arena *arena,
 
 const struct kith__kind kith__queue_kind = {
     .class_index = KITH__CLASS_QUEUE,
+    .references_at = offsetof(struct kith__queue_root, references),
     .lock = lock_queue,
     .unlock = unlock_queue,
     .end = end_queue,

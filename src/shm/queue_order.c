@@ -22,6 +22,7 @@
  */
 #include "base/error.h"
 #include "shm/queue_parts.h"
+#include "shm/reference.h"
 
 #define DEPTH_MAX 128u /* of two ways being merged, which have no 64 nodes each */
 
@@ -33,12 +34,21 @@ kith__queue_node(struct kith__op *op, uint64_t queue_id, const struct kith_item 
 {
     size_t tag, payload = kith__payload(item, &tag);
 
+    *node_out = 0;
     if (payload == SIZE_MAX) {
         op->err =
             kith__fail(KITH_ETOOBIG, "An item of %zu bytes is larger than any arena.", item->size);
         return op->err;
     }
-    if (kith__op_take(op, sizeof(struct kith__node) + payload, node_out) < 0)
+    if (op->err < 0)
+        return op->err;
+    if (item->type == KITH_TYPE_REFERENCE && kith__reference_is_counted(item))
+        op->err = kith__reference_stage(op->self, item, KITH__CLASS_REFERENCE_NODE, node_out);
+    else if (item->type == KITH_TYPE_REFERENCE)
+        op->err = kith__reference_check(op->self, item);
+    if (op->err == KITH_OK && (item->type != KITH_TYPE_REFERENCE || *node_out == 0))
+        kith__op_take(op, sizeof(struct kith__node) + payload, node_out);
+    if (op->err < 0)
         return op->err;
     kith__node_write(kith__ptr(op->self->arena, *node_out), queue_id, item, tag);
     return KITH_OK;

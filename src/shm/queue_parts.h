@@ -88,6 +88,16 @@ kith__payload(const struct kith_item *item, size_t *tag_out)
     return item->size > KITH__ITEM_MAX ? SIZE_MAX : item->size + *tag_out;
 }
 
+/*
+ * Whether an item of so many bytes stands in the stream itself.  A reference does not: it is a
+ * block that is counted, and so it is a node.
+ */
+static inline bool
+kith__in_stream(const struct kith_item *item, size_t payload)
+{
+    return payload <= KITH__INLINE_MAX && item->type != KITH_TYPE_REFERENCE;
+}
+
 /* Writes an item's bytes; returns the meta of it. */
 static inline uint64_t
 kith__item_write(const struct kith_item *item, size_t tag, uint8_t *data)

@@ -19,7 +19,7 @@ kith__queue_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
                            &root->fence,        &root->aside,        &root->dead_count,
                            &root->done,         &root->orphans,      &root->delayed_count,
                            &root->tail_segment, &root->first,        &root->spare,
-                           &root->room_until,   &root->reserve };
+                           &root->room_until,   &root->reserve,      &root->references };
 
     /* Lock words, signals and the chain are left alone: old handles may be at them. */
     kith__lock_init(arena, &root->head_lock);

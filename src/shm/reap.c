@@ -8,7 +8,7 @@
  * some survivor returns when it next holds no lock.
  *
  * A dead process, a holder, is cleaned up after once all its actors are husks or less: its
- * leases go back to their queues, its pins are dropped.
+ * leases go back to their queues, its pins are dropped, its handles keep nothing any more.
  *
  * STEPS, each of which may be done twice
  *   D1 LIVE -> REAPING(me), by compare-and-swap
@@ -17,8 +17,8 @@
  *   D4 pending_wake, pending_signal, waiting_on: woken
  *   D5 REAPING(me) -> HUSK
  *   D6 HUSK -> SWEEPING(me)
- *   D7 staged, retired, trash, areas, magazines: block by block, each in a mini record of the
- *      sweeper's own, which takes the block off the husk's list as it frees it
+ *   D7 staged, retired, trash, dropped references, areas, magazines: block by block, each in a
+ *      mini record of the sweeper's own, which takes the block off the husk's list as it frees it
  *   D8 SWEEPING(me) -> FREE, next generation
  * DEATH of the reaper   Its slot is then found dead, and its victim REAPING or SWEEPING by a
  *   dead actor: the next one reaps the reaper first, and then takes the victim over (D1, D6).
@@ -37,6 +37,7 @@
 #include "shm/kind.h"
 #include "shm/poll.h"
 #include "shm/queue.h"
+#include "shm/reference.h"
 #include "shm/root.h"
 #include "shm/row.h"
 #include "shm/special.h"
@@ -432,6 +433,39 @@ empty_trash(struct kith__self *self, struct kith__actor *actor)
     return KITH_OK;
 }
 
+/*
+ * All that operations left over of `actor`, the caller's own or a husk's, and of the caller: what
+ * is trash, and references that were dropped.  Each makes more of the other, in the caller's lists:
+ * an object to which nothing leads any more is trash, and so its references are dropped.
+ */
+static kith_err
+tidy(struct kith__self *self, struct kith__actor *actor)
+{
+    kith__word *lists[] = { &actor->dropped, &self->actor->dropped };
+    uint64_t most = self->arena->size / sizeof(struct kith__reference);
+    kith_err err = KITH_OK;
+
+    if (self->tidying)
+        return KITH_OK;
+    self->tidying = true;
+    for (unsigned i = 0; i < 2 && err == KITH_OK; i++)
+        for (uint64_t steps = 0; err == KITH_OK; steps++) {
+            err = empty_trash(self, actor);
+            if (err == KITH_OK && actor != self->actor)
+                err = empty_trash(self, self->actor);
+            if (err < 0 || kith__load(lists[i]) == 0)
+                break;
+            if (steps == most) /* what is overwritten may go round */
+                kith__store(lists[i], 0);
+            else
+                err = kith__reference_settle(self, lists[i]);
+            if (err == KITH_ECORRUPT)
+                err = KITH_OK;
+        }
+    self->tidying = false;
+    return err;
+}
+
 /* Frees the extent of a vector that has outgrown its slot. */
 static kith_err
 free_area(struct kith__self *self, struct kith__vec *vec)
@@ -459,7 +493,7 @@ return_memory(struct kith__self *self, struct kith__actor *victim)
     if (err == KITH_OK && retired != 0)
         err = kith__block_free(self, retired, &victim->retired, 0);
     if (err == KITH_OK)
-        err = empty_trash(self, victim);
+        err = tidy(self, victim);
     for (unsigned i = 0; i < sizeof vecs / sizeof vecs[0] && err == KITH_OK; i++)
         err = free_area(self, vecs[i]);
 #ifndef KITH_MISTAKE_SWEEP_FORGETS_MAGAZINES
@@ -545,6 +579,8 @@ reap_holder(struct kith__self *self, unsigned slot, uint64_t state)
 #endif
     if (kith__roots_release(self, slot | KITH__SLOT_GENERATION(state) << 16, true) < 0)
         return;
+    if (kith__references_let_go(self, slot, state) < 0)
+        return;
     kith__unowned_end(arena, slot, true);
     drop_pins(holder);
     /* By compare-and-swap: two may be at it, and the slot may have a new owner already. */
@@ -585,6 +621,8 @@ look_after_holders(struct kith__self *self)
         reap_holder(self, slot, state);
         found = true;
     }
+    if (found)
+        tidy(self, self->actor); /* at once, since the caller may be about to sleep */
     return found;
 }
 
@@ -593,10 +631,10 @@ look_after_holders(struct kith__self *self)
 static void
 on_idle(struct kith__self *self)
 {
-    if (self->depth != 0)
+    if (self->depth != 0 || self->tidying)
         return;
-    if (kith__load(&self->actor->trash.count) != 0)
-        empty_trash(self, self->actor);
+    if ((kith__load(&self->actor->trash.count) | kith__load(&self->actor->dropped)) != 0)
+        tidy(self, self->actor);
     if (self->husks_seen) {
         kith__reap_sweep(self);
         look_after_holders(self);
@@ -631,11 +669,13 @@ on_leave(struct kith__self *self, bool last)
 
         kith__queues_hand_back(self, kith__owner_of(arena, arena->holder));
         kith__roots_release(self, kith__owner_of(arena, arena->holder), false);
+        atomic_fetch_add(&arena->keeps, 1);
+        kith__references_let_go(self, arena->holder, kith__load(&holder->state));
         kith__unowned_end(arena, arena->holder, false);
         drop_pins(holder);
         if (kith__load(&KITH__HEADER(arena)->limbo) != 0)
             kith__limbo_sweep(self);
-        empty_trash(self, self->actor);
+        tidy(self, self->actor);
         kith__magazines_flush(self, self->actor);
     }
 }

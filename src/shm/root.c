@@ -115,7 +115,7 @@ kith__root_init(struct kith__arena *arena, uint64_t off)
     /* The lock's word, signals and the chain are left alone: old handles may be at them. */
     kith__lock_init(arena, &root->lock);
     root->created_ns = kith__real_ns();
-    kith__store(&root->maker, 0);
+    kith__store(&root->references, 0);
 }
 
 /* Changed as well as woken: one who has joined a signal and looked does not fall asleep then. */

@@ -63,7 +63,7 @@ kith__segment_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
         return op->err;
     kith__lock_init(op->self->arena, &root->root.lock);
     root->root.created_ns = kith__real_ns();
-    kith__store(&root->root.maker, 0);
+    kith__store(&root->root.references, 0);
     kith__store(&root->data, making->data);
     kith__store(&root->size, making->size);
     kith__op_set(op, &root->root.id, id);
@@ -138,6 +138,7 @@ describe(struct kith__self *self, struct kith__arena *arena, const struct kith__
 
 const struct kith__kind kith__segment_kind = {
     .class_index = KITH__CLASS_ROOT,
+    .references_at = offsetof(struct kith__root, references),
     .lock = lock_root,
     .unlock = unlock_root,
     .end = end_segment,

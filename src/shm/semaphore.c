@@ -694,6 +694,7 @@ kith__semaphore_made_with(struct kith__self *self, const struct kith__root_ref *
 
 const struct kith__kind kith__semaphore_kind = {
     .class_index = KITH__CLASS_ROOT,
+    .references_at = offsetof(struct kith__root, references),
     .lock = kith__root_kind_lock,
     .unlock = kith__root_kind_unlock,
     .end = end_semaphore,

@@ -47,6 +47,7 @@ kith__sync_init(struct kith__op *op, uint64_t off, uint64_t id, void *options)
     root->options = options != NULL ? *(const uint32_t *)options : 0;
     kith__store(&root->since, 0);
     kith__store(&root->depth, 0);
+    kith__store(&root->references, 0);
     kith__op_set(op, &root->id, id);
     return op->err;
 }
@@ -112,6 +113,7 @@ check(struct kith__walk *w, uint64_t off, bool whole)
 
 const struct kith__kind kith__sync_kind = {
     .class_index = KITH__CLASS_SYNC,
+    .references_at = offsetof(struct kith__sync_root, references),
     .end = end_sync,
     .wake_all = wake_all,
     .dismantle = dismantle,

@@ -32,6 +32,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "shm/reference.h"
 
 static kith_err
 broken(const struct kith__arena *arena)
@@ -163,6 +164,18 @@ kith__stored_make(struct kith__op *op, struct kith_item item, struct kith__store
         stored->meta = KITH__META(KITH_TYPE_FLOAT, 0, 8);
         memcpy(&stored->value, &item.real, 8);
         return KITH_OK;
+    case KITH_TYPE_REFERENCE:
+        if (op->err < 0)
+            return op->err;
+        if (kith__reference_is_counted(&item)) {
+            stored->meta = KITH__META(KITH_TYPE_REFERENCE, 0, item.size);
+            op->err = kith__reference_stage(op->self, &item, KITH__CLASS_REFERENCE, &stored->value);
+        } else {
+            op->err = kith__reference_check(op->self, &item);
+        }
+        if (op->err < 0 || stored->value != 0)
+            return op->err;
+        break;
     default:
         break;
     }

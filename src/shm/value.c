@@ -82,7 +82,7 @@ kith__value_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
         return op->err;
     kith__lock_init(arena, &root->root.lock);
     root->root.created_ns = kith__real_ns();
-    kith__store(&root->root.maker, 0);
+    kith__store(&root->root.references, 0);
     kith__store(&root->head, 0);
     kith__store(&root->block, block);
     root->size = size;
@@ -228,6 +228,7 @@ describe(struct kith__self *self, struct kith__arena *arena, const struct kith__
 
 const struct kith__kind kith__value_kind = {
     .class_index = KITH__CLASS_ROOT,
+    .references_at = offsetof(struct kith__root, references),
     .lock = lock_root,
     .unlock = unlock_root,
     .end = end_value,

@@ -8,6 +8,10 @@
  *
  * Owners are marked in a private map of the heap, a bit for each block.  In the end each block
  * is marked once, or free in its span's bitmap, and not both.
+ *
+ * Unnamed objects that nothing keeps are ended while all objects are still locked, each in a record
+ * of its own: nobody can store a reference to one between the look and its end.  For the same
+ * reason loose references are counted then.
  */
 #include "shm/verify.h"
 
@@ -21,6 +25,7 @@
 #include "shm/extent.h"
 #include "shm/kind.h"
 #include "shm/leads.h"
+#include "shm/reference.h"
 
 #define ATTEMPTS 200
 
@@ -60,19 +65,17 @@ each_object(struct kith__walk *w, void (*each)(struct kith__walk *w, enum kith_k
     }
 }
 
-/* Looks whether an object is unnamed; a maker that lives keeps it. */
 static void
-note_unnamed(struct kith__walk *w, enum kith_kind kind, uint64_t off, struct kith__entry *entry)
+note_object(struct kith__walk *w, enum kith_kind kind, uint64_t off, struct kith__entry *entry)
 {
-    size_t at = kith__kind_of(kind)->maker_at, size = KITH__KEY_SIZE(entry->key_meta);
-    struct kith__unnamed unnamed = { .off = off, .id = kith__object_id(w->arena, off) };
-    uint64_t maker;
+    struct kith__subject subject = { .kind = kind,
+                                     .off = off,
+                                     .id = kith__object_id(w->arena, off) };
+    const kith__word *count = kith__reference_count(w->arena, kind, off);
 
-    if (at == 0 || !kith__made_read(entry->key, size, &unnamed.name))
-        return;
-    maker = kith__load((kith__word *)kith__ptr(w->arena, off + at));
-    unnamed.kept = maker >> 16 == unnamed.id && kith__holder_alive(w->arena, maker & 0xffff);
-    kith__leads_unnamed(w, &unnamed);
+    subject.unnamed = kith__made_read(entry->key, KITH__KEY_SIZE(entry->key_meta), &subject.name);
+    subject.count = count != NULL ? kith__load(count) : 0;
+    kith__leads_object(w, &subject);
 }
 
 static void
@@ -84,7 +87,7 @@ check_object(struct kith__walk *w, enum kith_kind kind, uint64_t off, struct kit
     if (kith__object_id(w->arena, off) == 0)
         kith__walk_violation(w, "The object at %#llx has a name but was destroyed.",
                              (unsigned long long)off);
-    note_unnamed(w, kind, off, entry);
+    note_object(w, kind, off, entry);
     w->leads.from = off;
     if (kith__kind_of(kind)->check != NULL)
         kith__kind_of(kind)->check(w, off, true);
@@ -120,6 +123,30 @@ check_vec(struct kith__walk *w, struct kith__vec *vec, kith__word *words, unsign
     }
 }
 
+/* References in a list: those that an actor dropped, or that a process keeps. */
+static void
+check_references(struct kith__walk *w, uint64_t off, bool kept)
+{
+    uint64_t before = 0;
+    unsigned class_index;
+
+    while (off != 0) {
+        const struct kith__reference *reference = kith__reference_at(w->arena, off, &class_index);
+
+        if (!kith__walk_mark(w, off, kept ? "A handle" : "A dropped reference"))
+            return; /* it is met for the second time, too, where the list goes round */
+        if (reference == NULL) {
+            kith__walk_violation(w, "The reference at %#llx is none.", (unsigned long long)off);
+            return;
+        }
+        if (kept && kith__load(&reference->prev) != before)
+            kith__walk_violation(w, "The handle at %#llx has a wrong link back.",
+                                 (unsigned long long)off);
+        before = off;
+        off = kith__load(&reference->next);
+    }
+}
+
 static void
 check_actor(struct kith__walk *w, unsigned id)
 {
@@ -127,6 +154,7 @@ check_actor(struct kith__walk *w, unsigned id)
     struct kith__magazines *magazines = kith__magazines_of(actor);
     uint64_t before = w->report.blocks;
 
+    w->in_magazine = true;
     for (unsigned c = 0; c < KITH__CLASS_COUNT; c++) {
         uint64_t count = kith__load(&magazines->count[c]);
 
@@ -138,6 +166,8 @@ check_actor(struct kith__walk *w, unsigned id)
             kith__walk_mark(w, kith__load(&kith__magazine_slots(magazines, c)[i]),
                             "A block in a magazine");
     }
+    w->in_magazine = false;
+    check_references(w, kith__load(&actor->dropped), false);
     check_vec(w, &actor->staged, actor->staged_inline, id, false);
     check_vec(w, &actor->trash, actor->trash_inline, id, true);
     check_vec(w, &actor->record, NULL, id, false);
@@ -339,9 +369,9 @@ take_wanted(struct kith__walk *w, size_t from)
 }
 
 static void
-release_taken(struct kith__walk *w)
+release_taken(struct kith__walk *w, size_t down_to)
 {
-    while (w->held > 0)
+    while (w->held > down_to)
         kith__lock_release(w->self, w->locks[--w->held]);
 }
 
@@ -366,6 +396,10 @@ lock_everything(struct kith__walk *w)
         take_wanted(w, from);
     }
     from = w->lock_count;
+    for (unsigned i = 0; i < KITH__STRIPES; i++)
+        kith__walk_want(w, &h->stripes[i].lock);
+    take_wanted(w, from);
+    w->inner = from = w->lock_count;
     for (unsigned c = 0; c < KITH__CLASS_COUNT; c++)
         kith__walk_want(w, &h->classes[c].lock);
     take_wanted(w, from);
@@ -407,6 +441,9 @@ walk_everything(struct kith__walk *w)
     each_object(w, check_object);
     for (unsigned id = 1; id <= top && id <= w->arena->actors_max; id++)
         check_actor(w, id);
+    top = kith__load_acquire(&KITH__HEADER(w->arena)->holders_top);
+    for (unsigned slot = 1; slot <= top && slot <= KITH__HOLDERS_MAX; slot++)
+        check_references(w, kith__load(&kith__holder_at(w->arena, slot)->kept), true);
     check_heap(w);
     w->report.unreached = kith__leads_follow(w);
 }
@@ -420,11 +457,117 @@ forget_marks(struct kith__walk *w)
     w->marks = NULL;
 }
 
+/* ---- Unnamed objects, all objects still locked -------------------------------------------------
+ */
+
+/* Leads that named no root are counted from now on. */
+static kith_err
+adopt(struct kith__walk *w)
+{
+    kith_err err = KITH_OK;
+
+    for (size_t i = 0; i < w->leads.count && err == KITH_OK; i++) {
+        const struct kith__lead *lead = &w->leads.list[i];
+        const struct kith__subject *object = lead->loose ? kith__leads_to(&w->leads, lead) : NULL;
+        unsigned class_index;
+        struct kith__reference *reference =
+            object == NULL ? NULL : kith__reference_at(w->arena, lead->block, &class_index);
+        kith__word *count =
+            object == NULL ? NULL : kith__reference_count(w->arena, object->kind, object->off);
+        struct kith__op mini;
+
+        if (reference == NULL || count == NULL)
+            continue;
+        reference->kind = (uint32_t)object->kind;
+        kith__op_begin_mini(&mini, w->self);
+        kith__op_set(&mini, &reference->root, object->off);
+        kith__op_set(&mini, &reference->id, object->id);
+        kith__op_set(&mini, count, kith__load(count) + lead->weight);
+        err = kith__op_commit(&mini);
+    }
+    return err;
+}
+
+/* One object that nothing keeps, as kith_destroy() ends it. */
+static kith_err
+end_object(struct kith__walk *w, const struct kith__subject *subject)
+{
+    struct kith__dict catalog = kith__catalog_of(w->arena);
+    const struct kith__kind *kind = kith__kind_of(subject->kind);
+    struct kith__object object = { .kind = subject->kind, .off = subject->off, .id = subject->id };
+    struct kith__shard *shards;
+    char name[KITH_MADE_NAME_SIZE];
+    struct kith__place place;
+    struct kith__key key;
+    struct kith__op op;
+    unsigned count;
+    kith_err err;
+
+    kith__made_write(subject->name, name);
+    err = kith__key_make(w->arena->hash_key, kith_str(name), &key);
+    if (err < 0)
+        return err;
+    shards = kith__dict_shards(&catalog, kith__load(&kith__dict_root(&catalog)->shards), &count);
+    kith__op_begin(&op, w->self);
+    err = kith__table_find(&op, count == 1 ? shards : shards + kith__shard_of(key.hash), &key,
+                           &place);
+    kith__key_free(&key);
+    if (err < 0 || place.entry == NULL)
+        return err < 0 ? err : KITH_ENOENT;
+    err = kith__table_delete(&op, &place, false);
+    if (err == KITH_OK) {
+        kind->end(&op, &object);
+        err = kith__op_commit(&op);
+    }
+    if (err < 0)
+        kith__op_abort(&op);
+    else if (kind->ended != NULL)
+        kind->ended(w->self, &object);
+    return err;
+}
+
+static kith_err
+end_unreached(struct kith__walk *w)
+{
+    kith_err err = KITH_OK;
+
+    for (size_t i = 0; i < w->leads.object_count && err == KITH_OK; i++)
+        if (!w->leads.objects[i].kept) {
+            err = end_object(w, &w->leads.objects[i]);
+            w->leads.objects[i].ended = err == KITH_OK;
+        }
+    return err;
+}
+
+/* No lock is held any more; how many there are. */
+static uint64_t
+wake_ended(struct kith__walk *w)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < w->leads.object_count; i++) {
+        const struct kith__subject *object = &w->leads.objects[i];
+
+        if (!object->ended)
+            continue;
+        n++;
+        if (kith__kind_of(object->kind)->wake_all != NULL)
+            kith__kind_of(object->kind)->wake_all(w->self, object->off);
+    }
+    return n;
+}
+
+/* ---- The whole --------------------------------------------------------------------------------
+ */
+
+/* `mend`: what is loose is counted; NULL, or how many objects were ended that nothing kept. */
 static kith_err
 verify(struct kith__self *self, int (*each)(const char *sentence, void *arg), void *arg,
-       struct kith_report *report_out, struct kith__leads *leads_out)
+       struct kith_report *report_out, bool mend, uint64_t *ended_out)
 {
-    struct kith__walk w = { .self = self, .arena = self->arena, .guess = KITH__CLASS_COUNT + 16 };
+    struct kith__walk w = { .self = self,
+                            .arena = self->arena,
+                            .guess = KITH__CLASS_COUNT + KITH__STRIPES + 16 };
 
     w.sentences = kith__calloc(KITH__VIOLATIONS_KEPT, KITH__SENTENCE_SIZE);
     for (unsigned tries = 0; w.sentences != NULL && tries < ATTEMPTS; tries++) {
@@ -434,7 +577,7 @@ verify(struct kith__self *self, int (*each)(const char *sentence, void *arg), vo
         if (tries > 0)
             nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
         w.report = (struct kith_report){ 0 };
-        w.leads.count = w.leads.unnamed_count = 0;
+        w.leads.count = w.leads.object_count = 0;
         w.err = lock_everything(&w);
         w.granules = kith__load(&KITH__HEADER(w.arena)->granules_top);
         if (w.granules > w.arena->granules_max)
@@ -448,7 +591,15 @@ verify(struct kith__self *self, int (*each)(const char *sentence, void *arg), vo
         if (w.err == KITH_OK && (w.marks == NULL || before != sum_of_journals(w.arena, &rest)))
             w.err = w.marks == NULL ? KITH_ENOMEM : KITH_ECONFLICT;
         w.marks_failed |= w.marks == NULL;
-        release_taken(&w);
+        if (w.err == KITH_OK && w.report.violations == 0 && mend) {
+            release_taken(&w, w.inner);
+            w.err = adopt(&w);
+            if (w.err == KITH_OK && ended_out != NULL)
+                w.err = end_unreached(&w);
+        }
+        release_taken(&w, 0);
+        if (ended_out != NULL)
+            *ended_out = wake_ended(&w);
         forget_marks(&w);
         if (w.err != KITH_ECONFLICT)
             break;
@@ -475,9 +626,7 @@ verify(struct kith__self *self, int (*each)(const char *sentence, void *arg), vo
                                (unsigned long long)w.report.violations, w.report.first);
     }
     kith__free(w.sentences);
-    kith__free(w.leads.list);
-    w.leads.list = NULL;
-    *leads_out = w.leads;
+    kith__leads_free(&w.leads);
     return w.err;
 }
 
@@ -485,11 +634,16 @@ kith_err
 kith__verify(struct kith__self *self, int (*each)(const char *sentence, void *arg), void *arg,
              struct kith_report *report_out)
 {
-    struct kith__leads leads;
-    kith_err err = verify(self, each, arg, report_out, &leads);
+    return verify(self, each, arg, report_out, false, NULL);
+}
 
-    kith__free(leads.unnamed);
-    return err;
+kith_err
+kith__references_adopt(struct kith__self *self)
+{
+    struct kith_report report;
+    kith_err err = verify(self, NULL, NULL, &report, true, NULL);
+
+    return err == KITH_ECORRUPT ? KITH_OK : err;
 }
 
 /* Most spaces have no unnamed object, and need not come to rest for this. */
@@ -517,25 +671,12 @@ kith_err
 kith__unreached_free(struct kith__self *self, uint64_t *freed_out)
 {
     struct kith_report report;
-    struct kith__leads leads;
     bool any;
     kith_err err = any_unnamed(self, &any);
 
     *freed_out = 0;
     if (err < 0 || !any)
         return err;
-    err = verify(self, NULL, NULL, &report, &leads);
-    for (size_t i = 0; err == KITH_OK && i < leads.unnamed_count; i++) {
-        char name[KITH_MADE_NAME_SIZE];
-
-        if (leads.unnamed[i].kept)
-            continue;
-        kith__made_write(leads.unnamed[i].name, name);
-        err = kith__catalog_destroy_id(self, name, leads.unnamed[i].id);
-        *freed_out += err == KITH_OK;
-        if (err == KITH_ENOENT) /* somebody was faster, or gave it a name */
-            err = KITH_OK;
-    }
-    kith__free(leads.unnamed);
+    err = verify(self, NULL, NULL, &report, true, freed_out);
     return err == KITH_ECORRUPT || err == KITH_EUNAVAILABLE ? KITH_OK : err;
 }

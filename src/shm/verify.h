@@ -15,9 +15,12 @@
 kith_err kith__verify(struct kith__self *self, int (*each)(const char *sentence, void *arg),
                       void *arg, struct kith_report *report_out);
 
+/* Counts what kith__self's loading left loose. */
+kith_err kith__references_adopt(struct kith__self *self);
+
 /*
- * Ends the unnamed objects that nothing keeps.  Of an arena that is broken, or does not come to
- * rest, none; that is no error.
+ * Ends the unnamed objects that nothing keeps, circles of them.  Of an arena that is broken, or
+ * does not come to rest, none; that is no error.
  */
 kith_err kith__unreached_free(struct kith__self *self, uint64_t *freed_out);
 

@@ -28,6 +28,7 @@ bool
 kith__walk_mark(struct kith__walk *w, uint64_t off, const char *what)
 {
     uint64_t size, index = kith__granule_of(w->arena, off), bit;
+    unsigned class_index;
 
     if ((off & 15) != 0 || index >= w->granules || !kith__block_at(w->arena, off, &size)) {
         kith__walk_violation(w, "%s at %#llx is not a block.", what, (unsigned long long)off);
@@ -50,6 +51,12 @@ kith__walk_mark(struct kith__walk *w, uint64_t off, const char *what)
     w->marks[index][bit / 8] |= (uint8_t)(1u << bit % 8);
     w->report.blocks++;
     w->report.bytes_used += size;
+    if (!w->in_magazine) {
+        const struct kith__reference *reference = kith__reference_at(w->arena, off, &class_index);
+
+        if (reference != NULL)
+            kith__walk_reference(w, off, reference);
+    }
     return true;
 }
 

@@ -17,8 +17,8 @@ enum kith__rank { KITH__RANK_OBJECT, KITH__RANK_HEAD, KITH__RANK_TAIL, KITH__RAN
 
 /* What leads to what: see leads.c. */
 struct kith__leads {
-    struct kith__unnamed *unnamed;
-    size_t unnamed_count, unnamed_room;
+    struct kith__subject *objects;
+    size_t object_count, object_room;
     struct kith__lead *list;
     size_t count, room;
     uint64_t from; /* the root of the object whose items are being looked at */
@@ -36,6 +36,8 @@ struct kith__walk {
     size_t lock_count, lock_room, held;
     size_t guess;         /* how many locks there are */
     enum kith__rank rank; /* of the locks being taken */
+    size_t inner;         /* of the locks, the first of the allocator's */
+    bool in_magazine;     /* what is marked is nobody's item, whatever it was */
     bool marks_failed;
     kith_err err;
 };
@@ -46,8 +48,11 @@ __attribute__((format(printf, 2, 3))) void kith__walk_violation(struct kith__wal
 /* The block at `off` has an owner: `what`.  False if it is no block, or has one already. */
 bool kith__walk_mark(struct kith__walk *w, uint64_t off, const char *what);
 bool kith__walk_marked(const struct kith__walk *w, uint64_t off);
-/* An item of the object being walked, whose bytes are at `data`: it may be a reference. */
-void kith__walk_item(struct kith__walk *w, uint64_t meta, const void *data);
+/* An item in the block at `off`, or in none, whose bytes are at `data`: it may be a reference. */
+void kith__walk_item(struct kith__walk *w, uint64_t meta, uint64_t off, const void *data);
+/* A reference that has an owner: called by kith__walk_mark(). */
+void kith__walk_reference(struct kith__walk *w, uint64_t off,
+                          const struct kith__reference *reference);
 /* A lock that has to be held while the arena is walked. */
 void kith__walk_want(struct kith__walk *w, struct kith__lock *lock);
 

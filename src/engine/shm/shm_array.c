@@ -68,13 +68,19 @@ find_or_make(struct kith__shm_space *space, struct kith__self *self, const char 
     return err;
 }
 
+/* What a handle's state is: first of all a kith__array, as which most functions take it. */
+struct shm_array {
+    struct kith__array array;
+    struct kith__keep keep;
+};
+
 static kith_err
 array_open(void *state, const char *name, enum kith_create create,
            const struct kith__array_shape *shape, const void *initial, void **array_out,
            struct kith__array_shape *shape_out)
 {
     struct kith__shm_space *space = state;
-    struct kith__array *array = kith__shm_state(sizeof(*array));
+    struct shm_array *array = kith__shm_state(sizeof(*array));
     struct kith__object object;
     struct kith__self *self;
     kith_err err;
@@ -84,13 +90,17 @@ array_open(void *state, const char *name, enum kith_create create,
     err = kith__shm_reader(space->arena, &self);
     if (err == KITH_OK)
         err = find_or_make(space, self, name, create, shape, initial, &object);
-    if (err == KITH_OK)
-        err = kith__array_of(space->arena, object.off, object.id, array);
+    if (err == KITH_OK) {
+        err = kith__array_of(space->arena, object.off, object.id, &array->array);
+        if (err < 0)
+            kith__shm_object_close(space->arena, &object.keep);
+    }
     if (err < 0) {
         kith__free(array);
         return err == KITH_EGONE ? kith__fail(err, "The array \"%s\" was destroyed.", name) : err;
     }
-    *shape_out = (struct kith__array_shape){ array->type, array->count };
+    array->keep = object.keep;
+    *shape_out = (struct kith__array_shape){ array->array.type, array->array.count };
     *array_out = array;
     return KITH_OK;
 }
@@ -98,6 +108,9 @@ array_open(void *state, const char *name, enum kith_create create,
 static void
 array_close(void *state)
 {
+    struct shm_array *array = state;
+
+    kith__shm_object_close(array->array.arena, &array->keep);
     kith__free(state);
 }
 

@@ -23,13 +23,19 @@ find_lock(struct kith__shm_space *space, const char *name, struct kith__object *
     return err;
 }
 
+/* What a handle's state is: first of all a kith__condition, as which most functions take it. */
+struct shm_condition {
+    struct kith__condition condition;
+    struct kith__keep keep;
+};
+
 static kith_err
 condition_open(void *state, const char *name, const struct kith_condition_options *options,
                void **condition_out)
 {
     struct kith__shm_space *space = state;
     struct kith__object object, lock = { 0 };
-    struct kith__condition *condition;
+    struct shm_condition *condition;
     kith_err err = KITH_OK;
 
     if (options->lock != NULL && options->create != KITH_MUST_EXIST)
@@ -45,8 +51,9 @@ condition_open(void *state, const char *name, const struct kith_condition_option
         kith__free(condition);
         return err;
     }
-    condition->ref = (struct kith__root_ref){ space->arena, object.off, object.id };
-    kith__condition_find_lock(condition);
+    condition->condition.ref = (struct kith__root_ref){ space->arena, object.off, object.id };
+    condition->keep = object.keep;
+    kith__condition_find_lock(&condition->condition);
     *condition_out = condition;
     return KITH_OK;
 }
@@ -54,6 +61,9 @@ condition_open(void *state, const char *name, const struct kith_condition_option
 static void
 condition_close(void *state)
 {
+    struct shm_condition *condition = state;
+
+    kith__shm_object_close(condition->condition.ref.arena, &condition->keep);
     kith__free(state);
 }
 

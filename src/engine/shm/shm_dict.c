@@ -85,7 +85,7 @@ dict_close(void *state)
     struct shm_dict *dict = state;
     struct spare *spare = atomic_load(&dict->spare);
 
-    kith__catalog_let_go(dict->dict.arena, &dict->object);
+    kith__shm_object_close(dict->dict.arena, &dict->object.keep);
     if (spare != NULL) {
         kith_buf_free(&spare->buf);
         kith__free(spare);

@@ -263,6 +263,21 @@ kith__shm_object_open(struct kith__shm_space *space, const char *name, enum kith
     return kith__catalog_open(self, name, kind, create, init, arg, object_out);
 }
 
+void
+kith__shm_object_close(struct kith__arena *arena, const struct kith__keep *keep)
+{
+    struct kith__self *self;
+
+    /* After the last kith_close() nothing is kept, and no slot is to be taken again. */
+    if (keep->block == 0 || arena->dead || arena->holder == 0 ||
+        keep->serial != atomic_load(&arena->keeps) ||
+        keep->owner != kith__owner_of(arena, arena->holder))
+        return;
+    self = kith__shm_self(arena);
+    if (self != NULL)
+        kith__reference_let_go(self, keep);
+}
+
 static kith_err
 space_destroy(void *state, const char *name)
 {
@@ -270,6 +285,25 @@ space_destroy(void *state, const char *name)
     struct kith__self *self = kith__shm_self(space->arena);
 
     return self == NULL ? kith__shm_refusal() : kith__catalog_destroy(self, name);
+}
+
+/*
+ * Between the two this thread stores references to what is not there yet; with the second they are
+ * counted.
+ */
+static kith_err
+space_loading(void *state, bool begins)
+{
+    struct kith__shm_space *space = state;
+    struct kith__self *self = kith__shm_self(space->arena);
+    bool loose;
+
+    if (self == NULL)
+        return kith__shm_refusal();
+    loose = self->loose;
+    self->loading = begins;
+    self->loose = false;
+    return begins || !loose ? KITH_OK : kith__references_adopt(self);
 }
 
 static kith_err
@@ -303,12 +337,18 @@ describe(struct kith__self *self, struct kith__arena *arena, const struct kith__
          struct kith_info *info)
 {
     const struct kith__kind *kind = kith__kind_of(object->kind);
+    const kith__word *count;
 
     if (kind == NULL || kith__at(arena, object->off, kith__class_size(kind->class_index)) == NULL)
         return kith__fail(KITH_ECORRUPT, "The catalog of objects is broken; run kith check.");
     if (object->id == 0)
         return KITH_EGONE;
     info->kind = object->kind;
+    count = kith__reference_count(arena, object->kind, object->off);
+    if (count != NULL) {
+        info->references = KITH__REFERENCE_ITEMS(kith__load(count));
+        info->handles = KITH__REFERENCE_HANDLES(kith__load(count));
+    }
     return kind->describe(self, arena, object, info);
 }
 
@@ -323,8 +363,10 @@ describe_all(struct kith__self *self, struct kith__arena *arena, const struct ki
         const struct kith__entry *entry =
             (const struct kith__entry *)(const void *)(copy->bytes + copy->entries[i].at);
         uint64_t off = kith__load(&entry->value);
-        struct kith__object object = { (enum kith_kind)KITH__META_TAG(kith__load(&entry->meta)),
-                                       off, kith__object_id(arena, off), 0 };
+        struct kith__object object = { .kind =
+                                           (enum kith_kind)KITH__META_TAG(kith__load(&entry->meta)),
+                                       .off = off,
+                                       .id = kith__object_id(arena, off) };
         struct kith_item name = kith__copy_key(copy, i);
         struct listed *at = &listed[count];
         kith_err err;
@@ -627,6 +669,7 @@ static const struct kith__space_ops space_ops = {
     .stat = space_stat,
     .check = space_check,
     .gc = space_gc,
+    .loading = space_loading,
     .rename = space_rename,
     .share = space_share,
     .open_fd = space_open_fd,

@@ -9,6 +9,7 @@
 #include "shm/actor.h"
 #include "shm/catalog.h"
 #include "shm/queue.h"
+#include "shm/reference.h"
 #include "shm/root.h"
 #include "shm/value.h"
 
@@ -88,7 +89,10 @@ kith_err kith__shm_object_open(struct kith__shm_space *space, const char *name, 
 kith_err kith__shm_name_of(struct kith__arena *arena, struct kith__self *self, uint64_t off,
                            uint64_t id, char name[KITH__NAME_SIZE_MAX + 1]);
 
-/* The same for one whose state is a struct kith__root_ref; and gives that up. */
+/* A handle is closed: what it opened is not kept by it any more. */
+void kith__shm_object_close(struct kith__arena *arena, const struct kith__keep *keep);
+
+/* The same for one whose state begins with a struct kith__root_ref; and gives that up. */
 kith_err kith__shm_root_open(struct kith__shm_space *space, const char *name, enum kith_kind kind,
                              enum kith_create create, kith__shm_init *init, void *arg,
                              void **state_out);

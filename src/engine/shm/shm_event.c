@@ -10,6 +10,7 @@
 struct shm_event {
     struct kith__sync sync;
     kith__poller_slot poller;
+    struct kith__keep keep;
 };
 
 static kith_err
@@ -37,6 +38,7 @@ event_open(void *state, const char *name, enum kith_create create, void **event_
         return err;
     }
     event->sync = (struct kith__sync){ space->arena, object.off, object.id };
+    event->keep = object.keep;
     *event_out = event;
     return KITH_OK;
 }
@@ -47,6 +49,7 @@ event_close(void *state)
     struct shm_event *event = state;
 
     kith__poller_close(&event->poller);
+    kith__shm_object_close(event->sync.arena, &event->keep);
     kith__free(state);
 }
 

@@ -47,7 +47,7 @@ list_close(void *state)
 {
     struct shm_list *list = state;
 
-    kith__catalog_let_go(list->list.arena, &list->object);
+    kith__shm_object_close(list->list.arena, &list->object.keep);
     kith__free(state);
 }
 

@@ -15,6 +15,7 @@
 struct shm_lock {
     struct kith__sync sync;
     kith__poller_slot poller;
+    struct kith__keep keep;
 };
 
 static kith_err
@@ -57,12 +58,14 @@ open_either(struct kith__shm_space *space, const char *name, enum kith_kind kind
         return KITH_ENOMEM;
     err = kith__shm_object_open(space, name, kind, create, init_lock, &made_with, &object);
     if (err == KITH_ETYPE && will_do(space, name, kind, &object))
-        err = KITH_OK;
+        err = kith__shm_object_open(space, name, object.kind, KITH_MUST_EXIST, init_lock,
+                                    &made_with, &object);
     if (err < 0) {
         kith__free(state);
         return err;
     }
     state->sync = (struct kith__sync){ space->arena, object.off, object.id };
+    state->keep = object.keep;
     *state_out = state;
     return KITH_OK;
 }
@@ -112,6 +115,7 @@ close_either(void *state)
     struct shm_lock *lock = state;
 
     kith__poller_close(&lock->poller);
+    kith__shm_object_close(lock->sync.arena, &lock->keep);
     kith__free(state);
 }
 

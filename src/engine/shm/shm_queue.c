@@ -10,6 +10,7 @@
 struct shm_queue {
     struct kith__queue queue;
     kith__poller_slot poller;
+    struct kith__keep keep;
 };
 
 const struct kith__queue *
@@ -83,6 +84,7 @@ queue_open(void *state, const char *name, const struct kith_queue_options *optio
         return err;
     }
     queue->queue = (struct kith__queue){ space->arena, object.off, object.id };
+    queue->keep = object.keep;
     *queue_out = queue;
     return KITH_OK;
 }
@@ -93,6 +95,7 @@ queue_close(void *state)
     struct shm_queue *queue = state;
 
     kith__poller_close(&queue->poller);
+    kith__shm_object_close(queue->queue.arena, &queue->keep);
     kith__free(state);
 }
 

@@ -4,11 +4,17 @@
 #include "base/alloc.h"
 #include "engine/shm/shm_engine.h"
 
+/* What a handle's state is: first of all a kith__root_ref, as which all functions take it. */
+struct shm_root {
+    struct kith__root_ref ref;
+    struct kith__keep keep;
+};
+
 kith_err
 kith__shm_root_open(struct kith__shm_space *space, const char *name, enum kith_kind kind,
                     enum kith_create create, kith__shm_init *init, void *arg, void **state_out)
 {
-    struct kith__root_ref *state = kith__shm_state(sizeof(*state));
+    struct shm_root *state = kith__shm_state(sizeof(*state));
     struct kith__object object;
     kith_err err;
 
@@ -19,7 +25,8 @@ kith__shm_root_open(struct kith__shm_space *space, const char *name, enum kith_k
         kith__free(state);
         return err;
     }
-    *state = (struct kith__root_ref){ space->arena, object.off, object.id };
+    state->ref = (struct kith__root_ref){ space->arena, object.off, object.id };
+    state->keep = object.keep;
     *state_out = state;
     return KITH_OK;
 }
@@ -27,5 +34,8 @@ kith__shm_root_open(struct kith__shm_space *space, const char *name, enum kith_k
 void
 kith__shm_root_close(void *state)
 {
+    struct shm_root *root = state;
+
+    kith__shm_object_close(root->ref.arena, &root->keep);
     kith__free(state);
 }

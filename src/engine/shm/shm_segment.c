@@ -44,12 +44,18 @@ find_or_make(struct kith__shm_space *space, struct kith__self *self, const char 
     return err;
 }
 
+/* What a handle's state is: first of all a kith__segment, as which most functions take it. */
+struct shm_segment {
+    struct kith__segment segment;
+    struct kith__keep keep;
+};
+
 static kith_err
 segment_open(void *state, const char *name, enum kith_create create, uint64_t size,
              void **segment_out)
 {
     struct kith__shm_space *space = state;
-    struct kith__segment *segment = kith__shm_state(sizeof(*segment));
+    struct shm_segment *segment = kith__shm_state(sizeof(*segment));
     struct kith__object object;
     struct kith__self *self;
     kith_err err;
@@ -63,7 +69,8 @@ segment_open(void *state, const char *name, enum kith_create create, uint64_t si
         kith__free(segment);
         return err;
     }
-    *segment = (struct kith__segment){ space->arena, object.off, object.id };
+    segment->segment = (struct kith__segment){ space->arena, object.off, object.id };
+    segment->keep = object.keep;
     *segment_out = segment;
     return KITH_OK;
 }
@@ -71,6 +78,9 @@ segment_open(void *state, const char *name, enum kith_create create, uint64_t si
 static void
 segment_close(void *state)
 {
+    struct shm_segment *segment = state;
+
+    kith__shm_object_close(segment->segment.arena, &segment->keep);
     kith__free(state);
 }
 

@@ -6,6 +6,12 @@
 #include "base/alloc.h"
 #include "engine/shm/shm_engine.h"
 
+/* What a handle's state is: first of all a kith__value, as which most functions take it. */
+struct shm_value {
+    struct kith__value value;
+    struct kith__keep keep;
+};
+
 static kith_err
 value_open(void *state, const char *name, enum kith_create create,
            const struct kith__value_shape *shape, const void *initial, void **value_out,
@@ -14,7 +20,7 @@ value_open(void *state, const char *name, enum kith_create create,
     struct kith__shm_space *space = state;
     struct kith__value_making making = { shape->type, shape->transactional || space->transactional,
                                          initial };
-    struct kith__value *value = kith__shm_state(sizeof(*value));
+    struct shm_value *value = kith__shm_state(sizeof(*value));
     struct kith__object object;
     kith_err err;
 
@@ -24,13 +30,17 @@ value_open(void *state, const char *name, enum kith_create create,
         making.guarded = true;
     err = kith__shm_object_open(space, name, KITH_KIND_VALUE, create, kith__value_init, &making,
                                 &object);
-    if (err == KITH_OK)
-        err = kith__value_of(space->arena, object.off, object.id, value);
+    if (err == KITH_OK) {
+        err = kith__value_of(space->arena, object.off, object.id, &value->value);
+        if (err < 0)
+            kith__shm_object_close(space->arena, &object.keep);
+    }
     if (err < 0) {
         kith__free(value);
         return err == KITH_EGONE ? kith__fail(err, "The value \"%s\" was destroyed.", name) : err;
     }
-    *shape_out = (struct kith__value_shape){ value->type, value->guarded };
+    value->keep = object.keep;
+    *shape_out = (struct kith__value_shape){ value->value.type, value->value.guarded };
     *value_out = value;
     return KITH_OK;
 }
@@ -38,6 +48,9 @@ value_open(void *state, const char *name, enum kith_create create,
 static void
 value_close(void *state)
 {
+    struct shm_value *value = state;
+
+    kith__shm_object_close(value->value.arena, &value->keep);
     kith__free(state);
 }
 
