@@ -273,22 +273,28 @@ def peer_of(name):
 
 # ---- rows ----
 
+LIST_COPIES = ("The leaf and the nodes above it are copied, up to 1 KiB each, and one record swaps "
+               "them in, so that readers without a lock see the list as before or as after.")
+
 ROWS = [
     Row("dict", "get, 1k entries", "ratio", GET[0], 0.6, BOOST_GET[0],
-        why="SipHash of a 16-byte key is a third of it, the handle and engine calls "
-            "another; the look-up itself is about 25 ns."),
+        why="A quarter is the keyed hash, which nobody's choice of keys can flood; the rest finds "
+            "handle, shard, bucket and entry, and looks at the end whether they are what they "
+            "were, where Boost takes a mutex that is free."),
     Row("dict", "get, two processes against one", "ratio", GET[1], 0.6, GET[0],
         why="Readers write nothing shared; best rounds halve. On a busy host the second "
             "processor is often not there."),
     Row("dict", "get beside a writer", "ratio", "kith get beside a writer", 2.5, GET[0]),
     Row("dict", "get, 1M entries, against in-process", "ratio", "kith get 1M", 2, "absl get 1M",
-        why="Bucket, entry and key are three misses and two TLB misses on 4 KiB pages of "
-            "tmpfs; absl has one line and its own heap."),
+        why="Nearly all of it waits for two misses, one after the other: the bucket, and the entry "
+            "that it names, on 4 KiB pages of tmpfs.  An entry that is in order, has a version "
+            "and can be read without a lock takes about 100 bytes; absl's whole table is a third "
+            "of that and nearly fits this machine's cache."),
     Row("dict", "get, 1M entries, against shared", "ratio", "kith get 1M", 0.2, "lmdb get 1M",
-        why="See the row above: the misses bound it."),
+        why="The same two misses; the upper pages of LMDB's tree stay in the cache."),
     Row("dict", "add, existing key", "ratio", ADD[0], 1.0, BOOST_ADD[0],
-        why="A ledger entry and a version surround the one store, so that it "
-            "survives a kill; Boost's lock does not."),
+        why="Nearly half is the shard's lock: two locked instructions, and its name in a ledger, "
+            "by which it is free again after a kill.  Boost's mutex is locked for ever then."),
     Row("dict", "add, two processes on one key", "ratio", ADD[1], 0.8, BOOST_ADD[1],
         why="As above, and the shard's line carries the lock and its sequence number "
             "between the processors."),
@@ -339,8 +345,8 @@ ROWS = [
         why="A permit is charged to its process under a lock; sem_t counts, and loses what a "
             "killed process took."),
     Row("event", "set and clear, nobody waiting", "limit", "kith event pair", 20,
-        why="Either is a locked instruction on the event's word, and a set looks whether anybody "
-            "waits, behind the calls that find the engine."),
+        why="Three locked instructions, since a set is counted too: who slept is then told of it "
+            "even if it was cleared at once."),
     Row("command", "kith lock NAME -- true", "ratio", "kith lock true", 1.3, "flock true",
         why="Starting a process is most of it; kith maps an arena and two libraries more."),
     Row("space", "open an existing arena", "limit", "kith open", 300_000),
@@ -364,12 +370,19 @@ ROWS = [
     Row("memory", "after churn, to before", "limit", "kith churn", 1.05, unit="times"),
     Row("memory", "iterating after churn, to before", "limit", "kith churn", 1.5, number=1,
         unit="times"),
-    Row("list", "append, at 1M items", "limit", "kith list append", 60),
+    Row("list", "append, at 1M items", "limit", "kith list append", 60,
+        why="A third of it is the kernel's: the list grows into memory that nobody has touched."),
     Row("list", "append and pop, the mean, at 1M items", "limit", "kith list append and pop", 60),
-    Row("list", "index, random, 1M items", "limit", "kith list index", 120),
-    Row("list", "insert in the middle, 1M items", "limit", "kith list insert", 1000),
-    Row("list", "insert or pop anywhere, 1M items", "limit", "kith list insert and pop", 1000),
-    Row("value", "add", "ratio", VALUE_ADD[0], 3, FETCH_ADD[0]),
+    Row("list", "index, random, 1M items", "limit", "kith list index", 120,
+        why="Nearly all of it waits for one miss: that of the item itself, which stands in one of "
+            "4,000 pages of 4 KiB.  The way to it stays in the cache."),
+    Row("list", "insert in the middle, 1M items", "limit", "kith list insert", 1000,
+        why=LIST_COPIES),
+    Row("list", "insert or pop anywhere, 1M items", "limit", "kith list insert and pop", 1000,
+        why=LIST_COPIES),
+    Row("value", "add", "ratio", VALUE_ADD[0], 3, FETCH_ADD[0],
+        why="Beside the locked instruction, which is all that it is held against, stand the calls "
+            "and the two stores that tell whoever cleans up after a kill what was being done."),
     Row("value", "get: 3 ns and the calls", "limit", "kith value get", 7),
     Row("array", "view of 1 GiB, and its release", "limit", "kith array view", 2000),
     # Without a target.
