@@ -11,10 +11,11 @@
  *   E3  a run is in a bin if and only if it is free; limbo runs are in the limbo list
  *   E4  `used` counts granules in spans, extents and limbo; `dirty` those in free runs that
  *       may hold memory
+ *   E5  a run that is marked whole has memory for every page, and need not be committed again
  *
  * STEPS    Every change is one record of the mini journal: see journal.c.  A new extent is in
  *          its actor's `staged` from the instant it leaves its bin; its memory is committed
- *          after that, outside the lock.
+ *          after that, outside the lock, and then one store marks it whole if it is.
  * DEATH    before the commit of the record nothing happened; after it the reaper frees what
  *          is staged.
  */
@@ -30,6 +31,8 @@
 /* Free memory kept for reuse: a fresh page costs twenty times a used one. */
 #define RESERVE_GRANULES 64u
 #define TRIMS_MAX 4096u
+#define WHOLE_FROM 8u /* granules: an eighth of the memory at most is not used then */
+#define FREE_FLAGS (KITH__GRANULE_DIRTY | KITH__GRANULE_WHOLE)
 
 /* ---- Bins ----------------------------------------------------------------------------- */
 
@@ -163,10 +166,10 @@ out_of_room(struct kith__arena *arena, uint64_t size)
                       (unsigned long long)(arena->granules_max * KITH__GRANULE));
 }
 
-/* Extent lock held: writes the taking of `run` granules down; their index, and whether they may
- * hold memory of before. */
+/* Extent lock held: writes the taking of `run` granules down; their index, and the flags of the
+ * run that they were of. */
 static uint64_t
-take_run(struct kith__op *mini, uint64_t run, uint64_t size, bool *dirty_out)
+take_run(struct kith__op *mini, uint64_t run, uint64_t size, uint64_t *flags_out)
 {
     struct kith__arena *arena = mini->self->arena;
     struct kith__header *h = KITH__HEADER(arena);
@@ -176,10 +179,10 @@ take_run(struct kith__op *mini, uint64_t run, uint64_t size, bool *dirty_out)
         uint64_t word = kith__load(&kith__granule_at(arena, index)->word);
         uint64_t whole = KITH__GRANULE_RUN(word);
 
-        *dirty_out = (word & KITH__GRANULE_DIRTY) != 0;
+        *flags_out = word & FREE_FLAGS;
         take_free(mini, index, word);
         if (whole > run)
-            make_free(mini, index + run, whole - run, word & KITH__GRANULE_DIRTY);
+            make_free(mini, index + run, whole - run, *flags_out);
     } else {
         top = kith__load(&h->granules_top);
         if (top > arena->granules_max || run > arena->granules_max - top) {
@@ -191,13 +194,36 @@ take_run(struct kith__op *mini, uint64_t run, uint64_t size, bool *dirty_out)
         if (mini->err < 0)
             return 0;
         kith__op_set(mini, &h->granules_top, top + run);
-        *dirty_out = false;
+        *flags_out = 0;
         index = top;
     }
-    describe_run(mini, index, run, KITH__GRANULE_EXTENT, KITH__GRANULE_EXTENT_TAIL, 0);
+    describe_run(mini, index, run, KITH__GRANULE_EXTENT, KITH__GRANULE_EXTENT_TAIL,
+                 *flags_out & KITH__GRANULE_WHOLE);
     kith__op_set(mini, &kith__granule_at(arena, index)->size, size);
     add_to(mini, &h->used, (int64_t)run);
     return index;
+}
+
+/*
+ * Outside of the lock: gives a staged extent its memory.  What was used before and not given back
+ * has it: to ask the kernel about each page of a megabyte once more took a third of putting it into
+ * a queue and getting it.  A long run gets all its memory, so that it can be used so; a short one
+ * would waste too much.
+ */
+static kith_err
+commit_extent(struct kith__self *self, uint64_t index, uint64_t run, uint64_t size, uint64_t flags)
+{
+    struct kith__arena *arena = self->arena;
+    kith__word *word = &kith__granule_at(arena, index)->word;
+    uint64_t off = kith__granule_off(arena, index), whole = run * KITH__GRANULE;
+    bool all = run >= WHOLE_FROM || size > whole - KITH__PAGE; /* the last page, too */
+
+    if ((flags & KITH__GRANULE_WHOLE) != 0)
+        return KITH_OK;
+    if (!all || kith__arena_commit(arena, off, whole) < 0)
+        return kith__arena_commit(arena, off, size);
+    kith__store(word, kith__load(word) | KITH__GRANULE_WHOLE);
+    return KITH_OK;
 }
 
 static kith_err
@@ -206,7 +232,7 @@ take_extent(struct kith__self *self, uint64_t size, uint64_t *off_out, bool *dir
     struct kith__arena *arena = self->arena;
     struct kith__header *h = KITH__HEADER(arena);
     struct kith__actor *actor = self->actor;
-    uint64_t run = (size + KITH__GRANULE - 1) / KITH__GRANULE, index, count;
+    uint64_t run = (size + KITH__GRANULE - 1) / KITH__GRANULE, index, count, flags = 0;
     struct kith__op mini;
     kith_err err;
 
@@ -232,7 +258,7 @@ take_extent(struct kith__self *self, uint64_t size, uint64_t *off_out, bool *dir
     if (err < 0)
         return err;
     kith__op_begin_mini(&mini, self);
-    index = take_run(&mini, run, size, dirty_out);
+    index = take_run(&mini, run, size, &flags);
     if (mini.err == KITH_OK) {
         kith__word *staged;
 
@@ -249,12 +275,13 @@ take_extent(struct kith__self *self, uint64_t size, uint64_t *off_out, bool *dir
     kith__lock_release(self, &h->extent_lock);
     if (err < 0)
         return err;
-    err = kith__arena_commit(arena, kith__granule_off(arena, index), size);
+    err = commit_extent(self, index, run, size, flags);
     if (err < 0) {
         kith__extent_free(self, kith__granule_off(arena, index), &actor->staged.count, count);
         return err;
     }
     *off_out = kith__granule_off(arena, index);
+    *dirty_out = (flags & KITH__GRANULE_DIRTY) != 0;
     return KITH_OK;
 }
 
@@ -265,8 +292,8 @@ kith__extent_put(struct kith__op *mini, uint64_t index, uint64_t flags)
 {
     struct kith__arena *arena = mini->self->arena;
     struct kith__header *h = KITH__HEADER(arena);
-    uint64_t run = KITH__GRANULE_RUN(kith__op_get(mini, &kith__granule_at(arena, index)->word));
-    uint64_t word;
+    uint64_t word = kith__op_get(mini, &kith__granule_at(arena, index)->word);
+    uint64_t run = KITH__GRANULE_RUN(word), whole = word & KITH__GRANULE_WHOLE;
 
     if (run == 0 || index + run > arena->granules_max) {
         mini->err = kith__fail(KITH_ECORRUPT,
@@ -282,6 +309,7 @@ kith__extent_put(struct kith__op *mini, uint64_t index, uint64_t flags)
             take_free(mini, index + run, word);
             run += KITH__GRANULE_RUN(word);
             flags |= word & KITH__GRANULE_DIRTY;
+            whole &= word;
         }
     }
     if (index > 0) {
@@ -293,9 +321,10 @@ kith__extent_put(struct kith__op *mini, uint64_t index, uint64_t flags)
             take_free(mini, index, word);
             run += KITH__GRANULE_RUN(word);
             flags |= word & KITH__GRANULE_DIRTY;
+            whole &= word;
         }
     }
-    make_free(mini, index, run, flags);
+    make_free(mini, index, run, flags | whole);
 }
 
 /*
@@ -334,7 +363,7 @@ kith__extent_free(struct kith__self *self, uint64_t off, kith__word *source, uin
 {
     struct kith__arena *arena = self->arena;
     struct kith__header *h = KITH__HEADER(arena);
-    uint64_t index = kith__granule_of(arena, off), run;
+    uint64_t index = kith__granule_of(arena, off), word;
     struct kith__op mini;
     kith_err err = kith__lock_acquire(self, &h->extent_lock);
 
@@ -342,8 +371,9 @@ kith__extent_free(struct kith__self *self, uint64_t off, kith__word *source, uin
         return err;
     kith__op_begin_mini(&mini, self);
     if (is_pinned(arena, off)) {
-        run = KITH__GRANULE_RUN(kith__load(&kith__granule_at(arena, index)->word));
-        describe_run(&mini, index, run, KITH__GRANULE_LIMBO, KITH__GRANULE_EXTENT_TAIL, 0);
+        word = kith__load(&kith__granule_at(arena, index)->word);
+        describe_run(&mini, index, KITH__GRANULE_RUN(word), KITH__GRANULE_LIMBO,
+                     KITH__GRANULE_EXTENT_TAIL, word & KITH__GRANULE_WHOLE);
         link_run(&mini, &h->limbo, index);
     } else {
         kith__extent_put(&mini, index, KITH__GRANULE_DIRTY);
@@ -604,7 +634,7 @@ kith__extent_adopt(struct kith__op *op, uint64_t off)
         } else {
             unlink_run(&mini, &h->limbo, index);
             describe_run(&mini, index, KITH__GRANULE_RUN(word), KITH__GRANULE_EXTENT,
-                         KITH__GRANULE_EXTENT_TAIL, 0);
+                         KITH__GRANULE_EXTENT_TAIL, word & KITH__GRANULE_WHOLE);
             kith__store(&staged[count], off);
             kith__op_set(&mini, &vec->count, count + 1);
         }

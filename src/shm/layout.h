@@ -128,6 +128,7 @@ enum {
     KITH__GRANULE_LIMBO        /* an extent nobody owns, pinned by a reader when it was freed */
 };
 #define KITH__GRANULE_DIRTY UINT64_C(0x100) /* free runs: may hold memory */
+#define KITH__GRANULE_WHOLE UINT64_C(0x200) /* extents, free and limbo runs: all of it is memory */
 struct kith__granule {
     kith__word word; /* kind in the low 8 bits, flags in the next 24, run length in the high 32 */
     kith__word next; /* free and limbo runs: granule index + 1; 0 ends the list */

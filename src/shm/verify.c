@@ -289,6 +289,9 @@ check_heap(struct kith__walk *w)
                 kith__walk_violation(w, "Two free runs are neighbours.");
             if ((word & KITH__GRANULE_DIRTY) != 0)
                 dirty += run;
+            else if ((word & KITH__GRANULE_WHOLE) != 0)
+                kith__walk_violation(w, "The free run at granule %llu is whole and has no memory.",
+                                     (unsigned long long)index);
             break;
         case KITH__GRANULE_SPAN:
             used += run;

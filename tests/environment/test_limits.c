@@ -133,6 +133,49 @@ TEST_ON(TEST_SHM, tmpfs_of_4_MiB_that_is_full_is_ENOMEM_and_works_again_after_de
     free(data);
 }
 
+/* Takes all that the file system of the arenas has left. */
+static void
+fill_up(int fd, const char *data)
+{
+    while (write(fd, data, 4096) > 0)
+        ;
+}
+
+TEST_ON(TEST_SHM, memory_that_was_given_back_is_asked_for_again_before_it_is_used)
+{
+    struct kith_report report;
+    char *data = test_bytes(1 << 20, 1);
+    char filler_path[512];
+    kith_queue *q;
+    int fd;
+
+    own_mounts();
+    if (mount("tmpfs", getenv("KITH_DIR"), "tmpfs", 0, "size=8m,mode=0700") != 0)
+        test_skip("a tmpfs cannot be mounted here");
+    q = test_queue(t, "q", NULL);
+    (void)snprintf(filler_path, sizeof(filler_path), "%s/filler", getenv("KITH_DIR"));
+    fd = open(filler_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    EXPECT_TRUE(fd >= 0);
+    for (int round = 0; round < 2; round++) {
+        /* What it has it may use, though there is nothing else. */
+        EXPECT_OK(kith_queue_put(q, kith_bytes(data, 1 << 20), 0));
+        EXPECT_GIVES(q, kith_bytes(data, 1 << 20));
+        fill_up(fd, data);
+        EXPECT_OK(kith_queue_put(q, kith_bytes(data, 1 << 20), 0));
+        EXPECT_GIVES(q, kith_bytes(data, 1 << 20));
+        /* Given back and taken by another, it is not there: an error, and no SIGBUS. */
+        EXPECT_OK(kith_gc(t->space, &report));
+        EXPECT_GE(report.bytes_freed, 1 << 20);
+        fill_up(fd, data);
+        EXPECT_RC(KITH_ENOMEM, kith_queue_put(q, kith_bytes(data, 1 << 20), 0));
+        EXPECT_WHOLE(t->space);
+        EXPECT_EQ(0, ftruncate(fd, 0));
+        EXPECT_EQ(0, lseek(fd, 0, SEEK_SET));
+    }
+    close(fd);
+    free(data);
+}
+
 /* ---- no /dev/shm ---- */
 
 TEST_ON(TEST_SHM, dev_shm_that_cannot_be_written_is_done_without)
