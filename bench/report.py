@@ -26,7 +26,7 @@ PARTS = {
     "command": "The command",
     "space": "Beginning",
     "manager": "Against CPython's Manager",
-    "death": "Deaths, from the kill of … to the return of one who waits",
+    "death": "Deaths",
     "memory": "Memory",
     "allocator": "The allocator, through a dict",
     "transaction": "Transactions",
@@ -299,7 +299,7 @@ def losses(judged):
             if each.ratio is not None:
                 line += f", {times(each.ratio)} ({against})"
             line += f", which is {each.share:.2f} times what is allowed."
-            lines.append(line + (f"  {each.row.why}" if each.row.why else ""))
+            lines.append(f"{line}  {each.row.why or 'It is not known why.'}")
         elif each.verdict != "met":
             lines.append(f"- **{PARTS[each.row.part]}: {each.row.title}.**  {each.verdict}.")
     return lines or ["Nowhere in the table of targets, in this run."]
@@ -445,7 +445,7 @@ def deaths_plot(data):
     left, right, top, step = 190, 700, 40, 24
     floor = top + step * len(kinds)
     axis = LogAxis([each for _, numbers in kinds for each in numbers] + [1e8], left, right)
-    body = [text(left, 20, "kill of …; from the fastest to the slowest return, with", size=13),
+    body = [text(left, 20, "from the kill to the waiter's return: fastest to slowest,", size=13),
             dot(left + 330, 16, OURS), text(left + 340, 20, "p50", size=13),
             dot(left + 380, 16, BAD), text(left + 390, 20, "p99", size=13)]
     for tick in axis.ticks():

@@ -170,19 +170,19 @@ measured("flock true", "peer-flock", "lock-true")
 # Who waits for what, and whose death ends that: the measurement, its case, and its rows' title.
 DEATHS = [(measured(f"kith {case} killed", "bench-death", case, processors=2, ms=2), title)
           for case, title in (
-              ("lock", "a lock's owner"),
-              ("rlock", "a recursive lock's owner"),
-              ("fair-lock", "a fair lock's owner"),
-              ("unowned-lock", "an unowned lock's taker"),
-              ("writer-for-writer", "a writer; another waits"),
-              ("writer-for-reader", "a writer; a reader waits"),
-              ("reader-for-writer", "a reader; a writer waits"),
-              ("semaphore", "a permit's holder"),
-              ("condition", "who was just notified"),
-              ("barrier", "a party at a barrier"),
-              ("once", "a once's claimer"),
-              ("flight", "who computes a key"),
-              ("lease", "an item's consumer"))]
+              ("lock", "a lock's owner killed"),
+              ("rlock", "a recursive lock's owner killed"),
+              ("fair-lock", "a fair lock's owner killed"),
+              ("unowned-lock", "an unowned lock's taker killed"),
+              ("writer-for-writer", "a writer killed, another waits"),
+              ("writer-for-reader", "a writer killed, a reader waits"),
+              ("reader-for-writer", "a reader killed, a writer waits"),
+              ("semaphore", "a permit's holder killed"),
+              ("condition", "who was just notified killed"),
+              ("barrier", "a party at a barrier killed"),
+              ("once", "a once's claimer killed"),
+              ("flight", "who computes a key killed"),
+              ("lease", "an item's consumer killed"))]
 
 measured("kith empty arena", "bench-memory", "empty-arena", once=True)
 measured("kith per entry", "bench-memory", "per-entry", "--entries", str(MILLION), once=True)
@@ -302,7 +302,9 @@ ROWS = [
     Row("dict", "set, new key, growing to 1M", "plus", "kith grow 1M", 150, "absl grow 1M",
         why="A fresh page of shared memory costs four times a private one here, and each "
             "new key is a record of about ten words."),
-    Row("dict", "set, two processes on own keys", "ratio", SET[1], 1.2, SET[0]),
+    Row("dict", "set, two processes on own keys", "ratio", SET[1], 1.2, SET[0],
+        why="The two meet at one of the shards' locks now and then; on a busy host one of them "
+            "is put aside while it holds one."),
     Row("cache", "get_or_compute of what is there", "ratio", "kith get or compute", 1.3, GET[0]),
     Row("cache", "set at capacity, a key that is there", "ratio", "kith bounded set", 2, SET[0]),
     Row("cache", "set at capacity, a new key for another", "ratio", "kith bounded set new", 2,
@@ -359,7 +361,8 @@ ROWS = [
         why="The Manager's round trip is short on this machine; a set takes its shard's "
             "lock and makes one store."),
     Row("manager", "dict add", "speedup", ADD[0], 500, "manager add"),
-    *(Row("death", f"{title}, {judge}", judge, name, limit)
+    *(Row("death", f"{title}, {judge}", judge, name, limit,
+          why="On a busy host neither who was killed nor who waits runs at once.")
       for name, title in DEATHS
       for judge, limit in (("p50", 1_000_000), ("p99", 100_000_000))),
     Row("memory", "an entry, over key and value, at 1M", "limit", "kith per entry", 96,
@@ -374,7 +377,8 @@ ROWS = [
         unit="times"),
     Row("list", "append, at 1M items", "limit", "kith list append", 60,
         why="A third of it is the kernel's: the list grows into memory that nobody has touched."),
-    Row("list", "append and pop, the mean, at 1M items", "limit", "kith list append and pop", 60),
+    Row("list", "append and pop, the mean, at 1M items", "limit", "kith list append and pop", 60,
+        why="The list's lock and its name in the ledger are most of it; the item is two stores."),
     Row("list", "index, random, 1M items", "limit", "kith list index", 120,
         why="Nearly all of it waits for one miss: that of the item itself, which stands in one of "
             "4,000 pages of 4 KiB.  The way to it stays in the cache."),
