@@ -97,8 +97,13 @@ image_copy(struct image *image, const struct kith__arena *from)
 void
 image_kill(struct image *image, unsigned actor)
 {
-    if (actor != 0)
-        atomic_fetch_or(kith__token_of(kith__actor_at(&image->arena, actor)), FUTEX_OWNER_DIED);
+    _Atomic uint32_t *token;
+
+    if (actor == 0)
+        return;
+    token = kith__token_of(kith__actor_at(&image->arena, actor));
+    if ((atomic_load(token) & FUTEX_TID_MASK) != 0) /* else it was given back in order */
+        atomic_fetch_or(token, FUTEX_OWNER_DIED);
 }
 
 /*

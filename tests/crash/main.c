@@ -2,8 +2,10 @@
  * main.c - steps through every operation, kills for real, and counts.
  *
  *     crash [--long] [NAME...]
+ *     crash --list [NAME...]          the names alone
  *
- * Scenarios are run in processes of their own, as many at a time as there are processors.
+ * Scenarios are run in processes of their own, as many at a time as there are processors, or as
+ * KITH_JOBS says.  A NAME is a part of a scenario's; "=NAME" is all of it.
  *
  * Lines of the table begin with #, so that the whole is TAP.
  */
@@ -28,10 +30,20 @@ wanted(const char *name, int argc, char **argv)
         if (argv[i][0] == '-')
             continue;
         any = true;
-        if (strstr(name, argv[i]) != NULL)
+        if (argv[i][0] == '=' ? strcmp(name, argv[i] + 1) == 0 : strstr(name, argv[i]) != NULL)
             return true;
     }
     return !any;
+}
+
+static int
+list(int argc, char **argv)
+{
+    for (unsigned t = 0; scenario_tables[t] != NULL; t++)
+        for (unsigned i = 0; i < scenario_tables[t]->count; i++)
+            if (wanted(scenario_tables[t]->scenarios[i].name, argc, argv))
+                puts(scenario_tables[t]->scenarios[i].name);
+    return 0;
 }
 
 /* A scenario under way: what it prints, and what it counts in shared memory. */
@@ -105,10 +117,11 @@ main(int argc, char **argv)
 {
     struct totals totals = { 0 };
     bool is_long = getenv("KITH_LONG") != NULL && strcmp(getenv("KITH_LONG"), "1") == 0;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned jobs_max = processors < 1          ? 1
-                        : processors > JOBS_MAX ? JOBS_MAX
-                                                : (unsigned)processors;
+    const char *told = getenv("KITH_JOBS");
+    long jobs_wanted = told != NULL ? atol(told) : sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned jobs_max = jobs_wanted < 1          ? 1
+                        : jobs_wanted > JOBS_MAX ? JOBS_MAX
+                                                 : (unsigned)jobs_wanted;
     struct job jobs[JOBS_MAX];
     unsigned running = 0, test = 0;
 
@@ -119,6 +132,8 @@ main(int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "--long") == 0)
         is_long = true;
+    if (argc > 1 && strcmp(argv[1], "--list") == 0)
+        return list(argc, argv);
     if (getenv("STEPPER_FOLDER") == NULL)
         setenv("STEPPER_FOLDER", "/dev/shm", 1);
     printf("# %-34s %8s %8s %8s %8s %8s %6s\n", "operation", "steps", "states", "deaths", "nested",

@@ -7,9 +7,17 @@
  * can, and the reaper goes on.  The second is done in a fork of this process, whose image is its
  * own, so that the first goes on as if nothing had been.
  *
- * Deaths of one victim at different steps soon come to the same thing, so an image that was tried
- * is not tried again; and where the reaper's own state (registers and stack) is that of an earlier
- * run in the same image, the rest of the run is that of the earlier one, and is left out.
+ * After each store is after each instruction: between two stores the image stays the same, and the
+ * image is all that a killed reaper leaves.  That holds for its system calls too, before, inside and
+ * after: those of a reaper wake, ask for locks on bytes, commit memory, and read clocks, which stores
+ * nothing.  The one that would, giving pages back to the system, needs more free memory than any
+ * scenario has; if a reaper makes it nevertheless, that is a violation of this argument, and is
+ * counted as one.  What sleeps in a call is woken by real kills, in wakes.c.
+ *
+ * With --long this is done at each different image of the victim's, of every scenario.  Deaths of
+ * one victim at different steps soon come to the same thing, so an image that was tried is not tried
+ * again; and where the reaper's own state (registers, stack, and the thread's struct) is that of an
+ * earlier run in the same image, the rest of the run is that of the earlier one, and is left out.
  */
 #include "nested.h"
 
@@ -123,6 +131,7 @@ third_party(struct nested *nested, void *context)
                  MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, nested->fd, 0) == MAP_FAILED)
             stage_die("mmap");
         nested->third = true;
+        nested->reaping = false;
         nested->totals->violations = 0;
         nested->work = nested->reaper;
         nested->work.arena.timeout_ns = 2000000;
@@ -155,8 +164,10 @@ die_here(struct nested *nested, uint64_t *seen)
     image_act_as(&nested->after, nested->stage->self_id, nested->stage->arena->holder);
     image_kill(&nested->after, nested->stage->reaper);
     living(&nested->after, nested, false, false);
+    nested->reaping = false;
     saw = survive(nested->scenario, nested->stage, &nested->after, nested->step, &outcomes,
                   nested->totals);
+    nested->reaping = true;
     for (unsigned i = 0; i < outcomes.count; i++)
         free(outcomes.text[i]);
     nested->totals->states++;
@@ -168,7 +179,7 @@ static void
 stored(struct trap *trap, void *context)
 {
     struct nested *nested = running;
-    uint64_t *seen = NULL;
+    uint64_t *seen = NULL, code;
     bool is_new;
 
     for (unsigned i = 0; i < trap->page_count; i++)
@@ -185,7 +196,9 @@ stored(struct trap *trap, void *context)
                  nested->totals);
         nested->expected = 0; /* said once */
     }
-    if (!hashes_add(&nested->codes, nested->last + trap_state(context, nested->stack), 0, NULL))
+    code = trap_state(context, nested->stack) +
+           hash_bytes(&nested->reaper.self, sizeof nested->reaper.self);
+    if (!hashes_add(&nested->codes, nested->last + code, 0, NULL))
         siglongjmp(nested->out, 1);
     if (is_new && nested->stride != 0 && nested->fresh++ % nested->stride == 0)
         third_party(nested, context);
@@ -206,16 +219,28 @@ nested_begin(struct nested *nested, const struct scenario *scenario, const struc
     image_map(&nested->after, stage, nested->fd, true);
 }
 
+/* In place of the C library's: see the top of the file. */
+int
+madvise(void *address, size_t size, int advice)
+{
+    if (running != NULL && advice == MADV_REMOVE && running->reaping)
+        complain(running->scenario, running->step,
+                 "a reaper gives pages back, which its image does not show", running->totals);
+    return (int)syscall(SYS_madvise, address, size, advice);
+}
+
 static void __attribute__((noinline)) reap(struct nested *nested)
 {
     char here;
 
     nested->stack = &here;
     if (sigsetjmp(nested->out, 1) == 0) {
+        nested->reaping = true;
         trap_begin(&nested->trap);
         kith__reap_all(&nested->reaper.self);
     }
     trap_end(&nested->trap);
+    nested->reaping = false;
 }
 
 void

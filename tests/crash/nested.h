@@ -38,6 +38,7 @@ struct nested {
     struct trap trap;
     sigjmp_buf out;
     const char *stack;
+    bool reaping; /* it is the reaper's code that runs, watched */
     uint64_t step, last, expected;
     unsigned stride, fresh; /* every how manyth new state a third party works; so far */
     bool third;             /* we are the process in which it did */

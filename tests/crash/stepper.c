@@ -9,6 +9,7 @@
 #include "stepper.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,6 +259,7 @@ struct run {
     struct outcomes outcomes;
     struct totals mine;
     struct nested nested;
+    pid_t pid; /* the victim's */
     bool is_long;
     uint64_t looks; /* different images of the victim's death */
 };
@@ -277,30 +279,51 @@ is_new(struct run *run)
 }
 
 /*
- * At which of the victim's deaths the reaper is looked at, too.  With --long at each; of an
- * operation of thousands of different states, which differ by one entry of a record, at the first
- * 600 and at each 64th.  By default at the first few, and at a sample.
+ * At which of the victim's deaths the reaper is looked at, too: with --long at each, else at the
+ * first few and at a sample.
  */
 static bool
 nested_wanted(const struct run *run)
 {
     bool slow = run->scenario->slow;
 
-    if (run->scenario->unregistered)
-        return false;
-    if (run->is_long)
-        return !slow || run->looks < 600 || run->looks % 64 == 5;
-    return run->looks % (slow ? 256 : 16) == 5 || (!slow && run->looks < 5);
+    return run->is_long || run->looks % (slow ? 256 : 16) == 5 || (!slow && run->looks < 5);
+}
+
+/* With --long, at every how manyth state of the reaper's another works: a sample. */
+static unsigned
+third_stride(const struct run *run)
+{
+    if (!run->is_long)
+        return 8;
+    return run->scenario->slow && run->looks >= 600 ? 64 : 4;
+}
+
+/*
+ * The slot that a victim without one has taken so far: the kernel flags the token at its death from
+ * the moment that the thread's number stands in it.
+ */
+static unsigned
+slot_taken_by(const struct kith__arena *arena, pid_t pid)
+{
+    struct kith__arena *mutable = (struct kith__arena *)(uintptr_t)arena;
+
+    for (unsigned id = 1; id <= kith__load(&KITH__HEADER(arena)->actors_top); id++)
+        if ((atomic_load(kith__token_of(kith__actor_at(mutable, id))) & FUTEX_TID_MASK) ==
+            (uint32_t)pid)
+            return id;
+    return 0;
 }
 
 static void
 try_death(struct run *run, uint64_t step)
 {
     const struct scenario *scenario = run->scenario;
-    unsigned victim = scenario->unregistered ? 0 : run->stage.victim;
     unsigned alive[LIVING_MAX] = { run->stage.reaper_holder };
     uint64_t saw;
 
+    if (scenario->unregistered)
+        run->stage.victim = slot_taken_by(run->stage.arena, run->pid);
     image_renew(&run->image);
     image_act_as(&run->image, run->stage.self_id, run->stage.arena->holder);
     if (scenario->peek != NULL) {
@@ -310,13 +333,13 @@ try_death(struct run *run, uint64_t step)
         if (wrong != NULL && wrong[0] != '\0')
             complain(scenario, step, wrong, &run->mine);
     }
-    if (scenario->thread_only && victim != 0)
-        alive[1] = kith__actor_at(run->stage.arena, victim)->holder;
-    image_kill(&run->image, victim);
+    if (scenario->thread_only && run->stage.victim != 0)
+        alive[1] = kith__actor_at(run->stage.arena, run->stage.victim)->holder;
+    image_kill(&run->image, run->stage.victim);
     image_living(&run->image, alive);
     saw = survive(scenario, &run->stage, &run->image, step, &run->outcomes, &run->mine);
     if (nested_wanted(run))
-        nested_try(&run->nested, step, saw, run->is_long ? 4 : 8);
+        nested_try(&run->nested, step, saw, third_stride(run));
     run->looks++;
     run->mine.states++;
 }
@@ -365,7 +388,7 @@ step_through(const struct scenario *scenario, bool is_long, struct totals *total
     stage_open(&run.stage, getenv("STEPPER_FOLDER"));
     stage_hire_reaper(&run.stage);
     scenario->set_up(&run.stage, stage_self(&run.stage));
-    pid = start_victim(scenario, &run.stage, true);
+    run.pid = pid = start_victim(scenario, &run.stage, true);
     image_map(&run.image, &run.stage, kith__arena_fd(run.stage.arena), true);
     nested_begin(&run.nested, scenario, &run.stage, &run.mine);
     board->whole = true;
@@ -416,6 +439,24 @@ step_through(const struct scenario *scenario, bool is_long, struct totals *total
 
 /* ---- Real deaths ----------------------------------------------------------------------------- */
 
+#define SAMPLED_STEPS 1000000u
+
+/*
+ * Each how manyth instruction is one of about `samples`: each costs the steps up to it, so of a long
+ * operation there are fewer, though never less than eight.
+ */
+static uint64_t
+distance(unsigned samples)
+{
+    uint64_t affordable = 2 * SAMPLED_STEPS / (steps_of_last + 1);
+
+    if (affordable < 8)
+        affordable = 8;
+    if (samples > affordable)
+        samples = (unsigned)affordable;
+    return steps_of_last / samples + 1;
+}
+
 /* Lets a fresh victim take its first `n` steps. */
 static void
 step_to(pid_t pid, uint64_t n)
@@ -433,7 +474,7 @@ kill_for_real(const struct scenario *scenario, unsigned samples, struct totals *
     if (scenario->thread_only || scenario->partner != NULL || (scenario->slow && samples < 10))
         return;
     steps = steps_of_last;
-    sample = steps / samples + 1;
+    sample = distance(samples);
     for (uint64_t at = sample / 2; at < steps; at += sample) {
         struct stage stage;
         struct kith_report report;
@@ -470,7 +511,7 @@ three_parties(const struct scenario *scenario, unsigned samples, struct totals *
         (scenario->slow && samples < 10))
         return;
     steps = steps_of_last;
-    sample = steps / samples + 1;
+    sample = distance(samples);
     for (uint64_t at = sample / 3; at < steps; at += sample) {
         struct kith__number one = { .what = KITH__NUMBER_ADD, .n = 1 };
         struct kith_report report;
