@@ -49,6 +49,20 @@ struct kith_semaphore_options {
         sizeof(struct kith_semaphore_options), KITH_CREATE_OR_OPEN, 1, false, false, false         \
     }
 
+/* What kith_semaphore_info() tells. */
+struct kith_semaphore_info {
+    size_t struct_size; /* set by the initialiser: fields may be added */
+    uint32_t value;     /* permits to be had; may be old when read */
+    uint32_t initial;   /* permits at first, and the other options it was created with */
+    bool bounded;
+    bool fair;
+    bool unowned;
+};
+#define KITH_SEMAPHORE_INFO_INIT                                                                   \
+    {                                                                                              \
+        sizeof(struct kith_semaphore_info), 0, 0, false, false, false                              \
+    }
+
 /*
  * Opens the semaphore `name`, creating it first if there is none; NULL options mean all defaults.
  * Options of a semaphore that exists already are ignored.
@@ -88,6 +102,10 @@ KITH_API kith_err kith_semaphore_release_many(kith_semaphore *semaphore, uint32_
 
 /* How many permits are to be had; may be old when read. */
 KITH_API kith_err kith_semaphore_value(kith_semaphore *semaphore, uint32_t *value_out);
+
+/* Fills *info_out, whose struct_size KITH_SEMAPHORE_INFO_INIT has set. */
+KITH_API kith_err kith_semaphore_info(kith_semaphore *semaphore,
+                                      struct kith_semaphore_info *info_out);
 
 KITH_C_END
 #endif /* KITH_SEMAPHORE_H */

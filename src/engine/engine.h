@@ -377,7 +377,7 @@ struct kith__semaphore_ops {
     kith_err (*release)(void *semaphore, uint32_t n);
     kith_err (*value)(void *semaphore, uint32_t *value_out);
     /*
-     * For dumps: sets every field of the options but struct_size and create, and *permits_out to
+     * Sets every field of the options but struct_size and create, and, for dumps, *permits_out to
      * what is to be had once all who live have ended.
      */
     kith_err (*made_with)(void *semaphore, struct kith_semaphore_options *options_out,

@@ -103,3 +103,30 @@ kith_semaphore_value(kith_semaphore *semaphore, uint32_t *value_out)
         return kith__fail_null("kith_semaphore_value");
     return outcome(semaphore, semaphore->ops->value(semaphore->handle.state, value_out), told);
 }
+
+kith_err
+kith_semaphore_info(kith_semaphore *semaphore, struct kith_semaphore_info *info_out)
+{
+    struct kith_semaphore_info info = KITH_SEMAPHORE_INFO_INIT;
+    struct kith_semaphore_options made = KITH_SEMAPHORE_OPTIONS_INIT;
+    struct kith__permits settled;
+    unsigned told = kith__told();
+    kith_err err;
+
+    if (semaphore == NULL || info_out == NULL)
+        return kith__fail_null("kith_semaphore_info");
+    err = kith__info_check("kith_semaphore_info", info_out);
+    if (err < 0)
+        return err;
+    err = semaphore->ops->made_with(semaphore->handle.state, &made, &settled);
+    if (err == KITH_OK)
+        err = semaphore->ops->value(semaphore->handle.state, &info.value);
+    if (err < 0)
+        return outcome(semaphore, err, told);
+    info.initial = made.value;
+    info.bounded = made.bounded;
+    info.fair = made.fair;
+    info.unowned = made.unowned;
+    kith__info_copy(&info, info_out, sizeof(info));
+    return KITH_OK;
+}

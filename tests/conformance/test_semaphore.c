@@ -168,6 +168,32 @@ TEST(semaphore_with_a_bound_is_not_released_above_it)
     EXPECT_EQ(2, value_of(semaphore));
 }
 
+TEST(semaphore_tells_how_it_was_made)
+{
+    kith_semaphore *semaphore = open_with(t, "slots", 3, BOUNDED | FAIR);
+    struct kith_semaphore_info info = KITH_SEMAPHORE_INFO_INIT;
+    struct {
+        size_t struct_size;
+        uint32_t value, untouched;
+    } old = { offsetof(struct kith_semaphore_info, initial), 9, 9 };
+
+    EXPECT_OK(kith_semaphore_acquire(semaphore, 0));
+    EXPECT_OK(kith_semaphore_info(semaphore, &info));
+    EXPECT_EQ(2, info.value);
+    EXPECT_EQ(3, info.initial);
+    EXPECT_TRUE(info.bounded && info.fair && !info.unowned);
+    EXPECT_OK(kith_semaphore_info(semaphore, (struct kith_semaphore_info *)&old));
+    EXPECT_EQ(2, old.value);
+    EXPECT_EQ(9, old.untouched);
+
+    semaphore = open_with(t, "unowned", 0, UNOWNED);
+    EXPECT_OK(kith_semaphore_release_many(semaphore, 5));
+    EXPECT_OK(kith_semaphore_info(open_with(t, "unowned", 7, 0), &info));
+    EXPECT_EQ(5, info.value);
+    EXPECT_EQ(0, info.initial);
+    EXPECT_TRUE(!info.bounded && !info.fair && info.unowned);
+}
+
 TEST(semaphore_wakes_as_many_as_are_released)
 {
     for (size_t i = 0; i < COUNTOF(ways); i++) {
@@ -434,6 +460,7 @@ TEST(semaphore_waiters_learn_that_it_was_destroyed)
     for (size_t i = 0; i < COUNTOF(ways); i++) {
         const char *name = i ? "fair" : "slots";
         kith_semaphore *semaphore = open_with(t, name, 0, ways[i]);
+        struct kith_semaphore_info info = KITH_SEMAPHORE_INFO_INIT;
         struct party *p = party_new(semaphore);
         uint32_t value = 7;
         pid_t pid;
@@ -447,6 +474,7 @@ TEST(semaphore_waiters_learn_that_it_was_destroyed)
         EXPECT_RC(KITH_EGONE, kith_semaphore_release_many(semaphore, 2));
         EXPECT_RC(KITH_EGONE, kith_semaphore_value(semaphore, &value));
         EXPECT_EQ(7, value);
+        EXPECT_RC(KITH_EGONE, kith_semaphore_info(semaphore, &info));
         /* One of the same name is another, and knows nothing of the old one's charges. */
         semaphore = open_with(t, name, 1, 0);
         test_child_kill(holder(party_new(semaphore), 1));
@@ -512,6 +540,9 @@ TEST(semaphore_refuses_bad_input)
     EXPECT_RC(KITH_EINVAL, kith_semaphore_release_many(NULL, 1));
     EXPECT_RC(KITH_EINVAL, kith_semaphore_value(NULL, &value));
     EXPECT_RC(KITH_EINVAL, kith_semaphore_value(semaphore, NULL));
+    EXPECT_RC(KITH_EINVAL, kith_semaphore_info(NULL, &(struct kith_semaphore_info){ 0 }));
+    EXPECT_RC(KITH_EINVAL, kith_semaphore_info(semaphore, NULL));
+    EXPECT_RC(KITH_EINVAL, kith_semaphore_info(semaphore, &(struct kith_semaphore_info){ 0 }));
     EXPECT_RC(KITH_EINVAL, kith_semaphore_open(space, "slots", NULL, NULL));
     EXPECT_RC(KITH_EINVAL, kith_semaphore_open(space, "", NULL, &none));
     options.value = (uint32_t)KITH_SEMAPHORE_VALUE_MAX + 1;
