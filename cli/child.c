@@ -96,6 +96,24 @@ wait_for(pid_t pid, const sigset_t *awaited)
     }
 }
 
+/* What to exit with, after a sentence that says why: errno. */
+static int
+cannot_run(char *const argv[])
+{
+    int status = errno == ENOENT || errno == ENOTDIR ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE;
+
+    cli_say("The command \"%s\" cannot be run: %s.", argv[0], strerror(errno));
+    return status;
+}
+
+int
+cli_become_command(char *const argv[])
+{
+    fflush(NULL);
+    execvp(argv[0], argv);
+    return cannot_run(argv);
+}
+
 int
 cli_run_command(char *const argv[])
 {
@@ -113,12 +131,7 @@ cli_run_command(char *const argv[])
     /* Whoever started us may have had it ignored, and then no child can be waited for. */
     sigaction(SIGCHLD, &plain, &before);
     pid = start(argv, &mask);
-    if (pid >= 0) {
-        status = wait_for(pid, &awaited);
-    } else {
-        status = errno == ENOENT || errno == ENOTDIR ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE;
-        cli_say("The command \"%s\" cannot be run: %s.", argv[0], strerror(errno));
-    }
+    status = pid >= 0 ? wait_for(pid, &awaited) : cannot_run(argv);
     sigaction(SIGCHLD, &before, NULL);
     sigprocmask(SIG_SETMASK, &mask, NULL);
     return status;

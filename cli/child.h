@@ -29,4 +29,10 @@ char **cli_command(int *argc, char **argv);
  */
 int cli_run_command(char *const argv[]);
 
+/*
+ * Makes this process the command.  Comes back only if that could not be: 126 or 127, after a
+ * sentence.
+ */
+int cli_become_command(char *const argv[]);
+
 #endif /* CLI_CHILD_H */

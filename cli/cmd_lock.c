@@ -7,18 +7,9 @@
  * The lock is this process's.  The command does not inherit it, nor what it leaves running in the
  * background; should this process be killed, the lock is free and the command is ended.
  */
-#include "child.h"
+#include "hold.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-/* What the command line says. */
-struct wish {
-    bool shared, exclusive, nonblock, close, verbose;
-    int64_t timeout_ns;
-    uint64_t conflict_status;
-    const char *shell_command;
-};
 
 /* The lock, by the handle that can do what is wished. */
 struct held {
@@ -59,31 +50,21 @@ release(const struct held *held)
 
 /* Acquires the lock, runs the command, and releases it; the exit status. */
 static int
-run_holding(kith_space *space, const char *name, const struct wish *wish, char *const argv[])
+run_holding(kith_space *space, const char *name, bool shared, const struct cli_hold *hold)
 {
     struct held held = { NULL, NULL };
-    int64_t start_ns = wish->verbose ? cli_now_ns() : 0;
-    kith_err err = open_lock(space, name, wish->shared, &held);
+    kith_err err = open_lock(space, name, shared, &held);
     int status;
 
     if (err == KITH_OK)
-        err = acquire(&held, wish->timeout_ns);
-    if (err == KITH_ETIMEDOUT) {
-        if (wish->verbose)
-            cli_say("The lock \"%s\" was not to be had.", name);
-        status = (int)wish->conflict_status;
-    } else if (err < 0) {
-        status = cli_failed(err);
-    } else {
-        if (wish->verbose)
-            cli_say("The lock \"%s\" was had after %.6f s%s.", name,
-                    (double)(cli_now_ns() - start_ns) / 1e9,
-                    err == KITH_OWNER_DIED ? "; whoever held it last died" : "");
+        err = acquire(&held, hold->timeout_ns);
+    status = cli_hold_outcome(hold, name, err);
+    if (status == CLI_GO_ON) {
         if (err == KITH_OWNER_DIED)
             setenv("KITH_OWNER_DIED", "1", 1); /* for a command that wants to know */
         else
             unsetenv("KITH_OWNER_DIED");
-        status = cli_run_command(argv);
+        status = cli_run_command(hold->command);
         release(&held);
     }
     kith_rwlock_close(held.rwlock);
@@ -91,72 +72,32 @@ run_holding(kith_space *space, const char *name, const struct wish *wish, char *
     return status;
 }
 
-/* The words that say what to run, or NULL after a sentence. */
-static char **
-what_to_run(const struct cli *cli, const struct wish *wish, char **command, int argc, char **argv,
-            char **shell)
-{
-    if (wish->shell_command != NULL) {
-        if (command != NULL || argc > 1) {
-            cli_misused(cli, "A command was given both by -c and as words.");
-            return NULL;
-        }
-        shell[0] = getenv("SHELL");
-        if (shell[0] == NULL || shell[0][0] == '\0')
-            shell[0] = "/bin/sh";
-        shell[1] = "-c";
-        shell[2] = (char *)(uintptr_t)wish->shell_command;
-        shell[3] = NULL;
-        return shell;
-    }
-    if (argc > 1) {
-        cli_misused(cli, "\"%s\" is one word too many; a command stands after \"--\".", argv[1]);
-        return NULL;
-    }
-    if (command == NULL)
-        cli_misused(cli, "There is nothing to run: give a command after \"--\", or with -c.");
-    return command;
-}
-
 static int
 run(struct cli *cli, int argc, char **argv)
 {
-    struct wish wish = { .timeout_ns = KITH_FOREVER, .conflict_status = CLI_NO };
+    struct cli_hold hold = CLI_HOLD_INIT("The lock");
+    bool shared = false, exclusive = false, close = false;
     const struct cli_option options[] = {
-        { 's', "shared", CLI_FLAG, &wish.shared },
-        { 'x', "exclusive", CLI_FLAG, &wish.exclusive },
-        { 'e', "exclusive", CLI_FLAG, &wish.exclusive },
-        { 'n', "nonblock", CLI_FLAG, &wish.nonblock },
-        { 0, "nb", CLI_FLAG, &wish.nonblock },
-        { 'w', "wait", CLI_SECONDS, &wish.timeout_ns },
-        { 0, "timeout", CLI_SECONDS, &wish.timeout_ns },
-        { 'E', "conflict-exit-code", CLI_NUMBER, &wish.conflict_status },
-        { 'o', "close", CLI_FLAG, &wish.close },
-        { 'c', "command", CLI_TEXT, &wish.shell_command },
-        { 0, "verbose", CLI_FLAG, &wish.verbose },
+        { 's', "shared", CLI_FLAG, &shared },
+        { 'x', "exclusive", CLI_FLAG, &exclusive },
+        { 'e', "exclusive", CLI_FLAG, &exclusive },
+        { 'o', "close", CLI_FLAG, &close },
+        CLI_HOLD_OPTIONS(hold),
         { 0, NULL, CLI_FLAG, NULL },
     };
-    char **command = cli_command(&argc, argv);
-    char *shell[4];
     kith_space *space;
-    int status = cli_options(cli, options, &argc, argv, 1, CLI_ANY_NUMBER);
+    int status = cli_hold_options(cli, &hold, options, &argc, argv, 1, 1);
 
     if (status != CLI_GO_ON)
         return status;
-    command = what_to_run(cli, &wish, command, argc, argv, shell);
-    if (command == NULL)
-        return CLI_USAGE;
-    if (wish.shared && wish.exclusive)
+    if (hold.command == NULL)
+        return cli_hold_nothing(cli);
+    if (shared && exclusive)
         return cli_misused(cli, "A lock is had shared or exclusively, not both.");
-    if (wish.conflict_status > 255)
-        return cli_misused(cli, "An exit status is a number from 0 to 255, not %llu.",
-                           (unsigned long long)wish.conflict_status);
-    if (wish.nonblock)
-        wish.timeout_ns = 0;
     status = cli_open(cli, KITH_CREATE_OR_OPEN, &space);
     if (status != CLI_GO_ON)
         return status;
-    status = run_holding(space, argv[0], &wish, command);
+    status = run_holding(space, argv[0], shared, &hold);
     kith_close(space);
     return status;
 }
@@ -174,17 +115,11 @@ const struct cli_verb cli_lock = {
             "kith is killed the lock is free at once, and the command is ended.  If whoever\n"
             "held the lock last died with it, KITH_OWNER_DIED is 1 in the command's environment.\n"
             "\n"
+            "options\n"
             "  -s, --shared          share the lock with others who share it; here -s does not\n"
             "                        stand for the space, which is named before the verb\n"
             "  -x, -e, --exclusive   have it alone; this is what happens without -s\n"
-            "  -n, --nonblock        do not wait\n"
-            "  -w, --wait SECONDS    wait no longer than this; without it, as long as it takes\n"
-            "  -E, --conflict-exit-code N\n"
-            "                        exit with N, not 1, if the lock was not to be had\n"
-            "  -c, --command TEXT    run TEXT by $SHELL -c, instead of a command after --\n"
-            "  -o, --close           as ever: the command never has the lock\n"
-            "      --verbose         say how long it took, or that it was not to be had\n"
-            "\n"
+            "  -o, --close           as ever: the command never has the lock\n" CLI_HOLD_HELP "\n"
             "example\n"
             "  kith -s jobs lock nightly -n -- ./report.sh\n"
             "  kith -s jobs lock table -s -w 5 -- ./read-it.sh\n",
