@@ -40,9 +40,10 @@ struct cli_verb {
     int (*run)(struct cli *cli, int argc, char **argv);
 };
 
-extern const struct cli_verb cli_add, cli_check, cli_del, cli_demo, cli_doctor, cli_dump, cli_gc,
-    cli_get, cli_keys, cli_load, cli_lock, cli_locks, cli_ls, cli_memo, cli_mv, cli_pop, cli_push,
-    cli_repair, cli_rm, cli_set, cli_stat, cli_torture, cli_wait;
+extern const struct cli_verb cli_add, cli_barrier, cli_check, cli_del, cli_demo, cli_doctor,
+    cli_dump, cli_event, cli_gc, cli_get, cli_keys, cli_limit, cli_load, cli_lock, cli_locks,
+    cli_ls, cli_memo, cli_mv, cli_once, cli_pop, cli_push, cli_repair, cli_rm, cli_sem, cli_set,
+    cli_stat, cli_torture, cli_wait;
 
 /* ---- main.c ---- */
 

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static void
 offer(const char *prefix, const char *word, const char *about)
@@ -80,14 +81,12 @@ offer_object(const struct kith_info *info, void *arg)
     return 0;
 }
 
-/* What a verb's word `index` is, by the words of its usage line: "DICT KEY" and the like. */
+/* The verb's word `index`, as it stands in its usage line: "DICT KEY" and the like.  False: none.
+ */
 static bool
-kind_of_operand(const struct cli_verb *verb, int index, enum kith_kind *kind)
+usage_word(const struct cli_verb *verb, int index, char *word, size_t size_max)
 {
-    static const char *const words[] = { "dict",  "queue", "lock", "event", "value",
-                                         "array", "list",  "set",  "name",  NULL };
     const char *at = verb->arguments;
-    char word[32];
     size_t size;
 
     while (index > 0 && *at != '\0' && strstr(at, "…") != at + strcspn(at, " …[]"))
@@ -95,20 +94,40 @@ kind_of_operand(const struct cli_verb *verb, int index, enum kith_kind *kind)
             index--;
     at += strspn(at, "[");
     size = strcspn(at, " []…\xe2");
-    if (size == 0 || size >= sizeof word)
+    if (size == 0 || size >= size_max)
         return false;
-    for (size_t i = 0; i < size; i++)
-        word[i] = (char)(at[i] >= 'A' && at[i] <= 'Z' ? at[i] - 'A' + 'a' : at[i]);
+    memcpy(word, at, size);
     word[size] = '\0';
+    return true;
+}
+
+/* Of which kind the objects are that such a word names. */
+static bool
+kind_of_word(const char *word, enum kith_kind *kind)
+{
+    static const char *const words[] = { "DICT",  "QUEUE",   "LOCK",    "EVENT", "VALUE",
+                                         "ARRAY", "LIST",    "SET",     "NAME",  "SEMAPHORE",
+                                         "ONCE",  "LIMITER", "BARRIER", NULL };
+
     for (size_t i = 0; words[i] != NULL; i++)
         if (strcmp(words[i], word) == 0) {
             *kind = KITH_KIND_NONE;
             for (int k = 1; k < 64; k++)
-                if (strcmp(kith_kind_name((enum kith_kind)k), word) == 0)
+                if (strcasecmp(kith_kind_name((enum kith_kind)k), word) == 0)
                     *kind = (enum kith_kind)k;
             return true;
         }
     return false;
+}
+
+/* "set|clear": each of these. */
+static void
+offer_each(const char *prefix, char *words)
+{
+    char *rest = NULL;
+
+    for (char *word = strtok_r(words, "|", &rest); word != NULL; word = strtok_r(NULL, "|", &rest))
+        offer(prefix, word, NULL);
 }
 
 static void
@@ -124,6 +143,20 @@ offer_objects(const struct cli *cli, const char *prefix, enum kith_kind kind)
         return;
     (void)kith_list(space, offer_object, &objects);
     kith_close(space);
+}
+
+static void
+offer_operand(const struct cli *cli, const char *prefix, int index)
+{
+    char word[32];
+    enum kith_kind kind;
+
+    if (!usage_word(cli->verb, index, word, sizeof word))
+        return;
+    if (strchr(word, '|') != NULL && word[0] >= 'a' && word[0] <= 'z')
+        offer_each(prefix, word);
+    else if (kind_of_word(word, &kind))
+        offer_objects(cli, prefix, kind);
 }
 
 /* ---- the words ---- */
@@ -202,7 +235,6 @@ cli_complete(struct cli *cli, int argc, char **argv)
 {
     struct before before = { .verb = NULL };
     const char *word = argc == 0 ? "" : argv[argc - 1];
-    enum kith_kind kind;
     char *nothing[] = { NULL };
 
     for (int i = 0; i + 1 < argc; i++)
@@ -219,8 +251,8 @@ cli_complete(struct cli *cli, int argc, char **argv)
     } else if (word[0] == '-') {
         cli->completing = word;
         (void)before.verb->run(cli, 0, nothing);
-    } else if (kind_of_operand(before.verb, before.operands, &kind)) {
-        offer_objects(cli, word, kind);
+    } else {
+        offer_operand(cli, word, before.operands);
     }
     return CLI_DONE;
 }

@@ -20,6 +20,9 @@ DATE = "November 26, 2026"
 EXIT_STATUS = [("0", "done"), ("1", "the answer is no: no such key, nothing came"),
                ("2", "wrong usage"), ("3", "unreachable, or refused"),
                ("4", "corrupt"), ("130", "ended by Ctrl-C")]
+COMMAND_STATUS = [("126", "the command cannot be run"), ("127", "there is no such command"),
+                  ("128 + n", "signal n ended the command"),
+                  ("any other", "the command's own, if it was run")]
 
 # ---- mdoc -------------------------------------------------------------------------------
 
@@ -42,6 +45,7 @@ def inline(text):
     out = ""
     for i, part in enumerate(parts):
         part = escape(re.sub(r"\*\*([^*]+)\*\*", r"\1", part) if i % 2 == 0 else part)
+        part = re.sub(r"(?<!\S)--(?!\S)", r"\\-\\-", part)
         out += part if i % 2 == 0 else "\\fB" + part.replace("-", "\\-") + "\\fP"
     return out
 
@@ -165,7 +169,7 @@ def argument(word):
     """One word of a usage line, as a macro without its dot."""
     word = escape(word)
     if word == "--":
-        return "Fl Fl"
+        return "No \\-\\-"
     if word.startswith("--"):
         return "Fl Fl " + word[2:].replace("-", "\\-")
     if word.startswith("-") and len(word) > 1:
@@ -225,7 +229,7 @@ def verb_page(program, verb):
     yield "The options are as follows:"
     yield from tags([(option_tag(tag), body) for tag, body in options])
     yield ".Sh EXIT STATUS"
-    yield from tags(EXIT_STATUS, "130")
+    yield from tags(EXIT_STATUS + (COMMAND_STATUS if "-- C" in usage else []), "130")
     yield ".Sh EXAMPLES"
     yield from literal(examples)
     yield ".Sh SEE ALSO"

@@ -72,7 +72,6 @@ inner report -- "$kith" -s locked lock -n other -- echo other
 gives "another lock is another" 0 "other"
 
 # A background child does not keep it: it holds a pipe open, so it is there while we look.
-mkfifo "$work/hold"
 run "$kith" -s locked lock report -- sh -c "cat '$work/hold' >/dev/null 2>&1 & exit 0"
 gives "the command ends before its child" 0 ""
 run "$kith" -s locked lock -n report -- echo free
@@ -80,7 +79,6 @@ gives "a child in the background does not keep the lock" 0 "free"
 : >"$work/hold"
 
 # Killed, kith leaves the lock free, and tells the next.
-mkfifo "$work/ready"
 "$kith" -s locked lock report -- sh -c "echo \$PPID >'$work/ready'; cat '$work/hold'" \
     >/dev/null 2>&1 &
 read -r keeper <"$work/ready"

@@ -32,16 +32,9 @@ waits() {
         shift
     done
     shift
-    timeout 60 "$kith" -s w "${first[@]}" >"$work/waited" 2>"$work/err" &
+    "$kith" -s w "${first[@]}" >"$work/waited" 2>"$work/err" &
     waiter=$!
-    # It waits once its thread, of the child of timeout, sleeps in a futex call; where the kernel
-    # does not say in which call, 10 s have to do.
-    local tries=500
-    until grep -qs futex "/proc/$(cat "/proc/$waiter/task/$waiter/children" 2>/dev/null |
-        tr -d ' ')/wchan"; do
-        kill -0 $waiter 2>/dev/null && [ $((tries -= 1)) -gt 0 ] || break
-        sleep 0.02
-    done
+    until_asleep $waiter
     "$kith" -s w "$@" >/dev/null
     wait $waiter
     status=$?
