@@ -7,47 +7,74 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* A dump in a file: under another name until it is whole, so that a bad one never replaces a good.
+/*
+ * A dump in a file: under another name until it is whole, so that a bad one never replaces a good.
+ * What is no regular file, as a device or a pipe, is written to, and stays what it is.
  */
 struct target {
     const char *path;
-    char *made;
+    char *real; /* the path without symbolic links, which stay as well; NULL: there is nothing */
+    char *made; /* the other name; NULL: it is written to directly */
     int fd;
 };
 
 static int
 open_target(struct target *target)
 {
-    size_t size = strlen(target->path) + 8;
+    struct stat st;
+    const char *path;
+    size_t size;
 
+    target->real = realpath(target->path, NULL);
+    path = target->real != NULL ? target->real : target->path;
+    if (target->real != NULL && stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        target->fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (target->fd < 0)
+            cli_say("%s cannot be opened: %s.", target->path, strerror(errno));
+        return target->fd < 0 ? CLI_FAILED : CLI_GO_ON;
+    }
+    size = strlen(path) + 8;
     target->made = malloc(size);
     if (target->made == NULL) {
         cli_say("There is no memory for a name.");
         return CLI_FAILED;
     }
-    (void)snprintf(target->made, size, "%s.XXXXXX", target->path);
+    (void)snprintf(target->made, size, "%s.XXXXXX", path);
     target->fd = mkostemp(target->made, O_CLOEXEC);
     if (target->fd >= 0)
         return CLI_GO_ON;
     cli_say("A file beside %s cannot be made: %s.", target->path, strerror(errno));
-    free(target->made);
-    target->made = NULL;
+    return CLI_FAILED;
+}
+
+/* Everything is on its way; it is the file that is to be put in its place. */
+static int
+finish_target(const struct target *target)
+{
+    const char *path = target->real != NULL ? target->real : target->path;
+
+    if (fsync(target->fd) == 0 && rename(target->made, path) == 0)
+        return CLI_DONE;
+    cli_say("%s cannot be written: %s.", target->path, strerror(errno));
     return CLI_FAILED;
 }
 
 static int
 close_target(struct target *target, int status)
 {
-    if (status == CLI_DONE && (fsync(target->fd) != 0 || rename(target->made, target->path) != 0)) {
-        cli_say("%s cannot be written: %s.", target->path, strerror(errno));
-        status = CLI_FAILED;
+    if (target->made != NULL && target->fd >= 0) {
+        if (status == CLI_DONE)
+            status = finish_target(target);
+        if (status != CLI_DONE)
+            unlink(target->made);
     }
-    if (status != CLI_DONE)
-        unlink(target->made);
-    close(target->fd);
+    if (target->fd >= 0)
+        close(target->fd);
     free(target->made);
+    free(target->real);
     return status;
 }
 
@@ -78,7 +105,7 @@ dump(const struct cli *cli, const char *name, int fd, bool quiet)
 static int
 run(struct cli *cli, int argc, char **argv)
 {
-    struct target target = { .path = NULL };
+    struct target target = { .fd = -1 };
     const struct cli_option options[] = {
         { 'o', "output", CLI_TEXT, &target.path },
         { 0, NULL, CLI_FLAG, NULL },
@@ -95,9 +122,9 @@ run(struct cli *cli, int argc, char **argv)
         return dump(cli, name, STDOUT_FILENO, true);
     }
     status = open_target(&target);
-    if (status != CLI_GO_ON)
-        return status;
-    return close_target(&target, dump(cli, name, target.fd, false));
+    if (status == CLI_GO_ON)
+        status = dump(cli, name, target.fd, false);
+    return close_target(&target, status);
 }
 
 const struct cli_verb cli_dump = {

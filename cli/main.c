@@ -4,8 +4,10 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* In the order in which they are listed. */
 static const struct {
@@ -124,6 +126,19 @@ options_before_verb(struct cli *cli, int argc, char **argv, int *status)
     return 0;
 }
 
+/*
+ * A closed standard descriptor would be the next file that is opened, as that of a space, and what
+ * is printed would be written into it.  What takes its place fails as a closed one does, and is
+ * closed again in a command that is run.
+ */
+static void
+keep_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -131,6 +146,7 @@ main(int argc, char **argv)
     int status;
     int at;
 
+    keep_standard_descriptors();
     if (cli.address != NULL && cli.address[0] == '\0')
         cli.address = NULL;
     if (argc > 1 && strcmp(argv[1], "--complete") == 0)

@@ -148,8 +148,8 @@ read_seconds(const char *text, int64_t *nanoseconds)
         *nanoseconds = KITH_FOREVER;
         return true;
     }
-    if ((text[0] < '0' || text[0] > '9') && text[0] != '.')
-        return false;
+    if (text[strspn(text, "0123456789.eE+-")] != '\0' || text[0] == '+' || text[0] == '-')
+        return false; /* strtod() takes more, as 0x10 and nan */
     seconds = strtod(text, &end);
     if (end == text || *end != '\0' || !isfinite(seconds) || seconds > 1e9)
         return false;

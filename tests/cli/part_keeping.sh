@@ -104,6 +104,32 @@ gives "with all that was in it" 0 value
 run "$kith" -s "file://$work/broken" repair --json
 ok "repair --json is JSON" is_json violations objects removed lost
 
+# ---- a dump to what is no file of its own
+
+# "kith dump -o" puts a new file in the place of the old one, but not of a pipe or a link.
+mkfifo "$work/pipe"
+cat "$work/pipe" >"$work/piped" &
+reader=$!
+run "$kith" -s kept dump -o "$work/pipe"
+gives "dump -o writes into a pipe" 0 ""
+ok "which stays one" [ -p "$work/pipe" ]
+wait $reader
+"$kith" -s kept dump >"$work/redirected"
+ok "and takes the dump" [ -s "$work/piped" -a "$(wc -c <"$work/piped")" -eq \
+    "$(wc -c <"$work/redirected")" ]
+echo old >"$work/link to"
+ln -s "link to" "$work/link"
+run "$kith" -s kept dump -o "$work/link"
+gives "dump -o follows a link" 0 ""
+ok "which stays one, too" [ -L "$work/link" -a "$(wc -c <"$work/link to")" -eq \
+    "$(wc -c <"$work/redirected")" ]
+ln -s "nothing" "$work/dangling"
+run "$kith" -s kept dump -o "$work/dangling"
+ok "one that leads nowhere is replaced" [ "$status" -eq 0 -a -s "$work/dangling" ]
+run "$kith" -s kept dump -o "$work"
+ok "a folder is no place for a dump" eval '[ "$status" -eq 3 ] && [ -d "$work" ] && [ -n "$err" ]'
+ok "and nothing else is left beside" [ -z "$(ls "$work" | grep -E '^(link.*|pipe|dangling)\.')" ]
+
 # ---- doctor
 
 run "$kith" doctor
