@@ -13,6 +13,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "shm/actor.h"
 #include "shm/arena_parts.h"
@@ -79,8 +80,8 @@ kith__arena_attach(struct kith__arena *arena, bool named)
     struct kith__identity identity;
     struct stat st, now;
     kith_err err;
-    int fd = open(arena->path,
-                  (arena->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = kith__descriptor_high(open(arena->path, (arena->readonly ? O_RDONLY : O_RDWR) |
+                                                         O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 
     if (fd < 0) {
         if (errno == ENOENT)
@@ -145,7 +146,7 @@ kith__arena_attach_fd(struct kith__arena *arena, int fd)
     int own;
 
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    own = open(link, (arena->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    own = kith__descriptor_high(open(link, (arena->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC));
     if (own < 0)
         return refuse_fd(errno == EACCES ? KITH_EPERM : KITH_ESYSTEM, fd, strerror(errno));
     kith__arena_remember_file(arena, own);

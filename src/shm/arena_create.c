@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "shm/actor.h"
 #include "shm/arena_parts.h"
@@ -102,7 +103,7 @@ nameless_file(const char *path, mode_t mode, char **made_out)
     int fd;
 
     snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+    fd = kith__descriptor_high(open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
     *made_out = NULL;
     if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
         char *name;
@@ -116,7 +117,7 @@ nameless_file(const char *path, mode_t mode, char **made_out)
         (void)!getrandom(&salt, sizeof salt, 0);
         if (asprintf(&name, "%s.%016llx.new", path, (unsigned long long)salt) < 0)
             return -1;
-        fd = open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode);
+        fd = kith__descriptor_high(open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode));
         if (fd < 0)
             free(name);
         else
@@ -207,7 +208,7 @@ make_wake_file(struct kith__arena *arena)
     struct stat st;
 
     for (unsigned i = 0; i < 2 && arena->wake_fd < 0; i++) {
-        int fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        int fd = kith__descriptor_high(open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
 
         if (fd < 0)
             continue;
@@ -232,7 +233,7 @@ kith__arena_create(struct kith__arena *arena, const struct kith_options *options
     int fd;
 
     if (arena->memory)
-        fd = memfd_create("kith", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        fd = kith__descriptor_high(memfd_create("kith", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     else
         fd = nameless_file(arena->path, mode, &made);
     if (fd < 0)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "base/hash.h"
 #include "shm/actor.h"
 #include "shm/arena_parts.h"
@@ -39,7 +40,7 @@ open_mapped(const struct kith__arena *arena)
     while (maps != NULL && fgets(line, sizeof line, maps) != NULL)
         if (sscanf(line, "%lx-%lx", &from, &to) == 2 && from == (unsigned long)arena->base) {
             snprintf(name, sizeof name, "/proc/self/map_files/%lx-%lx", from, to);
-            fd = open(name, O_RDWR | O_CLOEXEC);
+            fd = kith__descriptor_high(open(name, O_RDWR | O_CLOEXEC));
             break;
         }
     if (maps != NULL)
@@ -56,7 +57,8 @@ kith__arena_fd(struct kith__arena *arena)
         return fd;
     /* Closed behind our back, by close_range as daemons do; the name still leads to the file. */
     fd = arena->path != NULL
-             ? open(arena->path, (arena->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW)
+             ? kith__descriptor_high(open(arena->path, (arena->readonly ? O_RDONLY : O_RDWR) |
+                                                           O_CLOEXEC | O_NOFOLLOW))
              : open_mapped(arena);
     if (!kith__arena_is_ours(arena, fd)) {
         if (fd >= 0)
@@ -79,9 +81,9 @@ kith__arena_reopen(struct kith__arena *arena, int flags)
     }
     /* A dup would share the description, and so its locks: this gives a new one. */
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    fd = open(link, flags | O_CLOEXEC);
+    fd = kith__descriptor_high(open(link, flags | O_CLOEXEC));
     if (fd < 0 && arena->path != NULL) { /* no /proc */
-        fd = open(arena->path, flags | O_CLOEXEC | O_NOFOLLOW);
+        fd = kith__descriptor_high(open(arena->path, flags | O_CLOEXEC | O_NOFOLLOW));
         if (!kith__arena_is_ours(arena, fd)) {
             if (fd >= 0)
                 close(fd);

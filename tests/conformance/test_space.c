@@ -771,6 +771,50 @@ destroy_object(const struct kith_info *info, void *arg)
     return 0;
 }
 
+/* ---- descriptors ---- */
+
+struct standard {
+    const char *address;
+    kith_err opened, set;
+    int taken; /* how many of the standard descriptors have a file now */
+};
+
+/* A daemon, whose standard descriptors are closed.  It cannot say what it finds. */
+static void
+child_without_descriptors(void *arg)
+{
+    struct standard *standard = arg;
+    kith_space *space = NULL;
+    kith_dict *dict = NULL;
+
+    for (int fd = 0; fd <= 2; fd++)
+        close(fd);
+    standard->opened = kith_open(standard->address, NULL, &space);
+    standard->set = kith_dict_open(space, "d", NULL, &dict);
+    if (standard->set == KITH_OK)
+        standard->set = kith_dict_set(dict, KITH_STR("k"), KITH_STR("v"));
+    for (int fd = 0; fd <= 2; fd++)
+        standard->taken += fcntl(fd, F_GETFD) >= 0;
+    kith_dict_close(dict);
+    kith_close(space);
+}
+
+TEST_ON(TEST_SHM, space_takes_the_place_of_no_closed_standard_descriptor)
+{
+    /* Made, opened, and with no name. */
+    const char *const addresses[] = { t->address, t->address, "mem://" };
+
+    for (size_t i = 0; i < COUNTOF(addresses); i++) {
+        struct standard *standard = test_shared(sizeof(*standard));
+
+        standard->address = addresses[i];
+        CHILD_JOIN(test_child(child_without_descriptors, standard));
+        EXPECT_RC(KITH_OK, standard->opened);
+        EXPECT_RC(KITH_OK, standard->set);
+        EXPECT_EQ(0, standard->taken);
+    }
+}
+
 TEST(space_lists_its_objects_by_name)
 {
     kith_space *space = test_space(t);
