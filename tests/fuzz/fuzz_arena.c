@@ -29,6 +29,7 @@
 
 #include "others.h"
 #include "shm/layout.h"
+#include "syncs.h"
 
 #define ARENA_SIZE (UINT64_C(16) << 20)
 #define SPACE_TIMEOUT_NS (200 * INT64_C(1000000))
@@ -162,11 +163,12 @@ struct user {
     kith_lease *lease[LEASES];
     kith_view *view[VIEWS];
     struct others others;
+    struct syncs syncs;
     struct kith_buf buf[4];
     size_t size_max; /* of items */
 };
 
-static bool others_first; /* of this round: the objects of others.h get most of everything */
+static bool others_first; /* of this round: those of others.h and syncs.h get most of everything */
 
 static const char *const dict_names[DICTS] = { "small", "large", "big" };
 static const char *const queue_names[QUEUES] = { "plain", "work", "dead", "joinable" };
@@ -222,6 +224,7 @@ open_handles(struct user *u)
     if (u->event == NULL && !fuzz_enough())
         CALL(kith_event_open(u->space, "event", NULL, &u->event));
     others_open(&u->others, u->space);
+    syncs_open(&u->syncs, u->space);
 }
 
 static void
@@ -255,6 +258,7 @@ close_handles(struct user *u)
     kith_event_close(u->event);
     u->event = NULL;
     others_close(&u->others);
+    syncs_close(&u->syncs);
 }
 
 static void
@@ -730,6 +734,8 @@ use_space(struct user *u)
             CALL(kith_destroy(u->space, fuzz_percent(50) ? "event" : lock_names[0]));
         else if (fuzz_percent(30))
             CALL(kith_destroy(u->space, others_names[fuzz_below(OTHERS_COUNT)]));
+        else if (fuzz_percent(30))
+            CALL(kith_destroy(u->space, syncs_names[fuzz_below(SYNCS_COUNT)]));
         break;
     default:
         close_handles(u);
@@ -744,8 +750,10 @@ use(struct user *u)
 
     if (what < 34)
         use_dict(u);
-    else if (what < 54)
+    else if (what < 54 && fuzz_percent(65))
         others_use(&u->others);
+    else if (what < 54)
+        syncs_use(&u->syncs);
     else if (what < 76)
         use_queue(u);
     else if (what < 84)
@@ -796,6 +804,7 @@ fill(struct user *u)
     }
     CALL(kith_event_set(u->event));
     others_fill(&u->others);
+    syncs_fill(&u->syncs);
 }
 
 static void
