@@ -405,8 +405,10 @@ static int
 torture(struct cli *cli, struct killer *killer, double seconds)
 {
     struct kith_stat stat = KITH_STAT_INIT;
-    int status = torture_open(&killer->space, killer->world->slot_count);
+    int status;
 
+    torture_begin_permits(killer->world);
+    status = torture_open(&killer->space, killer->world->slot_count);
     if (status == CLI_GO_ON)
         status = found(killer);
     if (status != CLI_GO_ON)
@@ -513,18 +515,17 @@ const struct cli_verb cli_torture = {
     .name = "torture",
     .arguments = "",
     .summary = "kill processes at random, and look whether the survivors find all as promised",
-    .help =
-        "Processes do random acts on objects of most kinds and in transactions, while they\n"
-        "are killed one after another and others started; a model tells what has to hold.\n"
-        "Ends with a table and the number of violations, and exits with 1 if there are any.\n"
-        "The space is a temporary one of its own, or a new one given with -s.\n"
-        "\n"
-        "options\n"
-        "  --seconds S     how long it lasts; else 10\n"
-        "  --processes N   how many act at a time; else 8\n"
-        "  --seed X        begin the chain of chances with this number\n"
-        "\n"
-        "example\n"
-        "  kith torture --seconds 60 --seed 7\n",
+    .help = "Processes do random acts on objects of every kind and in transactions, while they\n"
+            "are killed one after another and others started; a model tells what has to hold.\n"
+            "Ends with a table and the number of violations, and exits with 1 if there are any.\n"
+            "The space is a temporary one of its own, or a new one given with -s.\n"
+            "\n"
+            "options\n"
+            "  --seconds S     how long it lasts; else 10\n"
+            "  --processes N   how many act at a time; else 8\n"
+            "  --seed X        begin the chain of chances with this number\n"
+            "\n"
+            "example\n"
+            "  kith torture --seconds 60 --seed 7\n",
     .run = run,
 };

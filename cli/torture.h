@@ -16,6 +16,8 @@
  *     locks         counters that are not atomic: nobody else is inside, and a death is told
  *     events        one worker's alone to set and clear
  *     list, rwlock, cache, ranked, structure   see torture_kinds.c: they need no intents
+ *     permits, signal, onces, limiter          see torture_permits.c
+ *     barrier, condition                       see torture_meet.c
  *     values        as hot cells
  */
 #ifndef TORTURE_H
@@ -38,6 +40,8 @@
 #define VALUES 2         /* one changed by atomics, one by records */
 #define TORTURE_WORDS 40 /* of the structure */
 #define CACHE_MAX 60
+#define ONCES 1024 /* of which something is known, at a time */
+#define PARTIES 2  /* of the barrier */
 #define LEASES_MAX 4
 #define VIOLATIONS_KEPT 20
 
@@ -72,6 +76,12 @@ enum act {
     ACT_RWLOCK,
     ACT_CACHE,
     ACT_RANKED,
+    ACT_PERMITS,
+    ACT_SIGNAL,
+    ACT_ONCE,
+    ACT_LIMITER,
+    ACT_BARRIER,
+    ACT_CONDITION,
     ACT_COUNT
 };
 
@@ -114,6 +124,8 @@ struct intent {
     unsigned lock;
     unsigned value; /* which, and how much */
     int64_t value_n;
+    int64_t signals;  /* how many are given; -1: one is taken */
+    int64_t notified; /* of the condition */
 };
 
 /* All that is known about one worker.  Its own process writes it; after its death the killer. */
@@ -122,7 +134,12 @@ struct slot {
     _Atomic uint32_t act;                /* what the intent is about; ACT_NONE: nothing is open */
     _Atomic uint32_t lock_phase;
     struct intent intent;
-    uint32_t lives; /* how often it was started */
+    uint32_t lives;           /* how often it was started */
+    _Atomic uint32_t buried;  /* the last life that is known to be over; the killer's */
+    _Atomic uint64_t holding; /* not 0: has a permit */
+    _Atomic uint64_t waits;   /* for the condition: its place; 0: it does not */
+    _Atomic uint32_t notified;
+    _Atomic uint32_t meets; /* is at the barrier, or about to */
 
     int64_t own[OWN_CELLS];
     int64_t hot_done[HOT_CELLS];
@@ -135,6 +152,11 @@ struct slot {
     int64_t value_done[VALUES];
     int64_t lock_done[LOCKS];
     int64_t lock_told[LOCKS]; /* KITH_OWNER_DIED */
+    uint64_t holds;           /* of permits, ever */
+    int64_t signals;          /* given, less taken */
+    _Atomic int64_t tokens;   /* taken from the limiter */
+    int64_t met[PARTIES];     /* at the barrier, by the number that it had */
+    int64_t unasked, unheard; /* returned unmarked from the condition; was marked, did not */
 
     uint64_t done[ACT_COUNT];
     uint64_t maybe[ACT_COUNT]; /* killed in the middle; the killer's */
@@ -158,6 +180,12 @@ struct world {
     char violations[VIOLATIONS_KEPT][240];
     struct guarded guarded[LOCKS];
     struct guarded shared; /* what the rwlock protects */
+    struct guarded met;    /* what the condition's lock protects */
+    _Atomic uint64_t once_number;
+    _Atomic uint64_t onces[ONCES];
+    _Atomic uint64_t passes; /* of the barrier */
+    _Atomic uint64_t wait_number;
+    int64_t limiter_began_ns;
     struct slot slots[SLOTS_MAX];
 };
 
@@ -180,6 +208,11 @@ struct torture_space {
     kith_rwlock *rwlock;
     kith_dict *cache;
     kith_queue *ranked;
+    kith_semaphore *permits;
+    kith_semaphore *signal;
+    kith_limiter *limiter;
+    kith_barrier *barrier;
+    kith_condition *condition;
 };
 
 /* ---- torture_model.c ---- */
@@ -252,6 +285,8 @@ struct torture_deaths {
     int64_t hot_maybe[HOT_CELLS];
     int64_t value_maybe[VALUES];
     uint64_t plain_maybe_lost;
+    int64_t signals_given, signals_taken, notified;
+    int64_t killed[ACT_COUNT];                      /* in that act */
     int64_t lock_killed[LOCKS][LOCK_RELEASING + 1]; /* by phase */
 };
 void torture_resolve(struct world *world, struct torture_space *space, unsigned slot,
@@ -269,6 +304,21 @@ void torture_close_kinds(struct torture_space *space);
 void torture_look_list(struct world *world, struct torture_space *space);
 void torture_final_kinds(struct world *world, struct torture_space *space,
                          const struct torture_deaths *deaths);
+
+/* ---- torture_permits.c ---- */
+
+/* Before anything is opened. */
+void torture_begin_permits(struct world *world);
+kith_err torture_open_permits(struct torture_space *space);
+void torture_close_permits(struct torture_space *space);
+void torture_final_permits(struct world *world, struct torture_space *space,
+                           const struct torture_deaths *deaths);
+
+/* ---- torture_meet.c ---- */
+
+kith_err torture_open_meet(struct torture_space *space);
+void torture_close_meet(struct torture_space *space);
+void torture_final_meet(struct world *world, const struct torture_deaths *deaths);
 
 /* ---- torture_act.c ---- */
 

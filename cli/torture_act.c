@@ -74,7 +74,10 @@ static const struct {
     { worker_scratch, 8 },        { worker_create_and_destroy, 1 },
     { worker_change_list, 8 },    { worker_add_values, 6 },
     { worker_use_rwlock, 6 },     { worker_use_cache, 8 },
-    { worker_use_ranked, 6 },
+    { worker_use_ranked, 6 },     { worker_use_permits, 8 },
+    { worker_use_signal, 5 },     { worker_use_once, 5 },
+    { worker_use_limiter, 5 },    { worker_meet, 4 },
+    { worker_use_condition, 6 },
 };
 
 static void

@@ -36,6 +36,12 @@ const char *const torture_act_names[ACT_COUNT] = {
     [ACT_RWLOCK] = "rwlock",
     [ACT_CACHE] = "use the cache",
     [ACT_RANKED] = "put or get by rank",
+    [ACT_PERMITS] = "hold a permit",
+    [ACT_SIGNAL] = "give or take a signal",
+    [ACT_ONCE] = "do something once",
+    [ACT_LIMITER] = "take tokens",
+    [ACT_BARRIER] = "meet at a barrier",
+    [ACT_CONDITION] = "wait or notify",
 };
 
 /* ---- chance ---- */
@@ -198,7 +204,8 @@ torture_open(struct torture_space *space, unsigned slot_count)
         (err = kith_queue_open(opened, "jobs", &bounded, &space->jobs)) < 0 ||
         (err = kith_queue_open(opened, "moved", &bounded, &space->moved)) < 0 ||
         (err = kith_queue_open(opened, "plain", &bounded, &space->plain)) < 0 ||
-        (err = torture_open_kinds(space)) < 0)
+        (err = torture_open_kinds(space)) < 0 || (err = torture_open_permits(space)) < 0 ||
+        (err = torture_open_meet(space)) < 0)
         return cli_failed(err);
     for (unsigned i = 0; i < LOCKS; i++) {
         char name[16];
@@ -235,6 +242,8 @@ torture_close(struct torture_space *space, unsigned slot_count)
     for (unsigned i = 0; i < slot_count; i++)
         kith_event_close(space->events[i]);
     torture_close_kinds(space);
+    torture_close_permits(space);
+    torture_close_meet(space);
     kith_close(space->space);
 }
 

@@ -8,8 +8,8 @@
 /* ---- locks and events ---- */
 
 /* The work under a lock, which only comes out right if nobody else is inside. */
-static void
-work_inside(struct torture_worker *worker, struct guarded *guarded, bool told)
+void
+worker_inside(struct torture_worker *worker, struct guarded *guarded, bool told)
 {
     uint32_t inside = atomic_exchange(&guarded->inside, worker->index + 1);
     unsigned rounds = worker_pick(worker, 200);
@@ -55,7 +55,7 @@ worker_use_lock(struct torture_worker *worker)
     else if (!worker_succeeded(worker, "kith_lock_acquire", err))
         return;
     atomic_store(&slot->lock_phase, LOCK_HOLDING);
-    work_inside(worker, &worker->world->guarded[index], err == KITH_OWNER_DIED);
+    worker_inside(worker, &worker->world->guarded[index], err == KITH_OWNER_DIED);
     if (worker_pick(worker, 20) == 0) {
         err = kith_lock_acquire(lock, 0);
         if (err != KITH_EDEADLOCK)

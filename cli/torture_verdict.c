@@ -137,8 +137,15 @@ torture_resolve(struct world *world, struct torture_space *space, unsigned index
     const struct intent *intent = &slot->intent;
     enum act act = atomic_load(&slot->act);
 
-    if (act != ACT_NONE)
+    /* First of all, for others may be waiting to hear of it; who finds a mark wiped finds why. */
+    atomic_store(&slot->buried, slot->lives);
+    atomic_store(&slot->holding, 0);
+    atomic_store(&slot->waits, 0);
+    atomic_store(&slot->meets, 0);
+    if (act != ACT_NONE) {
         slot->maybe[act]++;
+        deaths->killed[act]++;
+    }
     switch (act) {
     case ACT_HOT:
         deaths->hot_maybe[intent->hot] += intent->hot_n;
@@ -164,6 +171,15 @@ torture_resolve(struct world *world, struct torture_space *space, unsigned index
         break;
     case ACT_PLAIN_GET:
         deaths->plain_maybe_lost += intent->get_count;
+        break;
+    case ACT_CONDITION:
+        deaths->notified += intent->notified;
+        break;
+    case ACT_SIGNAL:
+        if (intent->signals > 0)
+            deaths->signals_given += intent->signals;
+        else
+            deaths->signals_taken -= intent->signals;
         break;
     case ACT_LOCK:
         deaths->lock_killed[intent->lock][atomic_load(&slot->lock_phase)]++;
@@ -325,6 +341,8 @@ torture_final(struct world *world, struct torture_space *space, const struct tor
     final_things(world, space);
     final_queues(world, space, deaths);
     torture_final_kinds(world, space, deaths);
+    torture_final_permits(world, space, deaths);
+    torture_final_meet(world, deaths);
     for (unsigned i = 0; i < LOCKS; i++)
         final_lock(world, space, deaths, i);
 }

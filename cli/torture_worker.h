@@ -29,6 +29,8 @@ struct torture_worker {
     uint64_t plain_seen[SLOTS_MAX]; /* the last sequence number got from each putter */
     struct held held[LEASES_MAX];
     unsigned held_count;
+    uint64_t burials; /* that there were when it came to the barrier */
+    bool alone;       /* it passed the barrier, and nobody else was there */
     struct kith_buf buf;
     unsigned char *memory[THINGS_AT_ONCE + 1]; /* TORTURE_ITEM_MAX bytes each */
 };
@@ -75,6 +77,9 @@ void worker_get_plain(struct torture_worker *worker);
 
 /* ---- torture_others.c ---- */
 
+/* The work under a lock; `told`: its last owner died. */
+void worker_inside(struct torture_worker *worker, struct guarded *guarded, bool told);
+
 void worker_use_lock(struct torture_worker *worker);
 void worker_turn_event(struct torture_worker *worker);
 void worker_wait_for_event(struct torture_worker *worker);
@@ -88,5 +93,17 @@ void worker_add_values(struct torture_worker *worker);
 void worker_use_rwlock(struct torture_worker *worker);
 void worker_use_cache(struct torture_worker *worker);
 void worker_use_ranked(struct torture_worker *worker);
+
+/* ---- torture_permits.c ---- */
+
+void worker_use_permits(struct torture_worker *worker);
+void worker_use_signal(struct torture_worker *worker);
+void worker_use_once(struct torture_worker *worker);
+void worker_use_limiter(struct torture_worker *worker);
+
+/* ---- torture_meet.c ---- */
+
+void worker_meet(struct torture_worker *worker);
+void worker_use_condition(struct torture_worker *worker);
 
 #endif /* TORTURE_WORKER_H */
