@@ -323,6 +323,13 @@ try_any(struct kith__self *self, const struct kith__root_ref *ref)
         return err;
     owner = kith__owner_of(self->arena, self->arena->holder);
     err = look(self->arena, root, owner, &seen);
+#ifdef KITH_MISTAKE_SEMAPHORE_LOOKS_BEFORE
+    kith__root_unlock(self, ref);
+    for (volatile unsigned i = 0; i < 20000; i++)
+        continue;
+    if (kith__root_lock(self, ref) < 0)
+        return KITH_EGONE;
+#endif
     if (err == KITH_OK)
         err = seen.free == 0 ? KITH_EEMPTY : charge_one(self, root, owner, &seen);
     kith__root_unlock(self, ref); /* A5 */

@@ -32,6 +32,8 @@ struct history {
     _Atomic bool go;
     _Atomic unsigned count[PROCESSES];
     struct entry entries[PROCESSES][EACH];
+    _Atomic uint64_t ended[PROCESSES]; /* a tick before its end began */
+    uint64_t settled;                  /* one after all that followed from the ends */
 };
 
 struct subject {
@@ -44,6 +46,12 @@ struct subject {
     void (*act)(struct operation *operation, unsigned part);
     /* What may be done, and what it is given. */
     void (*choose)(struct operation *operation, struct test_random *random, unsigned number);
+    /*
+     * Of an object that a process may hold: waits until what the dead held is back, and fills in
+     * what happened when process `number` died.  May be NULL.
+     */
+    void (*settle)(void);
+    void (*die)(struct operation *operation, unsigned number);
 };
 
 static bool
@@ -55,7 +63,7 @@ gave(const struct operation *operation, kith_err err, int64_t result)
 
 /* ---- value ---- */
 
-enum { ADD, GET, CAS, EXCHANGE, SET, DELETE, INSERT, PUT };
+enum { ADD, GET, CAS, EXCHANGE, SET, DELETE, INSERT, PUT, ACQUIRE, RELEASE, DIE };
 
 static kith_value *value;
 
@@ -265,6 +273,113 @@ choose_for_queue(struct operation *operation, struct test_random *random, unsign
     operation->a = (int64_t)number; /* no two are alike */
 }
 
+/* ---- semaphore ---- */
+
+/*
+ * A process gives back what it has alone, so what each has is known; when it dies, all of it comes
+ * back at one instant, and what it was about to do has happened by then or never does.
+ */
+#define PERMITS 3
+
+static kith_semaphore *semaphore;
+static unsigned held; /* by this process */
+
+static void
+open_semaphore(kith_space *space, const char *name)
+{
+    struct kith_semaphore_options options = KITH_SEMAPHORE_OPTIONS_INIT;
+
+    options.value = PERMITS;
+    options.bounded = true;
+    EXPECT_OK(kith_semaphore_open(space, name, &options, &semaphore));
+}
+
+static void
+close_semaphore(void)
+{
+    kith_semaphore_close(semaphore);
+}
+
+static void
+act_on_semaphore(struct operation *operation, unsigned part)
+{
+    uint32_t free_now = 0;
+
+    (void)part;
+    switch (operation->what) {
+    case ACQUIRE:
+        operation->err = kith_semaphore_acquire(semaphore, 0);
+        held += operation->err == KITH_OK;
+        break;
+    case RELEASE:
+        operation->err = kith_semaphore_release(semaphore);
+        held -= operation->err == KITH_OK;
+        break;
+    default:
+        operation->err = kith_semaphore_value(semaphore, &free_now);
+        operation->result = free_now;
+    }
+}
+
+/* n: what is free; items: what each process has, and whether it is dead. */
+static bool
+apply_to_semaphore(struct state *state, const struct operation *operation)
+{
+    uint8_t *has = &state->items[operation->b], *dead = &state->items[PROCESSES + operation->b];
+
+    if (*dead != 0)
+        return false;
+    switch (operation->what) {
+    case ACQUIRE:
+        if (state->n == 0)
+            return gave(operation, KITH_ETIMEDOUT, 0);
+        state->n--;
+        ++*has;
+        return gave(operation, KITH_OK, 0);
+    case RELEASE:
+        state->n++;
+        --*has;
+        return gave(operation, KITH_OK, 0);
+    case DIE:
+        state->n += *has;
+        *has = 0;
+        *dead = 1;
+        return gave(operation, KITH_OK, 0);
+    default:
+        return gave(operation, KITH_OK, state->n);
+    }
+}
+
+static void
+choose_for_semaphore(struct operation *operation, struct test_random *random, unsigned number)
+{
+    static const int whats[] = { ACQUIRE, ACQUIRE, RELEASE, RELEASE, GET };
+
+    operation->what = whats[test_random_below(random, COUNTOF(whats))];
+    if (operation->what == RELEASE && held == 0)
+        operation->what = ACQUIRE;
+    operation->b = (number - 1) / EACH;
+}
+
+/* What the living hold comes back when they leave, which they have. */
+static void
+settle_semaphore(void)
+{
+    for (int i = 0; i < PERMITS; i++)
+        EXPECT_OK(kith_semaphore_acquire(semaphore, test_ceiling_ns()));
+    EXPECT_RC(KITH_ETIMEDOUT, kith_semaphore_acquire(semaphore, 0));
+    EXPECT_OK(kith_semaphore_release_many(semaphore, PERMITS));
+    EXPECT_RC(KITH_ERANGE, kith_semaphore_release(semaphore));
+}
+
+static void
+die_with_semaphore(struct operation *operation, unsigned number)
+{
+    operation->what = DIE;
+    operation->err = KITH_OK;
+    operation->b = number;
+}
+
 /* ---- rounds ---- */
 
 static const struct subject subjects[] = {
@@ -274,21 +389,36 @@ static const struct subject subjects[] = {
       open_value,
       close_value,
       act_on_value,
-      choose_for_value },
+      choose_for_value,
+      NULL,
+      NULL },
     { "dict",
       PARTS,
       { "key", { 0 }, apply_to_key },
       open_dict,
       close_dict,
       act_on_dict,
-      choose_for_dict },
+      choose_for_dict,
+      NULL,
+      NULL },
     { "queue",
       1,
       { "queue", { 0 }, apply_to_queue },
       open_queue,
       close_queue,
       act_on_queue,
-      choose_for_queue },
+      choose_for_queue,
+      NULL,
+      NULL },
+    { "semaphore",
+      1,
+      { "semaphore", { .n = PERMITS, .count = 2 * PROCESSES }, apply_to_semaphore },
+      open_semaphore,
+      close_semaphore,
+      act_on_semaphore,
+      choose_for_semaphore,
+      settle_semaphore,
+      die_with_semaphore },
 };
 
 struct round {
@@ -305,6 +435,16 @@ pause_for(uint64_t turns)
         __asm__ volatile("");
 }
 
+/* The first to tell is right: a process that is about to be killed may end before. */
+static void
+tell_end(struct history *history, unsigned process)
+{
+    uint64_t none = 0;
+
+    atomic_compare_exchange_strong(&history->ended[process], &none,
+                                   atomic_fetch_add(&history->clock, 1) + 1);
+}
+
 static void
 child_acts(void *arg)
 {
@@ -315,6 +455,7 @@ child_acts(void *arg)
     atomic_fetch_add(&history->ready, 1);
     while (!atomic_load(&history->go))
         ;
+    held = 0;
     for (unsigned i = 0; i < EACH; i++) {
         struct entry *entry = &history->entries[round->process][i];
         struct operation *operation = &entry->operation, done;
@@ -332,6 +473,7 @@ child_acts(void *arg)
         atomic_signal_fence(memory_order_seq_cst);
         operation->ret = atomic_fetch_add(&history->clock, 1) + 1;
     }
+    tell_end(history, round->process);
 }
 
 static void
@@ -359,6 +501,11 @@ judge(const struct subject *subject, const struct history *history, uint64_t *ki
                     operations[count] = history->entries[p][i].operation;
                     *killed += operations[count++].ret == 0;
                 }
+        for (unsigned p = 0; p < PROCESSES && subject->die != NULL; p++) {
+            operations[count] =
+                (struct operation){ .call = history->ended[p], .ret = history->settled };
+            subject->die(&operations[count++], p);
+        }
         if (linear(&subject->model, operations, count))
             continue;
         show(operations, count);
@@ -396,6 +543,7 @@ run_rounds(struct test *t, const struct subject *subject)
 
                 for (int i = 0; atomic_load(&history->clock) < at && i < 1000000; i++)
                     ;
+                tell_end(history, p);
                 kill(pids[p], SIGKILL);
                 status = CHILD_END(pids[p]); /* it may have been through before */
                 EXPECT_TRUE(status == 0 || WTERMSIG(status) == SIGKILL);
@@ -403,6 +551,9 @@ run_rounds(struct test *t, const struct subject *subject)
                 CHILD_JOIN(pids[p]);
             }
         }
+        if (subject->settle != NULL)
+            subject->settle();
+        history->settled = atomic_fetch_add(&history->clock, 1) + 1;
         judge(subject, history, &killed);
         subject->close();
         EXPECT_OK(kith_destroy(test_space(t), name));
@@ -427,6 +578,11 @@ TEST_LONG(600, linear_queue)
     run_rounds(t, &subjects[2]);
 }
 
+TEST_LONG(600, linear_semaphore)
+{
+    run_rounds(t, &subjects[3]);
+}
+
 /* ---- the search itself ---- */
 
 TEST_ON(TEST_SHM, linear_search_tells_good_histories_from_bad)
@@ -449,6 +605,19 @@ TEST_ON(TEST_SHM, linear_search_tells_good_histories_from_bad)
                                    { .what = GET, .result = 2, .call = 5, .ret = 6 },
                                    { .what = GET, .result = 1, .call = 7, .ret = 8 } };
 
+    /* One permit more than there are; unless the first was killed before it took one. */
+    struct operation many[] = { { .what = ACQUIRE, .b = 0, .call = 1, .ret = 2 },
+                                { .what = ACQUIRE, .b = 1, .call = 3, .ret = 4 },
+                                { .what = ACQUIRE, .b = 2, .call = 5, .ret = 6 },
+                                { .what = ACQUIRE, .b = 3, .call = 7, .ret = 10 },
+                                { .what = DIE, .b = 0, .call = 11, .ret = 12 } };
+
+    EXPECT_TRUE(!linear(&subjects[3].model, many, 5));
+    many[4].call = 8; /* died in time */
+    EXPECT_TRUE(linear(&subjects[3].model, many, 5));
+    many[4].call = 11;
+    many[0].ret = 0;
+    EXPECT_TRUE(linear(&subjects[3].model, many, 5));
     EXPECT_TRUE(!linear(&subjects[0].model, lost, 2));
     lost[1].result = 2;
     EXPECT_TRUE(linear(&subjects[0].model, lost, 2));
