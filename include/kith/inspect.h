@@ -25,6 +25,7 @@ struct kith_info {
     int64_t created_ns;  /* CLOCK_REALTIME */
     uint64_t references; /* items that lead to it by a made name, see reference.h */
     uint64_t handles;    /* that are open on it and keep it, if it is unnamed */
+    bool unnamed;        /* its name is a made one */
 };
 
 /* What kith_check() found, or kith_gc() did.  Output only: all of it is set. */

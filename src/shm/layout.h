@@ -336,7 +336,7 @@ struct kith__reference {
     uint32_t kind;
     kith__word root; /* 0: not counted, see reference.c */
     kith__word id;
-    kith__word weight;     /* what it is in the root's count: one of the two below */
+    kith__word weight;     /* what it is in the root's count: one of the two below; free: 0 */
     kith__word next, prev; /* among those of a holder; of those that were dropped `next` alone */
 };
 static_assert(sizeof(struct kith__reference) == 80, "LAYOUT is a format");

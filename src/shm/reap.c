@@ -442,23 +442,19 @@ static kith_err
 tidy(struct kith__self *self, struct kith__actor *actor)
 {
     kith__word *lists[] = { &actor->dropped, &self->actor->dropped };
-    uint64_t most = self->arena->size / sizeof(struct kith__reference);
     kith_err err = KITH_OK;
 
     if (self->tidying)
         return KITH_OK;
     self->tidying = true;
     for (unsigned i = 0; i < 2 && err == KITH_OK; i++)
-        for (uint64_t steps = 0; err == KITH_OK; steps++) {
+        while (err == KITH_OK) {
             err = empty_trash(self, actor);
             if (err == KITH_OK && actor != self->actor)
                 err = empty_trash(self, self->actor);
             if (err < 0 || kith__load(lists[i]) == 0)
                 break;
-            if (steps == most) /* what is overwritten may go round */
-                kith__store(lists[i], 0);
-            else
-                err = kith__reference_settle(self, lists[i]);
+            err = kith__reference_settle(self, lists[i]);
             if (err == KITH_ECORRUPT)
                 err = KITH_OK;
         }

@@ -225,6 +225,7 @@ count_off(struct kith__self *self, kith__word *dropped, struct kith__reference *
     kith__op_begin_mini(&mini, self);
 #endif
     kith__op_set(&mini, dropped, kith__load(&reference->next));
+    kith__op_set(&mini, &reference->weight, 0);
     kith__magazine_put(&mini, class_index, off);
     return kith__op_commit(&mini);
 }
@@ -247,7 +248,7 @@ kith__reference_settle(struct kith__self *self, kith__word *dropped)
     struct kith__reference *reference =
         kith__reference_at(arena, kith__load(dropped), &class_index);
 
-    if (reference == NULL)
+    if (reference == NULL || kith__load(&reference->weight) == 0) /* it goes round, perhaps */
         return give_up(dropped);
     memcpy(name, reference->name, sizeof reference->name);
     name[sizeof name - 1] = '\0';

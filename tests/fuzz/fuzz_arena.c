@@ -123,6 +123,12 @@ some_key(uint64_t ints)
     }
 }
 
+/* Two dicts, a list and a queue. */
+static const char *const unnamed_names[] = { "#00000000000000000000000000000001",
+                                             "#00000000000000000000000000000002",
+                                             "#00000000000000000000000000000003",
+                                             "#00000000000000000000000000000004" };
+
 static struct kith_item
 some_item(size_t size_max)
 {
@@ -134,7 +140,8 @@ some_item(size_t size_max)
     case 2:
         return typed(KITH_TYPE_FOREIGN, big, fuzz_below(300), "fuzz/thing");
     case 3:
-        return typed(KITH_TYPE_REFERENCE, "small", 5, NULL);
+        return kith_reference(fuzz_percent(30) ? "small"
+                                               : unnamed_names[fuzz_below(COUNTOF(unnamed_names))]);
     case 4:
         return typed(KITH_TYPE_PACKED, "\x93\x01\x02\xa1x", 5, NULL);
     case 5:
@@ -162,6 +169,7 @@ struct user {
     kith_event *event;
     kith_lease *lease[LEASES];
     kith_view *view[VIEWS];
+    kith_dict *kept; /* an unnamed one */
     struct others others;
     struct syncs syncs;
     struct kith_buf buf[4];
@@ -253,6 +261,8 @@ close_handles(struct user *u)
         kith_lock_close(u->lock[i]);
         u->lock[i] = NULL;
     }
+    kith_dict_close(u->kept);
+    u->kept = NULL;
     kith_rwlock_close(u->rwlock);
     u->rwlock = NULL;
     kith_event_close(u->event);
@@ -743,6 +753,52 @@ use_space(struct user *u)
     }
 }
 
+/* Opens an unnamed object, changes what it leads to, and closes it, or the one that was kept. */
+static void
+use_unnamed(struct user *u)
+{
+    unsigned which = (unsigned)fuzz_below(COUNTOF(unnamed_names));
+    const char *name = unnamed_names[which];
+    struct kith_item item = fuzz_percent(60) ? some_item(100) : kith_reference(name);
+    struct kith_list *list = NULL;
+    kith_queue *queue = NULL;
+    kith_dict *dict = NULL;
+
+    if (which == 2) {
+        if (CALL(kith_list_open(u->space, name, NULL, &list)) < 0)
+            return;
+        if (fuzz_percent(60))
+            CALL(kith_list_append(list, item));
+        else
+            CALL(kith_list_pop(list, 0, NULL));
+    } else if (which == 3) {
+        if (CALL(kith_queue_open(u->space, name, NULL, &queue)) < 0)
+            return;
+        if (fuzz_percent(60))
+            CALL(kith_queue_put(queue, item, 0));
+        else
+            CALL(kith_queue_get(queue, 0, NULL));
+    } else {
+        if (CALL(kith_dict_open(u->space, name, NULL, &dict)) < 0)
+            return;
+        if (fuzz_percent(60))
+            CALL(kith_dict_set(dict, kith_int((int64_t)fuzz_below(3)), item));
+        else
+            CALL(kith_dict_clear(dict));
+    }
+    if (fuzz_percent(50))
+        CALL(kith_dict_set(u->dict[0], some_key(20), kith_reference(name)));
+    fuzz_doing("closing of an unnamed object");
+    kith_list_close(list);
+    kith_queue_close(queue);
+    if (fuzz_percent(70)) {
+        kith_dict_close(dict);
+    } else {
+        kith_dict_close(u->kept);
+        u->kept = dict;
+    }
+}
+
 static void
 use(struct user *u)
 {
@@ -758,8 +814,10 @@ use(struct user *u)
         use_queue(u);
     else if (what < 84)
         use_sync(u);
-    else if (what < 92)
+    else if (what < 89)
         use_txn(u);
+    else if (what < 94)
+        use_unnamed(u);
     else
         use_space(u);
 }
@@ -777,6 +835,9 @@ static void
 fill(struct user *u)
 {
     struct kith_put_options put_options;
+
+    for (int i = 0; i < 10; i++)
+        use_unnamed(u);
     for (int i = 0; i < 40; i++)
         CALL(kith_dict_set(u->dict[0], some_key(20), some_item(2000)));
     if (fuzz_percent(50)) {
@@ -991,6 +1052,19 @@ some_root_part(void)
     return off + fuzz_below(64) * 8;
 }
 
+/* A reference, or what it leads to. */
+static uint64_t
+some_reference_part(void)
+{
+    uint64_t off = fuzz_percent(70)
+                       ? some_block(KITH__CLASS_REFERENCE)
+                       : some_block(KITH__CLASS_REFERENCE_NODE) + sizeof(struct kith__node);
+
+    if (fuzz_percent(50))
+        return off + fuzz_below(sizeof(struct kith__reference) / 8) * 8;
+    return word_at(off + offsetof(struct kith__reference, root)) + fuzz_below(32) * 8;
+}
+
 /* Where damage is worth most: an offset, a multiple of 8, in the file. */
 static uint64_t
 some_place(void)
@@ -1030,7 +1104,9 @@ some_place(void)
         off = granule_off(some_granule(KITH__GRANULE_SPAN)) + fuzz_below(24) * 8;
         break;
     case 8:
-        off = some_block((int)(KITH__CLASS_PLAIN + fuzz_below(6))) + fuzz_below(32) * 8;
+        off = some_block(
+                  (int)(KITH__CLASS_PLAIN + fuzz_below(KITH__CLASS_COUNT - KITH__CLASS_PLAIN))) +
+              fuzz_below(32) * 8;
         break;
     case 9:
         off = some_block(-1) + fuzz_below(10) * 8;
@@ -1044,6 +1120,9 @@ some_place(void)
         break;
     case 13:
         off = some_queue_part();
+        break;
+    case 15:
+        off = some_reference_part();
         break;
     case 14:
         off = offsetof(struct kith__header, catalog) +
@@ -1067,6 +1146,8 @@ some_word(uint64_t off)
     switch (fuzz_below(19)) {
     case 17:
         return some_root_part() & ~UINT64_C(15);
+    case 18:
+        return some_reference_part() & ~UINT64_C(15);
     case 0:
         return fuzz_next();
     case 1:
@@ -1091,7 +1172,8 @@ some_word(uint64_t off)
     case 10:
         return some_block(-1);
     case 11:
-        return some_block((int)(KITH__CLASS_PLAIN + fuzz_below(6)));
+        return some_block(
+            (int)(KITH__CLASS_PLAIN + fuzz_below(KITH__CLASS_COUNT - KITH__CLASS_PLAIN)));
     case 12:
         return some_dict_part() & ~UINT64_C(15);
     case 13:

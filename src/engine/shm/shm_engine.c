@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/made.h"
 #include "base/utf8.h"
 #include "shm/boot.h"
 #include "shm/extent.h"
@@ -369,12 +370,14 @@ describe_all(struct kith__self *self, struct kith__arena *arena, const struct ki
                                        .id = kith__object_id(arena, off) };
         struct kith_item name = kith__copy_key(copy, i);
         struct listed *at = &listed[count];
+        struct kith__made made;
         kith_err err;
 
         if (name.type != KITH_TYPE_STR || name.size >= sizeof(at->name))
             return kith__fail(KITH_ECORRUPT, "The catalog of objects is broken; run kith check.");
         memset(at, 0, sizeof(*at));
         memcpy(at->name, name.data, name.size);
+        at->info.unnamed = kith__made_read(name.data, name.size, &made);
         err = describe(self, arena, &object, &at->info);
         if (err < 0 && err != KITH_EGONE)
             return err;
