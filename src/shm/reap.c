@@ -575,8 +575,10 @@ reap_holder(struct kith__self *self, unsigned slot, uint64_t state)
 #endif
     if (kith__roots_release(self, slot | KITH__SLOT_GENERATION(state) << 16, true) < 0)
         return;
+#ifndef KITH_MISTAKE_REAP_KEEPS_HANDLES
     if (kith__references_let_go(self, slot, state) < 0)
         return;
+#endif
     kith__unowned_end(arena, slot, true);
     drop_pins(holder);
     /* By compare-and-swap: two may be at it, and the slot may have a new owner already. */
