@@ -197,8 +197,12 @@ dismantle(struct kith__self *self, uint64_t off, kith__word *source, uint64_t so
     }
     if (kith__load(&root->data) != 0)
         err = free_version(self, kith__load(&root->data), &root->data, 0);
-    if (err == KITH_OK && kith__load(&root->sync) != 0)
-        err = kith__block_free(self, kith__load(&root->sync), &root->sync, 0);
+    if (err == KITH_OK && kith__load(&root->sync) != 0) {
+        err = kith__lock_quiesce(self,
+                                 kith__load(&root->sync) + offsetof(struct kith__sync_root, lock));
+        if (err == KITH_OK)
+            err = kith__block_free(self, kith__load(&root->sync), &root->sync, 0);
+    }
     return err < 0 ? err : kith__block_free(self, off, source, source_value);
 }
 

@@ -5,7 +5,9 @@
  * own slot, so that it costs them nothing.  Whoever takes something away first makes that known by
  * its id, a record or an unlinking, then runs a barrier in every process that maps the arena, and
  * then looks at the marks: a mark it does not see was made after the barrier, and its maker will
- * see that the thing is gone.
+ * see that the thing is gone.  In the same way whoever is about to sleep for a lock makes that
+ * known, runs the barrier, and looks at the lock once more: its owner gives it back without a
+ * fence.
  *
  * Processes register for that barrier when they open an arena; one that cannot sets no_trim.
  */
@@ -23,14 +25,17 @@
 #define YIELDS 200u
 #define SLEEPS 20u /* of a millisecond, for one that was preempted */
 
+void
+kith__grace_join(struct kith__arena *arena)
+{
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) != 0)
+        kith__store(&KITH__HEADER(arena)->no_trim, 1);
+}
+
 static bool
 global_barrier(void)
 {
-#ifdef SYS_membarrier
     return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0;
-#else
-    return false;
-#endif
 }
 
 static void
@@ -73,6 +78,12 @@ signal_mark(const struct kith__actor *actor)
 }
 
 static const kith__word *
+wake_mark(const struct kith__actor *actor)
+{
+    return &actor->pending_wake;
+}
+
+static const kith__word *
 pin_mark(const struct kith__actor *actor)
 {
     return &actor->pin;
@@ -95,15 +106,21 @@ is_marked(struct kith__self *self, mark_of *mark, uint64_t value)
     return false;
 }
 
-static kith_err
-quiesce(struct kith__self *self, mark_of *mark, uint64_t value)
+void
+kith__barrier_everywhere(struct kith__self *self)
 {
     /*
-     * Without the barrier (before Linux 4.16, or where a filter forbids it) a mark may sit in
+     * Without the barrier (before Linux 4.16, or where a filter forbids it) a store may sit in
      * its processor's store buffer; it is out of there long before a millisecond is over.
      */
     if (kith__load(&KITH__HEADER(self->arena)->no_trim) != 0 || !global_barrier())
         pause_1ms();
+}
+
+static kith_err
+quiesce(struct kith__self *self, mark_of *mark, uint64_t value)
+{
+    kith__barrier_everywhere(self);
     for (unsigned i = 0; is_marked(self, mark, value); i++) {
         /* What was put off is tried again after each operation, which it must not hold up. */
         if (self->stuck || i >= YIELDS + SLEEPS) {
@@ -124,6 +141,12 @@ kith_err
 kith__signal_quiesce(struct kith__self *self, uint64_t off)
 {
     return quiesce(self, signal_mark, off | 1);
+}
+
+kith_err
+kith__lock_quiesce(struct kith__self *self, uint64_t off)
+{
+    return quiesce(self, wake_mark, off);
 }
 
 kith_err

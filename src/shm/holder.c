@@ -28,6 +28,7 @@
 
 #include "base/error.h"
 #include "shm/actor.h"
+#include "shm/grace.h"
 
 #define BYTES_OFF (INT64_C(1) << 61)
 #define READERS_BYTE (BYTES_OFF - 1)
@@ -146,6 +147,7 @@ kith__holder_join(struct kith__arena *arena)
         close(fd);
         return err;
     }
+    kith__grace_join(arena);
     describe_process(kith__holder_at(arena, arena->holder));
     arena->byte_map = keep_by_mapping(fd);
     if (arena->byte_map == NULL)

@@ -82,11 +82,10 @@ stopped_owner(struct kith__self *self, uint32_t word)
                       self->arena->path ? self->arena->path : "the mem:// space");
 }
 
-/* deadline_ns: INT64_MIN stands for the space's timeout, counted from the first sleep. */
 kith_err
-kith__lock_wait(struct kith__self *self, struct kith__lock *lock, int64_t deadline_ns, bool user)
+kith__lock_wait(struct kith__self *self, struct kith__lock *lock)
 {
-    bool slept = false;
+    int64_t deadline_ns = 0; /* the space's timeout, counted from the first sleep */
     uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
 
     for (;;) {
@@ -94,12 +93,12 @@ kith__lock_wait(struct kith__self *self, struct kith__lock *lock, int64_t deadli
 
         if (owner == 0) {
             /* After a sleep others may sleep on: K3. */
-            uint32_t mine = self->id | (slept ? KITH__LOCK_WAITERS : 0);
+            uint32_t mine = self->id | (deadline_ns != 0 ? KITH__LOCK_WAITERS : 0);
             if (atomic_compare_exchange_weak_explicit(&lock->word, &word, mine,
                                                       memory_order_acquire, memory_order_relaxed)) {
-                if (slept)
+                if (deadline_ns != 0)
                     kith__awake(self);
-                return (word & KITH__LOCK_DIED) != 0 ? KITH_OWNER_DIED : KITH_OK;
+                return KITH_OK;
             }
             continue;
         }
@@ -110,14 +109,10 @@ kith__lock_wait(struct kith__self *self, struct kith__lock *lock, int64_t deadli
             if ((word & KITH__LOCK_ACTOR) != owner)
                 continue;
         }
-        if (deadline_ns == 0)
-            return KITH_ETIMEDOUT;
-        if (!slept && kith__spin(self, &lock->word, word)) {
+        if (deadline_ns == 0 && kith__spin(self, &lock->word, word)) {
             word = atomic_load_explicit(&lock->word, memory_order_relaxed);
             continue;
         }
-        if (deadline_ns == INT64_MIN)
-            deadline_ns = kith__now_ns() + self->arena->timeout_ns;
         /* Name the word before the flag is set: a killed sleeper's wake is then passed on. */
         kith__store(&self->actor->waiting_on, kith__off(self->arena, &lock->word));
         kith__step();
@@ -127,21 +122,17 @@ kith__lock_wait(struct kith__self *self, struct kith__lock *lock, int64_t deadli
             kith__awake(self);
             continue;
         }
-        slept = true;
-        switch (kith__sleep(self, &lock->word, word | KITH__LOCK_WAITERS, deadline_ns, user)) {
-        case KITH__SLEPT_TIMEOUT:
+        if (deadline_ns == 0)
+            deadline_ns = kith__now_ns() + self->arena->timeout_ns;
+        if (kith__sleep(self, &lock->word, word | KITH__LOCK_WAITERS, deadline_ns, false) ==
+            KITH__SLEPT_TIMEOUT) {
             word = atomic_load_explicit(&lock->word, memory_order_relaxed);
             if ((word & KITH__LOCK_ACTOR) == 0)
                 continue; /* it came free at the last moment, and the wake may have been ours */
             kith__awake(self);
-            return user ? KITH_ETIMEDOUT : stopped_owner(self, word);
-        case KITH__SLEPT_INTERRUPTED:
-            kith__awake(self);
-            kith__futex_wake(&lock->word, 1); /* pass on a wake that we may have swallowed */
-            return KITH_EINTERRUPTED;
-        default:
-            word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+            return stopped_owner(self, word);
         }
+        word = atomic_load_explicit(&lock->word, memory_order_relaxed);
     }
 }
 

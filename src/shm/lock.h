@@ -56,8 +56,7 @@ kith__lock_init(const struct kith__arena *arena, struct kith__lock *lock)
     lock->tag = kith__lock_tag(kith__off(arena, lock));
 }
 
-kith_err kith__lock_wait(struct kith__self *self, struct kith__lock *lock, int64_t deadline_ns,
-                         bool user);
+kith_err kith__lock_wait(struct kith__self *self, struct kith__lock *lock);
 void kith__lock_wake(struct kith__self *self, struct kith__lock *lock);
 void kith__ledger_forget(struct kith__self *self, uint64_t entry);
 
@@ -110,7 +109,7 @@ kith__lock_acquire(struct kith__self *self, struct kith__lock *lock)
     if (atomic_compare_exchange_strong_explicit(
             &lock->word, &free_word, self->id, memory_order_acquire, memory_order_relaxed)) /* L2 */
         return KITH_OK;
-    err = kith__lock_wait(self, lock, INT64_MIN, false);
+    err = kith__lock_wait(self, lock);
     if (err < 0) {
         self->depth--;
         kith__ledger_forget(self, kith__off(self->arena, lock));

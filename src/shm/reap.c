@@ -183,6 +183,9 @@ wake_object(struct kith__arena *arena, uint64_t off)
         if (root != NULL)
             nudge(&root->signal);
         break;
+    case KITH__CLASS_SYNC:
+        nudge(&((struct kith__sync_root *)kith__ptr(arena, block))->signal);
+        break;
     case KITH__CLASS_ROOT:
         wake_root(arena, block);
         break;

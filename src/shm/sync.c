@@ -1,13 +1,8 @@
 /*
- * sync.c - the lock that users hold, and the event they wait for.
+ * sync.c - what locks that users hold and events have in common, and the event.
  *
- * LAYOUT   sync root: id, a lock word, a signal; see layout.h.  What is here of locks is for those
- *   made without options, or only recursive; special.c has the others, rwlock.c those that can be
- *   shared.
- *
- * A user's lock is the word and the ledger of lock.c, with two differences.  Its owner may be
- * slow, so waiting is by the caller's deadline; and when its owner dies the reaper leaves DIED
- * in the word, which the next to acquire it takes out and is told of.
+ * LAYOUT   sync root: id, a lock word, a signal; see layout.h.  The lock is that of mutex.c, or,
+ *   made with options, of special.c or rwlock.c.
  *
  * An event is one bit of its signal.
  *   set     E1 pending_signal names it   E2 the bit is set, by one compare-and-swap
@@ -16,23 +11,17 @@
  *   cleared at once still lets go everybody who waited.
  * DEATH     up to E2 nothing happened; from E2 to E5 the reaper repeats the wake.
  *
- * A lock that was destroyed while held is released by whoever destroyed it; its memory stays a
- * sync root for ever.  For its old owner release() then finds another word, and changes nothing:
- * it stores only by compare-and-swap from its own.
+ * The end of either  The id is cleared, the word freed, and all who wait are woken.  The root stays
+ * a sync root for ever, but it is another object's only after nobody is amid a change of it any
+ * more: of an event whoever names its signal in pending_signal, of a lock in pending_wake.
  */
 #include "shm/sync.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#include "base/clock.h"
 #include "base/error.h"
 #include "shm/futex.h"
 #include "shm/grace.h"
 #include "shm/kind.h"
 #include "shm/row.h"
-#include "shm/rwlock.h"
-#include "shm/special.h"
 
 kith_err
 kith__sync_init(struct kith__op *op, uint64_t off, uint64_t id, void *options)
@@ -58,18 +47,19 @@ end_sync(struct kith__op *op, const struct kith__object *object)
     struct kith__sync_root *root = kith__ptr(op->self->arena, object->off);
 
     kith__op_set(op, &root->id, 0);
-    if (object->kind == KITH_KIND_EVENT)
-        kith__op_trash(op, object->off, KITH_KIND_EVENT); /* by way of dismantle() */
-    else
-        kith__op_give(op, object->off);
+    kith__op_trash(op, object->off, KITH_KIND_EVENT); /* by way of dismantle() */
 }
 
-/* Of an event: not before all who had named its signal, and seen its id, are done with it. */
+/* Not before all who had named it, and seen its id, are done with it. */
 static kith_err
 dismantle(struct kith__self *self, uint64_t off, kith__word *source, uint64_t source_value)
 {
     kith_err err = kith__signal_quiesce(self, off + offsetof(struct kith__sync_root, signal));
 
+#ifndef KITH_MISTAKE_LOCK_NO_QUIESCE
+    if (err == KITH_OK)
+        err = kith__lock_quiesce(self, off + offsetof(struct kith__sync_root, lock));
+#endif
     return err < 0 ? err : kith__block_free(self, off, source, source_value);
 }
 
@@ -120,110 +110,6 @@ const struct kith__kind kith__sync_kind = {
     .check = check,
     .describe = describe,
 };
-
-/* ---- Lock ------------------------------------------------------------------------------- */
-
-/* Waits, seen by all who look at who waits. */
-static __attribute__((noinline)) kith_err
-wait_for_lock(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
-{
-    struct kith__sync_root *root = kith__sync_root(sync);
-    kith_err err;
-
-    if (deadline_ns == 0)
-        return kith__lock_wait(self, &root->lock, 0, true);
-    kith__row_join(self, sync, false);
-    err = kith__lock_wait(self, &root->lock, deadline_ns, true);
-    kith__row_leave_with(self); /* it slept on the word, so no call was meant for it alone */
-    if (err >= 0)               /* the time stamped at joining was another's */
-        kith__store(&root->since, (uint64_t)kith__real_ns());
-    return err;
-}
-
-static void
-release(struct kith__self *self, const struct kith__sync *sync)
-{
-    struct kith__sync_root *root = kith__sync_root(sync);
-    uint64_t entry = kith__sync_entry(sync);
-    uint32_t word = atomic_load_explicit(&root->lock.word, memory_order_relaxed);
-
-    if (kith__load(&root->since) != 0)
-        kith__store(&root->since, 0);
-    kith__step();
-    while (!atomic_compare_exchange_weak(&root->lock.word, &word, 0)) /* U1 */
-        if ((word & KITH__LOCK_ACTOR) != self->id)
-            break;
-    if ((word & KITH__LOCK_WAITERS) != 0)
-        kith__lock_wake(self, &root->lock); /* U2 */
-    if ((word & KITH__LOCK_POLLERS) != 0)
-        kith__poke(self->arena);
-    kith__step();
-    kith__ledger_drop(self, entry | KITH__LEDGER_USER); /* U3 */
-}
-
-kith_err
-kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
-{
-    struct kith__sync_root *root = kith__sync_root(sync);
-    uint64_t entry = kith__sync_entry(sync);
-    uint32_t word = 0;
-    kith_err err;
-
-    if (kith__load_acquire(&root->id) != sync->id)
-        return KITH_EGONE;
-    if ((root->options & KITH__SYNC_ROW) != 0)
-        return kith__special_acquire(self, sync, deadline_ns);
-    if ((atomic_load_explicit(&root->lock.word, memory_order_relaxed) & KITH__LOCK_ACTOR) ==
-        self->id)
-        return kith__acquire_again(root, sync);
-    if (kith__load(&self->actor->ledger.count) + 1 + KITH__LEDGER_SPARE >
-        kith__load(&self->actor->ledger.room)) {
-        err = kith__ledger_reserve(self, 8);
-        if (err < 0)
-            return err;
-    }
-    kith__ledger_write(self, entry | KITH__LEDGER_USER); /* L1 */
-    if (atomic_compare_exchange_strong_explicit(
-            &root->lock.word, &word, self->id, memory_order_acquire, memory_order_relaxed)) /* L2 */
-        err = KITH_OK;
-    else
-        err = wait_for_lock(self, sync, deadline_ns);
-    if (err == KITH_OWNER_DIED && kith__load(&root->depth) != 0)
-        kith__store(&root->depth, 0); /* the dead owner's */
-    if (err >= 0 && kith__load(&root->id) != sync->id) {
-        release(self, sync);
-        err = KITH_EGONE;
-    } else if (err < 0) {
-        kith__ledger_forget(self, entry | KITH__LEDGER_USER);
-    }
-    if (self->husks_seen)
-        kith__op_end(self);
-    return err;
-}
-
-kith_err
-kith__mutex_release(struct kith__self *self, const struct kith__sync *sync)
-{
-    struct kith__sync_root *root = kith__sync_root(sync);
-    uint32_t word = atomic_load_explicit(&root->lock.word, memory_order_relaxed);
-
-    if (kith__load(&root->id) != sync->id) {
-        /* Destroyed while we held it.  If its memory is a lock of ours again, that one stays. */
-        if ((word & KITH__LOCK_ACTOR) != self->id)
-            kith__ledger_forget(self, kith__sync_entry(sync) | KITH__LEDGER_USER);
-        kith__ledger_forget(self, kith__share_of(sync->off, sync->id));
-        kith__ledger_forget(self, kith__share_of(sync->off, sync->id) | KITH__LEDGER_TOLD);
-        return KITH_EGONE;
-    }
-    if ((root->options & KITH__SYNC_ROW) != 0)
-        return kith__special_release(self, sync);
-    if ((word & KITH__LOCK_ACTOR) != self->id)
-        return KITH_EPERM;
-    if (root->options != 0 && kith__release_once(root))
-        return KITH_OK;
-    release(self, sync);
-    return KITH_OK;
-}
 
 /* ---- Event ------------------------------------------------------------------------------ */
 
@@ -324,29 +210,6 @@ kith__event_wait(struct kith__self *self, const struct kith__sync *sync, int64_t
 }
 
 /* ---- Polling ---------------------------------------------------------------------------- */
-
-kith_err
-kith__mutex_arm(struct kith__self *self, const struct kith__sync *sync, kith__poller_slot *slot,
-                int *fd_out)
-{
-    struct kith__sync_root *root = kith__sync_root(sync);
-    struct kith__poller *poller;
-    kith_err err = kith__poller_arm(self, slot, &poller);
-    uint32_t word = atomic_load(&root->lock.word);
-
-    if (err < 0)
-        return err;
-    if (kith__load_acquire(&root->id) != sync->id)
-        return KITH_EGONE;
-    /* A lock that is free has no bit: its next owner would not know of it. */
-    while ((word & KITH__LOCK_ACTOR) != 0 &&
-           !atomic_compare_exchange_weak(&root->lock.word, &word, word | KITH__LOCK_POLLERS))
-        ;
-    if ((word & KITH__LOCK_ACTOR) == 0 || kith__load_acquire(&root->id) != sync->id)
-        kith__poller_ready(poller);
-    *fd_out = kith__poller_fd(poller);
-    return KITH_OK;
-}
 
 kith_err
 kith__event_arm(struct kith__self *self, const struct kith__sync *sync, kith__poller_slot *slot,

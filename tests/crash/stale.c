@@ -1,9 +1,10 @@
 /*
  * stale.c - a change that was under way when its object was destroyed touches no other object.
  *
- * A victim is stopped after each instruction of an addition without a lock, or of setting an event.
- * The survivor destroys what it changes, and makes others, which would have its memory if that were
- * given back too soon. The victim goes on to its end; the others must be as they were made.
+ * A victim is stopped after each instruction of an addition without a lock, of setting an event, or
+ * of releasing a lock.  The survivor destroys what it changes, and makes others, which would have
+ * its memory if that were given back too soon. The victim goes on to its end; the others must be as
+ * they were made.
  *
  * And one who is about to sleep for an object, has joined its signal and looked, does not fall
  * asleep if the object is destroyed just then: the word is not what joining returned.
@@ -55,27 +56,26 @@ make_array(struct kith__self *self, const char *name)
 }
 
 static struct kith__sync
-make_event(struct kith__self *self, const char *name)
+make_sync(struct kith__self *self, enum kith_kind kind, const char *name)
 {
     struct kith__object object;
 
-    if (kith__catalog_open(self, name, KITH_KIND_EVENT, KITH_MUST_CREATE, kith__sync_init, NULL,
-                           &object) < 0)
+    if (kith__catalog_open(self, name, kind, KITH_MUST_CREATE, kith__sync_init, NULL, &object) < 0)
         abort();
     return (struct kith__sync){ self->arena, object.off, object.id };
 }
 
-enum changed { OF_VALUE, OF_ARRAY, OF_EVENT, CHANGED_COUNT };
+enum changed { OF_VALUE, OF_ARRAY, OF_EVENT, OF_LOCK, CHANGED_COUNT };
 
 /* True while the victim still had steps left at `at`. */
 static bool
 one_stop(enum changed what, uint64_t at, unsigned *touched)
 {
-    static const char *const names[] = { "value", "array", "event" };
+    static const char *const names[] = { "value", "array", "event", "lock" };
     const struct kith__slice first = { 0, 1, 1 };
     struct kith__value value, values[OTHERS];
     struct kith__array array, arrays[OTHERS];
-    struct kith__sync events[OTHERS];
+    struct kith__sync syncs[OTHERS];
     struct kith__self *self;
     struct stage stage;
     bool more = true;
@@ -91,12 +91,16 @@ one_stop(enum changed what, uint64_t at, unsigned *touched)
     if (pid == 0) {
         struct kith__self *mine = kith__self_of(stage.arena);
 
+        if (what == OF_LOCK)
+            kith__mutex_acquire(mine, &stage.lock, 0);
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
         raise(SIGSTOP);
         if (what == OF_ARRAY)
             kith__array_update(mine, &array, 0, KITH__MATH_ADD, 1, NULL);
         else if (what == OF_EVENT)
             kith__event_set(mine, &stage.event);
+        else if (what == OF_LOCK)
+            kith__mutex_release(mine, &stage.lock);
         else
             kith__value_add(mine, &value, 1, NULL);
         raise(SIGSTOP);
@@ -116,7 +120,9 @@ one_stop(enum changed what, uint64_t at, unsigned *touched)
         if (what == OF_ARRAY)
             arrays[i] = make_array(self, name);
         else if (what == OF_EVENT)
-            events[i] = make_event(self, name);
+            syncs[i] = make_sync(self, KITH_KIND_EVENT, name);
+        else if (what == OF_LOCK && (syncs[i] = make_sync(self, KITH_KIND_LOCK, name)).off != 0)
+            kith__mutex_acquire(self, &syncs[i], 0);
         else
             values[i] = make_value(self, name);
     }
@@ -131,7 +137,9 @@ one_stop(enum changed what, uint64_t at, unsigned *touched)
         if (what == OF_ARRAY)
             kith__array_get(self, &arrays[i], &first, &n);
         else if (what == OF_EVENT)
-            n = kith__event_is_set(&events[i], &on) == KITH_OK && on;
+            n = kith__event_is_set(&syncs[i], &on) == KITH_OK && on;
+        else if (what == OF_LOCK)
+            n = kith__mutex_release(self, &syncs[i]) != KITH_OK;
         else
             kith__value_load(self, &values[i], &n);
         if (n != 0 && (*touched)++ < 5)
@@ -171,11 +179,11 @@ ends_are_heard(void)
         sleeps_on(self, "event", stage.event.off + offsetof(struct kith__sync_root, signal));
     asleep[2] = sleeps_on(self, "a", stage.a.off + offsetof(struct kith__dict_root, signal));
     stage_close(&stage);
-    printf("%s 4 - who is about to sleep for a value hears of its end\n",
+    printf("%s 5 - who is about to sleep for a value hears of its end\n",
            asleep[0] ? "not ok" : "ok");
-    printf("%s 5 - who is about to sleep for an event hears of its end\n",
+    printf("%s 6 - who is about to sleep for an event hears of its end\n",
            asleep[1] ? "not ok" : "ok");
-    printf("%s 6 - who is about to sleep for a key hears of its dict's end\n",
+    printf("%s 7 - who is about to sleep for a key hears of its dict's end\n",
            asleep[2] ? "not ok" : "ok");
     return (unsigned)asleep[0] + asleep[1] + asleep[2];
 }
@@ -184,7 +192,7 @@ int
 main(void)
 {
     static const char *const names[] = { "an addition to a value", "an addition to an array",
-                                         "a setting of an event" };
+                                         "a setting of an event", "a release of a lock" };
     unsigned wrong = 0;
 
     if (getenv("STEPPER_FOLDER") == NULL)
@@ -201,6 +209,6 @@ main(void)
         wrong += touched;
     }
     wrong += ends_are_heard();
-    printf("1..6\n");
+    printf("1..7\n");
     return wrong == 0 ? 0 : 1;
 }

@@ -5,12 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/membarrier.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -45,15 +43,6 @@ name_of(const struct kith__arena *arena)
 /* Spaces that were not left; under kith__arenas_lock(), which a fork leaves in order. */
 static struct kith__shm_space *open_spaces;
 
-/* Memory is given back only after a barrier in every process that may be reading in it. */
-static void
-join_grace_periods(struct kith__arena *arena)
-{
-    if (!arena->readonly &&
-        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) != 0)
-        kith__store(&KITH__HEADER(arena)->no_trim, 1);
-}
-
 static kith_err
 enter(struct kith__shm_space *space)
 {
@@ -65,7 +54,6 @@ enter(struct kith__shm_space *space)
     space->next = open_spaces;
     open_spaces = space;
     kith__arenas_unlock();
-    join_grace_periods(arena);
     kith__boot_enter(arena);
     if (arena->readonly || !kith__reap_needed(arena))
         return KITH_OK;
