@@ -32,15 +32,10 @@ kith__real_ns(void)
 }
 
 int64_t
-kith__deadline_ns(int64_t timeout_ns)
+kith__deadline_after(int64_t timeout_ns)
 {
     int64_t deadline_ns;
 
-    KITH__ASSERT(timeout_ns >= KITH_FOREVER);
-    if (timeout_ns == 0)
-        return KITH__NO_WAIT;
-    if (timeout_ns < 0)
-        return KITH__NO_DEADLINE;
     if (__builtin_add_overflow(kith__now_ns(), timeout_ns, &deadline_ns))
         return KITH__NO_DEADLINE;
     return deadline_ns;

@@ -20,8 +20,17 @@
 int64_t kith__now_ns(void);
 int64_t kith__real_ns(void);
 
+/* So long from now, at most KITH__NO_DEADLINE. */
+int64_t kith__deadline_after(int64_t timeout_ns);
+
 /* The deadline of a timeout that is 0, KITH_FOREVER or positive. */
-int64_t kith__deadline_ns(int64_t timeout_ns);
+static inline int64_t
+kith__deadline_ns(int64_t timeout_ns)
+{
+    if (timeout_ns > 0)
+        return kith__deadline_after(timeout_ns);
+    return timeout_ns == 0 ? KITH__NO_WAIT : KITH__NO_DEADLINE;
+}
 
 /* Nanoseconds left until it: 0 once it has come, INT64_MAX if it never does. */
 int64_t kith__deadline_left(int64_t deadline_ns);

@@ -30,6 +30,24 @@
 #include "shm/alloc.h"
 #include "shm/futex.h"
 
+void
+kith__ledger_append(struct kith__self *self, uint64_t entry)
+{
+    struct kith__actor *actor = self->actor;
+    uint64_t count = kith__load(&actor->ledger.count);
+    kith__word *ledger = kith__ledger_at(self->arena, actor, count + 1);
+
+    if (ledger == NULL) { /* overwritten by somebody: stay inside */
+        kith__store(&actor->ledger.area, 0);
+        ledger = actor->ledger_inline;
+        count = 0;
+    }
+    kith__store(&ledger[count], entry);
+    kith__step();
+    kith__store(&actor->ledger.count, count + 1);
+    kith__step();
+}
+
 /* Where the ledger's entry is not the last: a user's locks are released in any order. */
 void
 kith__ledger_forget(struct kith__self *self, uint64_t entry)

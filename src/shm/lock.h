@@ -58,6 +58,8 @@ kith__lock_init(const struct kith__arena *arena, struct kith__lock *lock)
 
 kith_err kith__lock_wait(struct kith__self *self, struct kith__lock *lock);
 void kith__lock_wake(struct kith__self *self, struct kith__lock *lock);
+/* The general ways: for a ledger that outgrew the slot, and for an entry that is not the last. */
+void kith__ledger_append(struct kith__self *self, uint64_t entry);
 void kith__ledger_forget(struct kith__self *self, uint64_t entry);
 
 static inline void
@@ -65,14 +67,12 @@ kith__ledger_write(struct kith__self *self, uint64_t entry)
 {
     struct kith__actor *actor = self->actor;
     uint64_t count = kith__load(&actor->ledger.count);
-    kith__word *ledger = kith__ledger_at(self->arena, actor, count + 1);
 
-    if (__builtin_expect(ledger == NULL, 0)) { /* overwritten by somebody: stay inside */
-        kith__store(&actor->ledger.area, 0);
-        ledger = actor->ledger_inline;
-        count = 0;
+    if (__builtin_expect(kith__load(&actor->ledger.area) != 0 || count >= KITH__LEDGER_INLINE, 0)) {
+        kith__ledger_append(self, entry);
+        return;
     }
-    kith__store(&ledger[count], entry);
+    kith__store(&actor->ledger_inline[count], entry);
     kith__step();
     kith__store(&actor->ledger.count, count + 1);
     kith__step();
@@ -83,11 +83,12 @@ static inline void
 kith__ledger_drop(struct kith__self *self, uint64_t entry)
 {
     struct kith__actor *actor = self->actor;
-    uint64_t count = kith__load(&actor->ledger.count);
-    kith__word *ledger = kith__ledger_at(self->arena, actor, count);
+    uint64_t last = kith__load(&actor->ledger.count) - 1;
 
-    if (count > 0 && ledger != NULL && kith__load(&ledger[count - 1]) == entry)
-        kith__store(&actor->ledger.count, count - 1);
+    if (__builtin_expect(kith__load(&actor->ledger.area) == 0 && last < KITH__LEDGER_INLINE &&
+                             kith__load(&actor->ledger_inline[last]) == entry,
+                         1))
+        kith__store(&actor->ledger.count, last);
     else
         kith__ledger_forget(self, entry);
 }

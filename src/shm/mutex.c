@@ -168,7 +168,7 @@ give_up(struct kith__self *self, const struct kith__sync *sync)
         wake_one(self, root);
 }
 
-/* The lock was not free, was another's, or was destroyed. */
+/* The ledger names it, and the word did not name us, or the lock may not be what it was. */
 static __attribute__((noinline)) kith_err
 acquire_slowly(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns,
                bool have)
@@ -197,26 +197,52 @@ acquire_slowly(struct kith__self *self, const struct kith__sync *sync, int64_t d
     return err;
 }
 
+/* L1, where the ledger may have to grow first, and L2. */
+static __attribute__((noinline)) kith_err
+acquire_with_room(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
+{
+    kith_err err = kith__ledger_reserve(self, 8);
+
+    if (err < 0)
+        return err;
+    kith__ledger_append(self, kith__sync_entry(sync) | KITH__LEDGER_USER);
+    return acquire_slowly(self, sync, deadline_ns, false);
+}
+
+/*
+ * The lock's line is about to be changed: it is fetched for that at once, and not first to be
+ * looked at.  Where two processors want it, that is one journey of it instead of two.
+ */
+static inline void
+fetch_to_change(struct kith__sync_root *root)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(root->lock)); /* without -mprfchw gcc fetches to read */
+#else
+    __builtin_prefetch(&root->lock, 1);
+#endif
+}
+
+/* All that is out of the ordinary is called last, so that the rest needs no frame. */
 kith_err
 kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
 {
     struct kith__sync_root *root = kith__sync_root(sync);
+    struct kith__actor *actor = self->actor;
+    uint64_t count = kith__load(&actor->ledger.count);
     uint32_t word = 0;
 
-    /* All of it is about to be changed: at once, and not first brought here to be looked at. */
-    __builtin_prefetch(&root->lock, 1);
+    fetch_to_change(root);
     if (kith__load_acquire(&root->id) != sync->id)
         return KITH_EGONE;
     if ((root->options & KITH__SYNC_ROW) != 0)
         return kith__special_acquire(self, sync, deadline_ns);
-    if (kith__load(&self->actor->ledger.count) + 1 + KITH__LEDGER_SPARE >
-        kith__load(&self->actor->ledger.room)) {
-        kith_err err = kith__ledger_reserve(self, 8);
-
-        if (err < 0)
-            return err;
-    }
-    kith__ledger_write(self, kith__sync_entry(sync) | KITH__LEDGER_USER); /* L1 */
+    if (kith__load(&actor->ledger.area) != 0 || count >= KITH__LEDGER_INLINE - KITH__LEDGER_SPARE)
+        return acquire_with_room(self, sync, deadline_ns);
+    kith__store(&actor->ledger_inline[count], kith__sync_entry(sync) | KITH__LEDGER_USER); /* L1 */
+    kith__step();
+    kith__store(&actor->ledger.count, count + 1);
+    kith__step();
     if (!atomic_compare_exchange_strong_explicit(
             &root->lock.word, &word, self->id, memory_order_acquire, memory_order_relaxed)) /* L2 */
         return acquire_slowly(self, sync, deadline_ns, false);
@@ -228,7 +254,7 @@ kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int6
 /* ---- Releasing -------------------------------------------------------------------------- */
 
 /* Destroyed while we held it.  If its memory is a lock of ours again, that one stays. */
-static kith_err
+static __attribute__((noinline)) kith_err
 forget_destroyed(struct kith__self *self, const struct kith__sync *sync)
 {
     uint32_t word = atomic_load_explicit(&kith__sync_root(sync)->lock.word, memory_order_relaxed);
@@ -240,48 +266,85 @@ forget_destroyed(struct kith__self *self, const struct kith__sync *sync)
     return KITH_EGONE;
 }
 
-kith_err
-kith__mutex_release(struct kith__self *self, const struct kith__sync *sync)
+/* U1 did not find what it was to find. */
+static __attribute__((noinline)) kith_err
+refuse_release(struct kith__self *self, const struct kith__sync *sync)
+{
+    kith__store_release(&self->actor->pending_wake, 0);
+    return kith__load_acquire(&kith__sync_root(sync)->id) != sync->id ? forget_destroyed(self, sync)
+                                                                      : KITH_EPERM;
+}
+
+/* U3 to U5, where somebody may wait or the ledger's last entry is another. */
+static __attribute__((noinline)) kith_err
+end_release(struct kith__self *self, const struct kith__sync *sync)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+
+    if ((atomic_load(&root->signal) & (KITH__SIGNAL_WAITERS | KITH__SIGNAL_POLLERS)) != 0)
+        wake_one(self, root);
+    kith__step();
+    kith__ledger_forget(self, kith__sync_entry(sync) | KITH__LEDGER_USER);
+    kith__step();
+    kith__store_release(&self->actor->pending_wake, 0);
+    return KITH_OK;
+}
+
+static inline kith_err
+release(struct kith__self *self, const struct kith__sync *sync)
 {
     struct kith__sync_root *root = kith__sync_root(sync);
     struct kith__actor *actor = self->actor;
-    uint64_t entry = kith__sync_entry(sync);
-    uint32_t word;
+    uint64_t entry = kith__sync_entry(sync), last;
 
-    if (root->options != 0) {
-        if (kith__load_acquire(&root->id) != sync->id)
-            return forget_destroyed(self, sync);
-        if ((root->options & KITH__SYNC_ROW) != 0)
-            return kith__special_release(self, sync);
-        if ((atomic_load_explicit(&root->lock.word, memory_order_relaxed) & KITH__LOCK_ACTOR) ==
-                self->id &&
-            kith__release_once(root))
-            return KITH_OK;
-    }
     kith__store(&actor->pending_wake, entry); /* U1 */
     kith__step();
-    word = atomic_load_explicit(&root->lock.word, memory_order_relaxed);
-    if (kith__load_acquire(&root->id) != sync->id) {
-        kith__store_release(&actor->pending_wake, 0);
-        return forget_destroyed(self, sync);
-    }
-    if ((word & KITH__LOCK_ACTOR) != self->id) {
-        kith__store_release(&actor->pending_wake, 0);
-        return KITH_EPERM;
-    }
+    if (kith__load_acquire(&root->id) != sync->id ||
+        (atomic_load_explicit(&root->lock.word, memory_order_relaxed) & KITH__LOCK_ACTOR) !=
+            self->id)
+        return refuse_release(self, sync);
     if (kith__load(&root->since) != 0)
         kith__store(&root->since, 0);
     kith__step();
     atomic_store_explicit(&root->lock.word, 0, memory_order_release); /* U2 */
     kith__step();
+    last = kith__load(&actor->ledger.count) - 1;
     if ((atomic_load_explicit(&root->signal, memory_order_relaxed) &
-         (KITH__SIGNAL_WAITERS | KITH__SIGNAL_POLLERS)) != 0)
-        wake_one(self, root); /* U3 */
-    kith__step();
-    kith__ledger_drop(self, entry | KITH__LEDGER_USER); /* U4 */
+         (KITH__SIGNAL_WAITERS | KITH__SIGNAL_POLLERS)) != 0 || /* U3 */
+        kith__load(&actor->ledger.area) != 0 ||
+        last >= KITH__LEDGER_INLINE ||
+        kith__load(&actor->ledger_inline[last]) != (entry | KITH__LEDGER_USER))
+        return end_release(self, sync);
+    kith__store(&actor->ledger.count, last); /* U4 */
     kith__step();
     kith__store_release(&actor->pending_wake, 0); /* U5 */
     return KITH_OK;
+}
+
+/* Of a lock with options: whether its owner has it more than once, or it is given back otherwise.
+ */
+static __attribute__((noinline)) kith_err
+release_with_options(struct kith__self *self, const struct kith__sync *sync)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+
+    if (kith__load_acquire(&root->id) != sync->id)
+        return forget_destroyed(self, sync);
+    if ((root->options & KITH__SYNC_ROW) != 0)
+        return kith__special_release(self, sync);
+    if ((atomic_load_explicit(&root->lock.word, memory_order_relaxed) & KITH__LOCK_ACTOR) ==
+            self->id &&
+        kith__release_once(root))
+        return KITH_OK;
+    return release(self, sync);
+}
+
+kith_err
+kith__mutex_release(struct kith__self *self, const struct kith__sync *sync)
+{
+    if (kith__sync_root(sync)->options != 0)
+        return release_with_options(self, sync);
+    return release(self, sync);
 }
 
 /* ---- Polling ---------------------------------------------------------------------------- */
