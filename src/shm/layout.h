@@ -128,7 +128,8 @@ enum {
     KITH__GRANULE_LIMBO        /* an extent nobody owns, pinned by a reader when it was freed */
 };
 #define KITH__GRANULE_DIRTY UINT64_C(0x100) /* free runs: may hold memory */
-#define KITH__GRANULE_WHOLE UINT64_C(0x200) /* extents, free and limbo runs: all of it is memory */
+#define KITH__GRANULE_WHOLE UINT64_C(0x200) /* extents, free and limbo runs: all of it is memory   \
+                                             */
 struct kith__granule {
     kith__word word; /* kind in the low 8 bits, flags in the next 24, run length in the high 32 */
     kith__word next; /* free and limbo runs: granule index + 1; 0 ends the list */
@@ -704,6 +705,9 @@ struct kith__identity { /* written before the file gets its name, constant after
 
 struct kith__header {
     struct kith__identity identity;
+    /* Written through the file alone, for those who watch it; in the first page, so that no limit
+       on the size of files hinders that. */
+    _Alignas(64) kith__word poked;
     _Alignas(64) kith__word next_id;     /* of objects and leases */
     kith__word reaped;                   /* deaths recovered from */
     _Alignas(64) kith__word holders_top; /* slots below this have been used */
@@ -727,7 +731,6 @@ struct kith__header {
     kith__word roots;   /* roots that ever held something for a process */
     struct kith__stripe stripes[KITH__STRIPES];
     _Alignas(64) struct kith__dict_root catalog;
-    _Alignas(64) kith__word poked; /* written through the file alone, for those who watch it */
 };
 static_assert(sizeof(struct kith__header) <= KITH__HOLDERS_OFF, "the header fits its granule");
 
