@@ -18,6 +18,7 @@
  *     list, rwlock, cache, ranked, structure   see torture_kinds.c: they need no intents
  *     permits, signal, onces, limiter          see torture_permits.c
  *     barrier, condition                       see torture_meet.c
+ *     nests         unnamed objects: whole while something leads to them, gone when nothing does
  *     values        as hot cells
  */
 #ifndef TORTURE_H
@@ -82,6 +83,7 @@ enum act {
     ACT_LIMITER,
     ACT_BARRIER,
     ACT_CONDITION,
+    ACT_NEST,
     ACT_COUNT
 };
 
@@ -213,6 +215,8 @@ struct torture_space {
     kith_limiter *limiter;
     kith_barrier *barrier;
     kith_condition *condition;
+    kith_dict *nests;
+    kith_queue *nest_queue;
 };
 
 /* ---- torture_model.c ---- */
@@ -319,6 +323,12 @@ void torture_final_permits(struct world *world, struct torture_space *space,
 kith_err torture_open_meet(struct torture_space *space);
 void torture_close_meet(struct torture_space *space);
 void torture_final_meet(struct world *world, const struct torture_deaths *deaths);
+
+/* ---- torture_nests.c ---- */
+
+kith_err torture_open_nests(struct torture_space *space);
+void torture_close_nests(struct torture_space *space);
+void torture_final_nests(struct world *world, struct torture_space *space);
 
 /* ---- torture_act.c ---- */
 

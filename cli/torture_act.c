@@ -77,7 +77,7 @@ static const struct {
     { worker_use_ranked, 6 },     { worker_use_permits, 8 },
     { worker_use_signal, 5 },     { worker_use_once, 5 },
     { worker_use_limiter, 5 },    { worker_meet, 4 },
-    { worker_use_condition, 6 },
+    { worker_use_condition, 6 },  { worker_use_nests, 8 },
 };
 
 static void

@@ -42,6 +42,7 @@ const char *const torture_act_names[ACT_COUNT] = {
     [ACT_LIMITER] = "take tokens",
     [ACT_BARRIER] = "meet at a barrier",
     [ACT_CONDITION] = "wait or notify",
+    [ACT_NEST] = "use a nest",
 };
 
 /* ---- chance ---- */
@@ -205,7 +206,7 @@ torture_open(struct torture_space *space, unsigned slot_count)
         (err = kith_queue_open(opened, "moved", &bounded, &space->moved)) < 0 ||
         (err = kith_queue_open(opened, "plain", &bounded, &space->plain)) < 0 ||
         (err = torture_open_kinds(space)) < 0 || (err = torture_open_permits(space)) < 0 ||
-        (err = torture_open_meet(space)) < 0)
+        (err = torture_open_meet(space)) < 0 || (err = torture_open_nests(space)) < 0)
         return cli_failed(err);
     for (unsigned i = 0; i < LOCKS; i++) {
         char name[16];
@@ -244,6 +245,7 @@ torture_close(struct torture_space *space, unsigned slot_count)
     torture_close_kinds(space);
     torture_close_permits(space);
     torture_close_meet(space);
+    torture_close_nests(space);
     kith_close(space->space);
 }
 

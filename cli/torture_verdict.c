@@ -343,6 +343,7 @@ torture_final(struct world *world, struct torture_space *space, const struct tor
     torture_final_kinds(world, space, deaths);
     torture_final_permits(world, space, deaths);
     torture_final_meet(world, deaths);
+    torture_final_nests(world, space);
     for (unsigned i = 0; i < LOCKS; i++)
         final_lock(world, space, deaths, i);
 }

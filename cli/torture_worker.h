@@ -106,4 +106,8 @@ void worker_use_limiter(struct torture_worker *worker);
 void worker_meet(struct torture_worker *worker);
 void worker_use_condition(struct torture_worker *worker);
 
+/* ---- torture_nests.c ---- */
+
+void worker_use_nests(struct torture_worker *worker);
+
 #endif /* TORTURE_WORKER_H */
