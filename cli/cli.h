@@ -180,6 +180,20 @@ int cli_read_input(char **data_out, size_t *size_out);
 /* True if the `size` bytes at `text` are UTF-8, strictly. */
 bool cli_is_utf8(const char *text, size_t size);
 
+/* ---- visible.c ---- */
+
+/* How many bytes the character at `text` has, which is not at its end; 1 for what is no UTF-8. */
+size_t cli_character(const char *text);
+
+/*
+ * Prints a text that may be anybody's: what is no UTF-8, and what a terminal would obey, as \n or
+ * \x1b.  How many characters it printed.
+ */
+size_t cli_print_visible(FILE *out, const char *text);
+
+/* So, to standard output, filled up with spaces to a width and one more. */
+void cli_print_column(const char *text, size_t width);
+
 /* ---- json.c ---- */
 
 /*

@@ -54,7 +54,11 @@ tell(struct doctor *doctor, const char *what, const char *found, const char *adv
         fputs("}\n", stdout);
         return;
     }
-    printf("%-4s %s: %s\n", advice == NULL ? "ok" : "!!", what, found);
+    printf("%-4s ", advice == NULL ? "ok" : "!!");
+    cli_print_visible(stdout, what);
+    fputs(": ", stdout);
+    cli_print_visible(stdout, found);
+    putchar('\n');
     if (advice != NULL)
         printf("     %s\n", advice);
 }

@@ -63,12 +63,16 @@ print_party(const struct kith_party *party, void *arg)
     const char *state =
         party->holds ? (party->shared ? "shared" : "held") : (party->shared ? "waits -s" : "waits");
 
-    printf("%-24s %-7s %-8s ", first ? table->name : "", first ? table->type : "", state);
-    if (party->pid != 0)
-        printf("%s (pid %lld, thread %lld) on %s%s", party->command, (long long)party->pid,
-               (long long)party->thread, party->host, party->alive ? "" : ", which died");
-    else
+    cli_print_column(first ? table->name : "", 24);
+    printf("%-7s %-8s ", first ? table->type : "", state);
+    if (party->pid != 0) {
+        cli_print_visible(stdout, party->command);
+        printf(" (pid %lld, thread %lld) on ", (long long)party->pid, (long long)party->thread);
+        cli_print_visible(stdout, party->host);
+        fputs(party->alive ? "" : ", which died", stdout);
+    } else {
         fputs("by a process that has left", stdout);
+    }
     if (party->holds && table->since_ns != 0) {
         fputs("  since ", stdout);
         cli_print_time(stdout, table->since_ns);
@@ -83,8 +87,10 @@ print_table(const char *name, enum kith_kind kind, kith_lock *lock, const struct
     struct table table = { name, kith_kind_name(kind), owner->held ? owner->since_ns : 0, 0 };
     kith_err err = kith_lock_parties(lock, print_party, &table);
 
-    if (err == KITH_OK && table.lines == 0)
-        printf("%-24s %-7s free\n", name, kith_kind_name(kind));
+    if (err == KITH_OK && table.lines == 0) {
+        cli_print_column(name, 24);
+        printf("%-7s free\n", kith_kind_name(kind));
+    }
     return err;
 }
 

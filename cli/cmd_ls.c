@@ -28,8 +28,8 @@ head(struct listing *listing, const char *third)
 static void
 print_start(const char *name, const char *type, uint64_t count, uint64_t bytes)
 {
-    printf("%-24s %-6s %10llu %10llu  ", name, type, (unsigned long long)count,
-           (unsigned long long)bytes);
+    cli_print_column(name, 24);
+    printf("%-6s %10llu %10llu  ", type, (unsigned long long)count, (unsigned long long)bytes);
 }
 
 static void

@@ -14,8 +14,8 @@
 static void
 offer(const char *prefix, const char *word, const char *about)
 {
-    if (strncmp(word, prefix, strlen(prefix)) != 0)
-        return;
+    if (strncmp(word, prefix, strlen(prefix)) != 0 || strpbrk(word, "\t\n") != NULL)
+        return; /* a name may have a newline, and a candidate is a line */
     if (about == NULL)
         printf("%s\n", word);
     else

@@ -56,7 +56,7 @@ cli_fact_text(struct cli_facts *facts, const char *name, const char *text)
     if (facts->json)
         cli_print_json_string(stdout, text);
     else
-        fputs(text, stdout);
+        cli_print_visible(stdout, text);
     end(facts);
 }
 

@@ -16,6 +16,20 @@
 
 /* ---- sentences ---- */
 
+/* A sentence is one line, whatever words of others are in it. */
+static void
+print_sentence(const char *format, va_list arguments)
+{
+    char *text = NULL;
+
+    if (vasprintf(&text, format, arguments) < 0) {
+        fputs("There is no memory for a sentence.", stderr);
+        return;
+    }
+    cli_print_visible(stderr, text);
+    free(text);
+}
+
 void
 cli_say(const char *format, ...)
 {
@@ -23,7 +37,7 @@ cli_say(const char *format, ...)
 
     fputs("kith: ", stderr);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    print_sentence(format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
 }
@@ -37,7 +51,7 @@ cli_misused(const struct cli *cli, const char *format, ...)
 
     fprintf(stderr, "kith%s%s: ", space, name);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    print_sentence(format, arguments);
     va_end(arguments);
     fprintf(stderr, "\nTry: kith%s%s --help\n", space, name);
     return CLI_USAGE;
@@ -260,7 +274,8 @@ take_letters(const struct cli *cli, const struct cli_option *const *lists, const
         if (option == NULL)
             option = find_letter(lists[1], *letters);
         if (option == NULL)
-            return cli_misused(cli, "There is no option -%c.", *letters);
+            return cli_misused(cli, "There is no option -%.*s.", (int)cli_character(letters),
+                               letters);
         letters++;
         if (option->kind != CLI_FLAG && *letters != '\0')
             return set_from_words(cli, option, letters, words);
