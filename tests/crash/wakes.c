@@ -521,6 +521,53 @@ notify_missing(struct stage *stage, struct kith__self *self)
     kith__condition_notify(self, &found, SLEEPERS);
 }
 
+/* ---- Objects that are destroyed under those who wait ---- */
+
+/* The lock that is destroyed has an owner who lives, and sleeps like the others: the stage's. */
+static void
+hold_kept(struct stage *stage)
+{
+    uint32_t fair = KITH__SYNC_FAIR;
+    struct kith__sync kept;
+
+    stage_make(stage, 5, "kept", KITH_KIND_LOCK, kith__sync_init, NULL);
+    stage_make(stage, 6, "kept fair", KITH_KIND_LOCK, kith__sync_init, &fair);
+    kept = find_lock(stage, stage_self(stage), "kept");
+    kith__mutex_acquire(stage_self(stage), &kept, 0);
+    kept = find_lock(stage, stage_self(stage), "kept fair");
+    kith__mutex_acquire(stage_self(stage), &kept, 0);
+}
+
+static void
+sleep_for_kept_fair(struct stage *stage, struct kith__self *self)
+{
+    sleep_for(stage, self, "kept fair");
+}
+
+static void
+sleep_for_kept(struct stage *stage, struct kith__self *self)
+{
+    sleep_for(stage, self, "kept");
+}
+
+static const char *doomed; /* of the kind that is tried */
+
+static void
+destroy_doomed(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy(self, doomed);
+}
+
+/* If it was destroyed before the death, the sleepers are told all the same. */
+static void
+destroy_missing(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__reap_all(self);
+    kith__catalog_destroy(self, doomed);
+}
+
 /* A holder that is killed wakes by its death alone. */
 static void
 do_nothing(struct stage *stage, struct kith__self *self)
@@ -535,24 +582,39 @@ static const struct {
     void (*prepare)(struct stage *stage, struct kith__self *self);
     void (*wake)(struct stage *stage, struct kith__self *self);
     void (*complete)(struct stage *stage, struct kith__self *self);
+    const char *object; /* which is destroyed; NULL: none is */
 } kinds[] = {
-    { "lock release", sleep_for_lock, hold_lock, release_lock, do_nothing },
-    { "queue put", sleep_for_item, do_nothing, put_items, put_missing },
-    { "event set", sleep_for_event, do_nothing, set_event, set_missing },
-    { "dict set", sleep_for_key, do_nothing, set_awaited, set_awaited_if_missing },
-    { "value add", sleep_for_change, make_numbers, change, change_missing },
-    { "value commit", sleep_for_commit, make_numbers, commit, commit_missing },
-    { "fair lock release", sleep_for_fair, hold_fair, release_held, do_nothing },
-    { "rwlock release to readers", sleep_as_reader, hold_alone, release_held, do_nothing },
-    { "rwlock release to writers", sleep_as_writer, hold_alone, release_held, do_nothing },
-    { "rwlock share's release", sleep_as_writer, hold_shared, release_held, do_nothing },
-    { "lock release, polled", poll_for_lock, hold_lock, release_lock, reap },
-    { "queue put, polled", poll_for_item, do_nothing, put_items, put_missing },
-    { "event set, polled", poll_for_event, do_nothing, set_event, reap_and_set_missing },
-    { "condition notify", sleep_until_notified, remember_condition, notify, notify_missing },
-    { "semaphore release", sleep_for_permit, find_permits, give_permits, give_missing },
-    { "semaphore release, fair", sleep_in_order, find_in_order, give_permits,
-      give_missing_in_order },
+    { "lock release", sleep_for_lock, hold_lock, release_lock, do_nothing, NULL },
+    { "queue put", sleep_for_item, do_nothing, put_items, put_missing, NULL },
+    { "event set", sleep_for_event, do_nothing, set_event, set_missing, NULL },
+    { "dict set", sleep_for_key, do_nothing, set_awaited, set_awaited_if_missing, NULL },
+    { "value add", sleep_for_change, make_numbers, change, change_missing, NULL },
+    { "value commit", sleep_for_commit, make_numbers, commit, commit_missing, NULL },
+    { "fair lock release", sleep_for_fair, hold_fair, release_held, do_nothing, NULL },
+    { "rwlock release to readers", sleep_as_reader, hold_alone, release_held, do_nothing, NULL },
+    { "rwlock release to writers", sleep_as_writer, hold_alone, release_held, do_nothing, NULL },
+    { "rwlock share's release", sleep_as_writer, hold_shared, release_held, do_nothing, NULL },
+    { "lock release, polled", poll_for_lock, hold_lock, release_lock, reap, NULL },
+    { "queue put, polled", poll_for_item, do_nothing, put_items, put_missing, NULL },
+    { "event set, polled", poll_for_event, do_nothing, set_event, reap_and_set_missing, NULL },
+    { "condition notify", sleep_until_notified, remember_condition, notify, notify_missing, NULL },
+    { "semaphore release", sleep_for_permit, find_permits, give_permits, give_missing, NULL },
+    { "semaphore release, fair", sleep_in_order, find_in_order, give_permits, give_missing_in_order,
+      NULL },
+    { "lock destroyed", sleep_for_kept, do_nothing, destroy_doomed, destroy_missing, "kept" },
+    { "fair lock destroyed", sleep_for_kept_fair, do_nothing, destroy_doomed, destroy_missing,
+      "kept fair" },
+    { "event destroyed", sleep_for_event, do_nothing, destroy_doomed, destroy_missing, "event" },
+    { "queue destroyed", sleep_for_item, do_nothing, destroy_doomed, destroy_missing, "letters" },
+    { "dict destroyed", sleep_for_key, do_nothing, destroy_doomed, destroy_missing, "a" },
+    { "value destroyed", sleep_for_change, make_numbers, destroy_doomed, destroy_missing,
+      "native" },
+    { "semaphore destroyed", sleep_for_permit, do_nothing, destroy_doomed, destroy_missing,
+      "permits" },
+    { "fair semaphore destroyed", sleep_in_order, do_nothing, destroy_doomed, destroy_missing,
+      "in order" },
+    { "condition destroyed", sleep_until_notified, do_nothing, destroy_doomed, destroy_missing,
+      "condition" },
 };
 
 #define LATE_KINDS 10u /* those that sleep in a futex call stand first */
@@ -616,10 +678,12 @@ one_death(unsigned kind, uint64_t at, uint64_t *lost)
     bool more = true;
     struct timespec begin, now;
 
+    doomed = kinds[kind].object;
     memset(board, 0, sizeof *board);
     stage_open(&stage, getenv("STEPPER_FOLDER"));
     stage_self(&stage);
     make_locks(&stage);
+    hold_kept(&stage);
     waker = start(&stage, kind, SLEEPERS);
     waitpid(waker, &status, 0);
     for (i = 0; i < SLEEPERS; i++)
@@ -739,6 +803,7 @@ one_latecomer(unsigned kind, uint64_t at, uint64_t *lost)
     stage_open(&stage, getenv("STEPPER_FOLDER"));
     stage_self(&stage);
     make_locks(&stage);
+    hold_kept(&stage);
     waker = start(&stage, kind, SLEEPERS);
     waitpid(waker, &status, 0);
     sleeper = start_traced(&stage, kind);
@@ -775,8 +840,9 @@ one_latecomer(unsigned kind, uint64_t at, uint64_t *lost)
     return more;
 }
 
+/* With an argument: a part of the names of those that are tried. */
 int
-main(void)
+main(int argc, char **argv)
 {
     bool is_long = getenv("KITH_LONG") != NULL && strcmp(getenv("KITH_LONG"), "1") == 0;
     uint64_t all_lost = 0, strides[sizeof kinds / sizeof kinds[0]];
@@ -788,8 +854,10 @@ main(void)
     for (unsigned kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
         uint64_t lost = 0, deaths = 0, stride;
 
+        if (argc > 1 && strstr(kinds[kind].name, argv[1]) == NULL)
+            continue;
         one_death(kind, UINT64_MAX, &lost); /* to its end: how many steps it has */
-        stride = is_long ? 1 : 1 + steps_made / TRIES;
+        stride = is_long ? 1 : 1 + steps_made / (kinds[kind].object != NULL ? TRIES / 2 : TRIES);
         strides[kind] = stride;
         for (uint64_t at = 0; lost < 3 && one_death(kind, at, &lost); at += stride)
             deaths++;
@@ -802,6 +870,8 @@ main(void)
     for (unsigned kind = 0; kind < LATE_KINDS; kind++) {
         uint64_t lost = 0, tried = 0;
 
+        if (argc > 1 && strstr(kinds[kind].name, argv[1]) == NULL)
+            continue;
         for (uint64_t at = 0; lost < 3 && one_latecomer(kind, at, &lost); at += strides[kind])
             tried++;
         printf("# %s: went to sleep at %llu steps, %llu wakes lost\n", kinds[kind].name,
