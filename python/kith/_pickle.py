@@ -1,0 +1,127 @@
+"""The serializer "pickle", and how handles and spaces pickle.
+
+A value outside the contract is stored as a foreign item.  Its tag is
+
+    python/pickle           the bytes are one pickle of protocol 5
+    python/pickle-buffers   the bytes are a table, the pickle, and its out-of-band buffers
+
+The table has the number of buffers and the size of the pickle, and for each buffer its size, all as
+little-endian numbers of 8 bytes.  Each part begins at a multiple of 64 bytes.
+"""
+
+import pickle
+import struct
+
+from kith import _core
+
+PLAIN = "python/pickle"
+BUFFERS = "python/pickle-buffers"
+ALIGNMENT = 64
+# Smaller buffers cost more by their table than by a copy within the pickle.
+BUFFER_SIZE_MIN = 4096
+
+
+def _padded(size):
+    return -size % ALIGNMENT
+
+
+def dumps(value):
+    """The tag and the bytes of a value."""
+    views = []
+
+    def take(buffer):
+        view = buffer.raw()
+        if view.nbytes < BUFFER_SIZE_MIN:
+            return True
+        views.append(view)
+        return False
+
+    data = pickle.dumps(value, protocol=5, buffer_callback=take)
+    if not views:
+        return PLAIN, data
+    table = struct.pack(f"<{2 + len(views)}Q", len(views), len(data),
+                        *(view.nbytes for view in views))
+    parts = []
+    for part in (table, data, *views):
+        parts.append(part)
+        parts.append(bytes(_padded(memoryview(part).nbytes)))
+    return BUFFERS, b"".join(parts)
+
+
+def _parts(view):
+    """The pickle and the buffers in the bytes of an item."""
+    count, size = struct.unpack_from("<2Q", view)
+    if count > len(view) // 8:
+        raise _core.CorruptError("A pickle has more buffers than bytes.")
+    sizes = [size, *struct.unpack_from(f"<{count}Q", view, 16)]
+    at = 16 + 8 * count
+    at += _padded(at)
+    parts = []
+    for size in sizes:
+        if size > len(view) - at:
+            raise _core.CorruptError("A pickle's buffer lies outside of it.")
+        parts.append(view[at:at + size])
+        at += size + _padded(size)
+    return parts[0], parts[1:]
+
+
+def loads(tag, view):
+    """The value; its buffers are its own, and may be written."""
+    if tag == PLAIN:
+        return pickle.loads(view)
+    if tag != BUFFERS:
+        return _core.Foreign(tag, view)
+    data, buffers = _parts(view)
+    return pickle.loads(data, buffers=[bytearray(buffer) for buffer in buffers])
+
+
+def loads_view(tag, view):
+    """The value; its buffers are read-only memory of the kith.View, which they keep."""
+    view = memoryview(view).cast("B")
+    if tag != BUFFERS:
+        return loads(tag, view)
+    data, buffers = _parts(view)
+    return pickle.loads(data, buffers=buffers)
+
+
+# ---- handles and spaces
+
+def reduce_space(space):
+    """A space pickles as its address; a mem:// one by its descriptor, to a process being started."""
+    descriptor = None
+    if space.address.startswith("mem:"):
+        descriptor = _descriptor_for_child(space)
+    return reopen_space, (space.address, space._key, space.readonly,
+                          space.serializer is not None, descriptor)
+
+
+def _descriptor_for_child(space):
+    """What takes a descriptor along, if multiprocessing is starting a process that needs one."""
+    import sys
+    context = sys.modules.get("multiprocessing.context")
+    if context is None or context.get_spawning_popen() is None:
+        return None
+    from multiprocessing import reduction
+    import os
+    descriptor = space.share()
+    try:
+        return reduction.DupFd(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def reopen_space(address, key, readonly, pickles, descriptor):
+    """The space of that address, which this process may have open."""
+    if descriptor is None:
+        return _core._reopen(address, key, readonly, pickles, -1)
+    import os
+    number = descriptor.detach()
+    try:
+        return _core._reopen(address, key, readonly, pickles, number)
+    finally:
+        os.close(number)
+
+
+def reopen(space, kind, name):
+    """The handle of an object that exists."""
+    return space._handle(name, kind)

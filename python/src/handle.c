@@ -1,0 +1,211 @@
+/*
+ * handle.c - what all handles have: a name, a space, an end, and a way to be found again.
+ *
+ * A handle is closed with its last reference, or with its space.  There is no other close(), so
+ * that no handle can be closed under a thread that waits on it.
+ */
+#include "module.h"
+
+const struct kind *const kinds[] = { &dict_kind,    &list_kind,   &set_kind,       &namespace_kind,
+                                     &queue_kind,   &lock_kind,   &value_kind,     &array_kind,
+                                     &event_kind,   &rwlock_kind, &semaphore_kind, &condition_kind,
+                                     &barrier_kind, &once_kind,   &limiter_kind,   &segment_kind,
+                                     NULL };
+
+PyObject *
+handle_new(const struct kind *kind, struct space *space, void *open, PyObject *name)
+{
+    PyTypeObject *type = *kind->type;
+    struct handle *self = (struct handle *)type->tp_alloc(type, 0);
+
+    if (self == NULL) {
+        kind->close(open);
+        return NULL;
+    }
+    self->open = self->kept = open;
+    self->kind = kind;
+    self->space = (struct space *)Py_NewRef(space);
+    self->name = Py_NewRef(name);
+    self->next = space->handles;
+    if (self->next != NULL)
+        self->next->previous = self;
+    space->handles = self;
+    return (PyObject *)self;
+}
+
+void
+handle_dealloc(PyObject *object)
+{
+    struct handle *self = (struct handle *)object;
+    PyTypeObject *type = Py_TYPE(object);
+
+    if (self->weak != NULL)
+        PyObject_ClearWeakRefs(object);
+    if (self->kept != NULL)
+        self->kind->close(self->kept);
+    if (self->previous != NULL)
+        self->previous->next = self->next;
+    else
+        self->space->handles = self->next;
+    if (self->next != NULL)
+        self->next->previous = self->previous;
+    Py_DECREF(self->space);
+    Py_DECREF(self->name);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+struct handle *
+handle_of(PyObject *self)
+{
+    return Py_TYPE(self)->tp_repr == handle_repr ? (struct handle *)self : NULL;
+}
+
+PyObject *
+handle_repr(PyObject *object)
+{
+    struct handle *self = (struct handle *)object;
+
+    return PyUnicode_FromFormat("<%s %R in %U%s>", Py_TYPE(object)->tp_name, self->name,
+                                self->space->address, self->open == NULL ? ", closed" : "");
+}
+
+PyObject *
+handle_reduce(PyObject *object, PyObject *unused)
+{
+    struct handle *self = (struct handle *)object;
+    PyObject *module = PyImport_ImportModule("kith._pickle");
+    PyObject *reopen = module == NULL ? NULL : PyObject_GetAttrString(module, "reopen");
+    PyObject *result = NULL;
+
+    (void)unused;
+    if (reopen != NULL)
+        result =
+            Py_BuildValue("(N(OiO))", reopen, self->space, (int)self->kind->number, self->name);
+    Py_XDECREF(module);
+    return result;
+}
+
+PyObject *
+handle_open(struct space *space, PyObject *name, enum kith_kind number)
+{
+    const char *text = PyUnicode_AsUTF8(name);
+    kith_err err = KITH_ENOENT;
+    void *open;
+
+    if (text == NULL)
+        return NULL;
+    for (size_t i = 0; kinds[i] != NULL; i++) {
+        if (number != KITH_KIND_NONE && kinds[i]->number != number)
+            continue;
+        err = kinds[i]->open(space->open, text, KITH_MUST_EXIST, &open);
+        if (err >= 0)
+            return handle_new(kinds[i], space, open, name);
+        if (err != KITH_ETYPE)
+            break;
+    }
+    return raise_error(err);
+}
+
+/* ---- opening ---- */
+
+/* The name as UTF-8 without a NUL, or NULL with an exception. */
+static const char *
+name_text(PyObject *name)
+{
+    Py_ssize_t size;
+    const char *text;
+
+    if (!PyUnicode_Check(name)) {
+        PyErr_Format(PyExc_TypeError, "a name is a str, not %.100s", Py_TYPE(name)->tp_name);
+        return NULL;
+    }
+    text = PyUnicode_AsUTF8AndSize(name, &size);
+    if (text != NULL && strlen(text) != (size_t)size) {
+        PyErr_Format(failures[INVALID], "The name %R has a NUL in it.", name);
+        return NULL;
+    }
+    return text;
+}
+
+bool
+opener_begin(struct opener *opener, struct space *space, PyObject *name, PyObject *create,
+             PyObject *exclusive)
+{
+    bool may_create, must_create;
+    char made[KITH_MADE_NAME_SIZE];
+
+    if (space->open == NULL) {
+        PyErr_Format(failures[CLOSED], "The space \"%U\" was closed.", space->address);
+        return false;
+    }
+    if (!flag_of(create, true, &may_create) || !flag_of(exclusive, false, &must_create))
+        return false;
+    opener->create = must_create  ? KITH_MUST_CREATE
+                     : may_create ? KITH_CREATE_OR_OPEN
+                                  : KITH_MUST_EXIST;
+    if (name != NULL && name != Py_None) {
+        opener->text = name_text(name);
+        opener->name = Py_NewRef(name);
+    } else {
+        kith_err err = kith_name_make(made);
+
+        if (err < 0) {
+            raise_error(err);
+            return false;
+        }
+        opener->create = KITH_MUST_CREATE;
+        opener->name = PyUnicode_FromString(made);
+        opener->text = opener->name == NULL ? NULL : PyUnicode_AsUTF8(opener->name);
+    }
+    if (opener->text == NULL)
+        Py_CLEAR(opener->name);
+    return opener->name != NULL;
+}
+
+PyObject *
+opener_end(struct opener *opener, const struct kind *kind, struct space *space, kith_err err,
+           void *open)
+{
+    PyObject *handle = err < 0 ? raise_error(err) : handle_new(kind, space, open, opener->name);
+
+    Py_CLEAR(opener->name);
+    return handle;
+}
+
+/* ---- what every handle shows ---- */
+
+PyObject *
+handle_space(PyObject *self, void *unused)
+{
+    (void)unused;
+    return Py_NewRef(((struct handle *)self)->space);
+}
+
+PyObject *
+handle_word(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyUnicode_FromString(((struct handle *)self)->kind->word);
+}
+
+PyMemberDef handle_members[] = {
+    { "name", T_OBJECT_EX, offsetof(struct handle, name), READONLY,
+      "The object's name in its space: a str.  One that begins with '#' was made up." },
+    { "__weaklistoffset__", T_PYSSIZET, offsetof(struct handle, weak), READONLY, NULL },
+    { NULL, 0, 0, 0, NULL }
+};
+
+PyGetSetDef handle_getset[] = { HANDLE_GETSET, GETSET_END };
+
+PyObject *
+handle_fileno(PyObject *self, PyObject *unused)
+{
+    int descriptor;
+    kith_err err;
+    OPEN(void, open, self);
+
+    (void)unused;
+    err = kith_poll_fd(open, &descriptor);
+    return err < 0 ? raise_error(err) : PyLong_FromLong(descriptor);
+}

@@ -1,0 +1,64 @@
+/*
+ * wait.c - waiting without the interpreter lock, and ending a wait by Ctrl-C.
+ *
+ * No wait is cut into slices.  The library calls on_signal() in the thread whose wait a signal
+ * interrupted, after the C handler of CPython has noted it; there the Python handler runs, and if
+ * it raises (as the one of SIGINT does) the wait ends and nothing was taken.
+ */
+#include "module.h"
+
+static _Thread_local struct wait *innermost;
+
+static int
+on_signal(void *arg)
+{
+    struct wait *wait = arg;
+    int raised;
+
+    if (!wait->inside)
+        return 0; /* Python itself is running, in a callback: it looks after signals */
+    PyEval_RestoreThread(wait->thread);
+    /* One that raised already is on its way out, and waits for a lock that it must have. */
+    raised = PyErr_Occurred() != NULL || PyErr_CheckSignals() < 0;
+    wait->thread = PyEval_SaveThread();
+    return raised;
+}
+
+void
+wait_begin(struct wait *wait, struct space *space)
+{
+    wait->outer = innermost;
+    wait->space = space;
+    wait->inside = true;
+    if (space != NULL)
+        space->uses++;
+    innermost = wait;
+    kith_on_interrupt(on_signal, wait);
+    wait->thread = PyEval_SaveThread();
+}
+
+void
+wait_end(struct wait *wait)
+{
+    PyEval_RestoreThread(wait->thread);
+    innermost = wait->outer;
+    kith_on_interrupt(innermost == NULL ? NULL : on_signal, innermost);
+    if (wait->space != NULL) {
+        wait->space->uses--;
+        space_settle(wait->space);
+    }
+}
+
+void
+wait_leave(struct wait *wait)
+{
+    PyEval_RestoreThread(wait->thread);
+    wait->inside = false;
+}
+
+void
+wait_return(struct wait *wait)
+{
+    wait->inside = true;
+    wait->thread = PyEval_SaveThread();
+}
