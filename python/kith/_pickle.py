@@ -3,7 +3,8 @@
 A value outside the contract is stored as a foreign item.  Its tag is
 
     python/pickle           the bytes are one pickle of protocol 5
-    python/pickle-buffers   the bytes are a table, the pickle, and its out-of-band buffers
+    python/pickle-out-of-band-buffer
+                            the bytes are a table, the pickle, and its out-of-band buffers
 
 The table has the number of buffers and the size of the pickle, and for each buffer its size, all as
 little-endian numbers of 8 bytes.  Each part begins at a multiple of 64 bytes.
@@ -15,7 +16,8 @@ import struct
 from kith import _core
 
 PLAIN = "python/pickle"
-BUFFERS = "python/pickle-buffers"
+# Its length is a multiple of 16: in the arena the bytes stand behind the tag, and so are aligned.
+BUFFERS = "python/pickle-out-of-band-buffer"
 ALIGNMENT = 64
 # Smaller buffers cost more by their table than by a copy within the pickle.
 BUFFER_SIZE_MIN = 4096

@@ -344,7 +344,9 @@ subscript(PyObject *self, PyObject *place)
 
     if (!PySlice_Check(place))
         return get_item(self, place);
-    return slice_of(self, place, &start, &step, &count) ? get_run(self, start, step, count) : NULL;
+    if (!slice_of(self, place, &start, &step, &count))
+        return NULL;
+    return get_run(self, count == 0 ? 0 : start, count == 0 ? 1 : step, count);
 }
 
 static int
@@ -358,6 +360,10 @@ set_run(PyObject *self, PyObject *slice, PyObject *value)
 
     if (!slice_of(self, slice, &start, &step, &count) || !bytes_of(&array->cell, value, &bytes))
         return -1;
+    if (count == 0) {
+        start = 0; /* a slice of nothing may begin anywhere, and an array of the library's not */
+        step = 1;
+    }
     if (bytes.size == (size_t)count * array->cell.size)
         err = kith_array_set_slice(open, (uint64_t)start, step, (uint64_t)count, bytes.at,
                                    bytes.size);

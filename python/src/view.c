@@ -6,6 +6,9 @@
  */
 #include "module.h"
 
+/* Of the text that describes an item of a buffer. */
+#define FORMAT_SIZE 24
+
 struct view {
     PyObject_HEAD struct view *previous; /* among those of arrays and segments */
     struct view *next;
@@ -15,7 +18,7 @@ struct view {
     Py_ssize_t exports; /* buffers that were taken */
     Py_ssize_t count;   /* items, for those who ask for a shape */
     Py_ssize_t item_size;
-    char format[8];
+    char format[FORMAT_SIZE];
     bool readonly;
 };
 
@@ -30,8 +33,10 @@ format_of(char type, size_t item_size, char *format_out)
     format_out[0] = type;
     if (type == 'u') /* a code point, which the struct module does not know */
         format_out[0] = 'I';
-    if (type == 0)
-        strcpy(format_out, item_size == 1 ? "B" : "s");
+    if (type == 0 && item_size == 1)
+        format_out[0] = 'B';
+    else if (type == 0)
+        PyOS_snprintf(format_out, FORMAT_SIZE, "%zus", item_size);
 }
 
 PyObject *

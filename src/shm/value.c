@@ -500,11 +500,12 @@ kith__value_write(struct kith__self *self, const struct kith__value *value, cons
     else if (expected != NULL && memcmp(bytes, expected, size) != 0)
         err = KITH_ECONFLICT;
     if (err == KITH_OK) {
-        if (old != NULL)
-            memcpy(old, bytes, size);
         kith__op_begin(&op, self);
         err = kith__value_op_set(&op, value, data);
         if (err == KITH_OK) {
+            /* Not before `data` was read, which may be the same memory. */
+            if (old != NULL)
+                memcpy(old, bytes, size);
             announce(self, value);
             err = kith__op_commit(&op); /* G3 */
         }

@@ -288,6 +288,11 @@ TEST(value_of_a_structure_is_its_bytes)
         EXPECT_RC(KITH_ECONFLICT, kith_value_cas(value, one, one, sizes[i]));
         EXPECT_OK(kith_value_exchange(value, one, seen, sizes[i]));
         EXPECT_TRUE(memcmp(two, seen, sizes[i]) == 0);
+        memcpy(seen, two, sizes[i]);
+        EXPECT_OK(kith_value_exchange(value, seen, seen, sizes[i]));
+        EXPECT_TRUE(memcmp(one, seen, sizes[i]) == 0);
+        EXPECT_OK(kith_value_exchange(value, seen, seen, sizes[i]));
+        EXPECT_TRUE(memcmp(two, seen, sizes[i]) == 0);
         EXPECT_OK(kith_value_cas(value, one, two, sizes[i]));
         EXPECT_OK(kith_value_get(value, seen, sizes[i]));
         EXPECT_TRUE(memcmp(two, seen, sizes[i]) == 0);
