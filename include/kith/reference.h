@@ -12,25 +12,30 @@
  *     kith_list_open(space, name, NULL, &list);
  *     kith_dict_set(dict, KITH_STR("tasks"), kith_reference(name));
  *
- * Such an object is unnamed.  It is kept while
+ * Such an object is unnamed, whatever its kind.  It is kept while
  *
- *   - a reference to it is in an object with a name of its own, or in one that is kept, or
- *   - the handle that made it is open, in a process that lives.
+ *   - an item somewhere in the space is a reference to it, or
+ *   - a handle on it is open, in a process that lives.
  *
- * Unnamed dicts, lists, sets and namespaces that are not kept, circles of them too, are ended by
- * kith_gc(), as kith_destroy() ends an object; kith_check() counts them.  Objects of all other
- * kinds stay until they are destroyed, whatever their names.  kith_rename() gives an object a name
- * of its own.  A handle that opened an unnamed object without making it does not keep it, nor does
- * a copy of a reference in a process's own memory: let a new reference be there before the last one
- * goes.
+ * With the last of these it ends, as kith_destroy() ends an object, and so does all that nothing
+ * but it led to, in chains of any length.  Circles that nothing leads into stay until kith_gc(),
+ * which ends them; kith_check() counts them.  kith_rename() gives an object a name of its own, and
+ * then it stays until it is destroyed.
  *
- * A reference may lead nowhere, since its object may be destroyed: opening it with KITH_MUST_EXIST
- * is then KITH_ENOENT.
+ * What a reference names has to be there when it is stored: if not, the function that stores it is
+ * KITH_ENOENT, with a sentence that says so, and has stored nothing.  Later it may lead nowhere,
+ * since its object may have been destroyed: opening it with KITH_MUST_EXIST is then KITH_ENOENT.  A
+ * reference to an object with a name of its own is stored like any other item and keeps nothing.
+ *
+ * A copy of a reference in a process's own memory keeps nothing: who has one opens it, and has it
+ * from then on, or learns that it is too late.  To move the last one, store the new one first, or
+ * do both in a transaction.
  *
  * Threads  Any function, from any thread.
- * Fork     A child's copy of the handle that made an object does not keep it: its parent's does.
- * Death    A process that dies before it stored a reference to what it made leaves an object that
- *          the next kith_gc() ends.
+ * Fork     A child's copy of a handle keeps nothing, and closing it lets nothing go: its parent's
+ *          does.  The child opens what it wants to keep.
+ * Death    What a killed process was storing is stored or not, and counted accordingly.  What only
+ *          its handles kept ends with it, as soon as somebody cleans up after it.
  * Engines  all; kept or not is decided by shm.
  */
 #ifndef KITH_REFERENCE_H
