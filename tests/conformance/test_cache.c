@@ -496,6 +496,30 @@ TEST(cache_killed_computer_is_followed_by_one_who_waits)
     EXPECT_EQ(2, s->got);
 }
 
+TEST(cache_killed_waiter_for_a_computation_does_not_get_the_turn)
+{
+    struct shared_count *s = test_shared(sizeof *s);
+    pid_t first, doomed, next;
+
+    s->dict = test_dict(t, "cache");
+    s->began = test_gate();
+    s->go_on = test_gate();
+    first = test_child(child_computes, s);
+    GATE_WAIT(s->began);
+    doomed = test_child(child_computes, s);
+    UNTIL_ASLEEP(doomed, 0);
+    next = test_child(child_computes, s);
+    UNTIL_ASLEEP(next, 0);
+    test_child_stop(doomed); /* so that the turn may be its, and it does not begin */
+    test_child_kill(first);
+    test_child_kill(doomed);
+    GATE_WAIT(s->began);
+    test_gate_open(s->go_on);
+    CHILD_JOIN(next);
+    EXPECT_EQ(2, s->computed);
+    EXPECT_EQ(1, s->got);
+}
+
 TEST(cache_killed_computer_that_nobody_waits_for_leaves_nothing)
 {
     struct shared_count *s = test_shared(sizeof *s);
@@ -818,6 +842,21 @@ TEST(cache_waiter_for_a_key_is_woken_by_one_who_dies_right_after)
 
     CHILD_END(test_child(child_sets_and_dies, d));
     CHILD_JOIN(pid);
+}
+
+TEST(cache_killed_waiter_for_a_key_is_forgotten)
+{
+    kith_dict *d = test_dict(t, "cache");
+    pid_t doomed[2], last;
+
+    for (int i = 0; i < 2; i++)
+        doomed[i] = start_waiting(d, 0, KITH_OK, KITH_INT(1));
+    last = start_waiting(d, 0, KITH_OK, KITH_INT(1));
+    test_child_kill(doomed[0]);
+    test_child_stop(doomed[1]);
+    EXPECT_OK(kith_dict_set(d, KITH_STR("k"), KITH_INT(1)));
+    test_child_kill(doomed[1]);
+    CHILD_JOIN(last);
 }
 
 /* ---- scanning and snapshots ---- */

@@ -189,6 +189,19 @@ TEST(limiter_killed_takers_tokens_are_gone_and_killed_waiters_are_not)
     EXPECT_GE(3600 * TEST_S, state_of(limiter).next_ns); /* it has spent nothing ahead */
 }
 
+TEST(limiter_killed_waiter_holds_nobody_up)
+{
+    kith_limiter *limiter = limiter_of(t, "calls", 20, 1);
+    pid_t doomed, next;
+
+    EXPECT_OK(kith_limiter_take(limiter, 1));
+    doomed = test_child(child_waits, party_new(limiter));
+    next = test_child(child_waits, party_new(limiter));
+    test_child_stop(doomed); /* it may have its token by now: then the next comes for the other */
+    test_child_kill(doomed);
+    CHILD_JOIN(next);
+}
+
 TEST(limiter_waiters_learn_that_it_was_destroyed)
 {
     kith_limiter *limiter = limiter_of(t, "calls", HOURLY, 1);

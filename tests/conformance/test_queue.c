@@ -312,6 +312,26 @@ TEST(queue_getter_that_sleeps_is_woken_by_a_put)
     EXPECT_QUEUE_LEN(q, 0);
 }
 
+/* The one that has slept longest is stopped, so that the wake may go to it, and killed. */
+TEST(queue_killed_getter_that_slept_leaves_the_item_to_the_next)
+{
+    kith_queue *q = test_queue(t, "jobs", NULL);
+    pid_t doomed[2], next;
+
+    for (int i = 0; i < 2; i++) {
+        doomed[i] = test_child(child_gets_forever, party_new(q));
+        UNTIL_ASLEEP(doomed[i], 0);
+    }
+    next = test_child(child_gets_forever, party_new(q));
+    UNTIL_ASLEEP(next, 0);
+    test_child_kill(doomed[0]);
+    test_child_stop(doomed[1]);
+    EXPECT_OK(kith_queue_put(q, KITH_STR("here"), 0));
+    test_child_kill(doomed[1]);
+    CHILD_JOIN(next);
+    EXPECT_QUEUE_LEN(q, 0);
+}
+
 TEST(queue_batch_wakes_as_many_getters_as_it_has_items)
 {
     kith_queue *q = test_queue(t, "jobs", NULL);
@@ -333,6 +353,24 @@ child_puts_forever(void *arg)
     struct party *p = arg;
 
     EXPECT_OK(kith_queue_put(p->queue, KITH_STR("waited"), KITH_FOREVER));
+}
+
+TEST(queue_killed_putter_that_slept_leaves_the_room_to_the_next)
+{
+    kith_queue *q = queue_of(t, "jobs", 1, 0, NULL);
+    pid_t doomed, next;
+
+    put_numbers(q, 0, 1);
+    doomed = test_child(child_puts_forever, party_new(q));
+    UNTIL_ASLEEP(doomed, 0);
+    next = test_child(child_puts_forever, party_new(q));
+    UNTIL_ASLEEP(next, 0);
+    test_child_stop(doomed);
+    EXPECT_GIVES(q, KITH_INT(0));
+    test_child_kill(doomed);
+    CHILD_JOIN(next);
+    EXPECT_GIVES(q, KITH_STR("waited"));
+    EXPECT_QUEUE_LEN(q, 0);
 }
 
 TEST(queue_putter_that_sleeps_is_woken_by_a_get_and_by_an_ack)
@@ -897,6 +935,26 @@ TEST(queue_join_waits_for_what_is_ready_and_what_is_leased)
     EXPECT_OK(kith_lease_ack(lease));
     CHILD_JOIN(pid);
     EXPECT_OK(kith_queue_join(q, 0));
+}
+
+TEST(queue_joiner_is_told_when_a_lessee_is_killed_and_its_item_is_done)
+{
+    kith_queue *q = test_queue(t, "jobs", NULL);
+    struct party *p = party_new(q);
+    pid_t lessee, doomed, joiner;
+
+    put_numbers(q, 0, 3);
+    lessee = test_child(child_leases_and_waits, p); /* two of three, in the end */
+    GATE_WAIT(p->ready);
+    doomed = test_child(child_joins, party_new(q));
+    UNTIL_ASLEEP(doomed, 0);
+    joiner = test_child(child_joins, party_new(q));
+    UNTIL_ASLEEP(joiner, 0);
+    test_child_kill(doomed);
+    test_child_kill(lessee);
+    for (int i = 0; i < 2; i++)
+        EXPECT_OK(kith_queue_get(q, test_ceiling_ns(), NULL));
+    CHILD_JOIN(joiner);
 }
 
 TEST(queue_join_of_a_joinable_one_waits_for_task_done)
