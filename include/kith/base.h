@@ -146,6 +146,10 @@ KITH_API const char *kith_last_error(void);
  * signal's handler has run.  If it returns non-zero the wait ends with KITH_EINTERRUPTED and
  * nothing was taken; if it returns zero the wait goes on, to the same deadline.  NULL (as at the
  * start) lets every wait go on.  `fn` runs with nothing of the library's held and may call into it.
+ *
+ * A signal that comes between two sleeps of a wait, or just before the first, interrupts none.  So
+ * `fn` is also called unasked, about every second of a wait or more often: have it return what the
+ * signal's handler has noted.
  */
 KITH_API void kith_on_interrupt(int (*fn)(void *arg), void *arg);
 

@@ -12,6 +12,7 @@ little-endian numbers of 8 bytes.  Each part begins at a multiple of 64 bytes.
 
 import pickle
 import struct
+import weakref
 
 from kith import _core
 
@@ -88,6 +89,10 @@ def loads_view(tag, view):
 
 # ---- handles and spaces
 
+# Descriptors of the mem:// spaces that went to other processes.
+_shared = weakref.WeakKeyDictionary()
+
+
 def reduce_space(space):
     """A space pickles as its address; a mem:// one by its descriptor, to a process being started."""
     descriptor = None
@@ -104,12 +109,13 @@ def _descriptor_for_child(space):
     if context is None or context.get_spawning_popen() is None:
         return None
     from multiprocessing import reduction
-    import os
-    descriptor = space.share()
-    try:
-        return reduction.DupFd(descriptor)
-    finally:
-        os.close(descriptor)
+    descriptor = _shared.get(space)
+    if descriptor is None:
+        import os
+        # The child gets it when it starts, which is later.
+        descriptor = _shared[space] = space.share()
+        weakref.finalize(space, os.close, descriptor)
+    return reduction.DupFd(descriptor)
 
 
 def reopen_space(address, key, readonly, pickles, descriptor):

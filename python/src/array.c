@@ -490,9 +490,7 @@ acquire(PyObject *self, int64_t timeout_ns)
 
     err = kith_array_lock(open, 0);
     if (err == KITH_ETIMEDOUT && timeout_ns != 0) {
-        wait_begin(&wait, SPACE_OF(self));
-        err = kith_array_lock(open, timeout_ns);
-        wait_end(&wait);
+        WAIT(&wait, SPACE_OF(self), err, kith_array_lock(open, timeout_ns));
     }
     return PyErr_Occurred() ? NULL : answer(err, KITH_ETIMEDOUT);
 }

@@ -215,10 +215,9 @@ dict_get_or_compute(PyObject *self, PyObject *const *args, Py_ssize_t count, PyO
     if (err == KITH_ENOENT) {
         callback.function = values[1];
         callback.argument = values[0];
-        wait_begin(&callback.wait, callback.space);
-        err = kith_dict_get_or_compute(dict, key.item, compute, &callback, &options, timeout_ns,
-                                       &buf);
-        wait_end(&callback.wait);
+        WAIT(&callback.wait, callback.space, err,
+             kith_dict_get_or_compute(dict, key.item, compute, &callback, &options, timeout_ns,
+                                      &buf));
     }
     encoded_free(&key);
     /* Computed, and the dict refused to keep it: it is had all the same. */
@@ -263,9 +262,7 @@ dict_modify(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *k
         return NULL;
     callback.function = values[1];
     callback.argument = values[2] == NULL ? Py_None : values[2];
-    wait_begin(&callback.wait, callback.space);
-    err = kith_dict_update(dict, key.item, update, &callback);
-    wait_end(&callback.wait);
+    WAIT(&callback.wait, callback.space, err, kith_dict_update(dict, key.item, update, &callback));
     encoded_free(&key);
     if (err >= 0 && !PyErr_Occurred())
         result = Py_NewRef(
@@ -294,9 +291,8 @@ dict_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *key
     if (PyErr_Occurred() || !timeout_of(values[2], &timeout_ns) || !encode_key(values[0], &key))
         return NULL;
     buf = buffer_take();
-    wait_begin(&wait, SPACE_OF(self));
-    err = kith_dict_wait(dict, key.item, version, timeout_ns, &buf, &version);
-    wait_end(&wait);
+    WAIT(&wait, SPACE_OF(self), err,
+         kith_dict_wait(dict, key.item, version, timeout_ns, &buf, &version));
     encoded_free(&key);
     if (err < 0) {
         buffer_give(&buf);

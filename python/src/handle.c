@@ -6,9 +6,10 @@
  */
 #include "module.h"
 
+/* A rwlock opens as a lock, too, so it is tried first. */
 const struct kind *const kinds[] = { &dict_kind,    &list_kind,   &set_kind,       &namespace_kind,
-                                     &queue_kind,   &lock_kind,   &value_kind,     &array_kind,
-                                     &event_kind,   &rwlock_kind, &semaphore_kind, &condition_kind,
+                                     &queue_kind,   &rwlock_kind, &lock_kind,      &value_kind,
+                                     &array_kind,   &event_kind,  &semaphore_kind, &condition_kind,
                                      &barrier_kind, &once_kind,   &limiter_kind,   &segment_kind,
                                      NULL };
 

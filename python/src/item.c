@@ -159,7 +159,7 @@ static bool
 encode_reference(struct space *space, struct handle *handle, struct encoded *out)
 {
     if (handle->space != space &&
-        PyObject_RichCompareBool(handle->space->address, space->address, Py_EQ) != 1) {
+        PyObject_RichCompareBool(handle->space->key, space->key, Py_EQ) != 1) {
         if (!PyErr_Occurred())
             PyErr_Format(failures[INVALID],
                          "The %s \"%U\" is of the space \"%U\", and cannot be referred to from "

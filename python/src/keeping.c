@@ -255,9 +255,8 @@ check_by(PyObject *self, checker *check)
     sentences.list = PyList_New(0);
     if (sentences.list == NULL)
         return NULL;
-    wait_begin(&sentences.wait, (struct space *)self);
-    err = check(open, each_sentence, &sentences, &report);
-    wait_end(&sentences.wait);
+    WAIT(&sentences.wait, (struct space *)self, err,
+         check(open, each_sentence, &sentences, &report));
     if (PyErr_Occurred() || (err < 0 && err != KITH_ECORRUPT)) {
         Py_DECREF(sentences.list);
         return raise_error(err);

@@ -33,9 +33,7 @@ acquire_by(PyObject *self, int64_t timeout_ns, acquirer *acquire)
 
     err = acquire(open, 0);
     if (err == KITH_ETIMEDOUT && timeout_ns != 0) {
-        wait_begin(&wait, SPACE_OF(self));
-        err = acquire(open, timeout_ns);
-        wait_end(&wait);
+        WAIT(&wait, SPACE_OF(self), err, acquire(open, timeout_ns));
         if (err >= 0 && PyErr_Occurred())
             return NULL;
     }

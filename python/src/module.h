@@ -336,8 +336,18 @@ struct wait {
     PyThreadState *thread;
     bool inside; /* the interpreter lock is let go */
 };
-void wait_begin(struct wait *wait, struct space *space);
+bool wait_begin(struct wait *wait, struct space *space);
 void wait_end(struct wait *wait);
+/* err = call, as a wait; KITH_EINTERRUPTED with an exception if a signal was before it. */
+#define WAIT(wait, space, err, call)                                                               \
+    do {                                                                                           \
+        if (wait_begin(wait, space)) {                                                             \
+            err = call;                                                                            \
+            wait_end(wait);                                                                        \
+        } else {                                                                                   \
+            err = KITH_EINTERRUPTED;                                                               \
+        }                                                                                          \
+    } while (0)
 /* Around what a callback does in Python during a wait of this thread. */
 void wait_leave(struct wait *wait);
 void wait_return(struct wait *wait);

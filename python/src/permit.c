@@ -57,9 +57,7 @@ take(PyObject *self, int64_t timeout_ns)
 
     err = kith_semaphore_acquire(semaphore, 0);
     if (err == KITH_ETIMEDOUT && timeout_ns != 0) {
-        wait_begin(&wait, SPACE_OF(self));
-        err = kith_semaphore_acquire(semaphore, timeout_ns);
-        wait_end(&wait);
+        WAIT(&wait, SPACE_OF(self), err, kith_semaphore_acquire(semaphore, timeout_ns));
     }
     return PyErr_Occurred() ? NULL : answer(err, KITH_ETIMEDOUT);
 }
@@ -205,7 +203,9 @@ limiter_open(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
         options.burst = to_32_bits(burst);
     if (!opener_begin(&opener, space, values[0], values[1], values[2]))
         return NULL;
-    options.create = opener.create;
+    /* Without a rate it can only be one that is there. */
+    options.create =
+        values[3] == NULL && opener.create == KITH_CREATE_OR_OPEN ? KITH_MUST_EXIST : opener.create;
     err = kith_limiter_open(space->open, opener.text, &options, &limiter);
     return opener_end(&opener, &limiter_kind, space, err, limiter);
 }
@@ -239,9 +239,7 @@ limiter_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
         (values[0] != NULL && !uint64_of(values[0], "n", &n)) ||
         !timeout_of(values[1], &timeout_ns))
         return NULL;
-    wait_begin(&wait, SPACE_OF(self));
-    err = kith_limiter_wait(limiter, to_32_bits(n), timeout_ns);
-    wait_end(&wait);
+    WAIT(&wait, SPACE_OF(self), err, kith_limiter_wait(limiter, to_32_bits(n), timeout_ns));
     return PyErr_Occurred() ? NULL : answer(err, KITH_ETIMEDOUT);
 }
 
@@ -322,9 +320,7 @@ claim(PyObject *self, int64_t timeout_ns)
 
     err = kith_once_claim(once, 0, &mine);
     if (err == KITH_ETIMEDOUT && timeout_ns != 0) {
-        wait_begin(&wait, SPACE_OF(self));
-        err = kith_once_claim(once, timeout_ns, &mine);
-        wait_end(&wait);
+        WAIT(&wait, SPACE_OF(self), err, kith_once_claim(once, timeout_ns, &mine));
     }
     if (err >= 0)
         return mine;

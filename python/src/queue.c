@@ -87,9 +87,8 @@ put(PyObject *self, PyObject *value, const struct kith_put_options *options, int
     err = options == NULL ? kith_queue_put(queue, encoded.item, 0)
                           : kith_queue_put_with(queue, encoded.item, options, 0);
     if (err == KITH_EFULL && timeout_ns != 0) {
-        wait_begin(&wait, SPACE_OF(self));
-        err = kith_queue_put_with(queue, encoded.item, options, timeout_ns);
-        wait_end(&wait);
+        WAIT(&wait, SPACE_OF(self), err,
+             kith_queue_put_with(queue, encoded.item, options, timeout_ns));
     }
     encoded_free(&encoded);
     return err < 0 ? raise_putting(err) : done(err);
@@ -144,9 +143,8 @@ method_put_many(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObjec
         Py_DECREF(sequence);
         return NULL;
     }
-    wait_begin(&wait, SPACE_OF(self));
-    err = kith_queue_put_many(queue, run.items, run.count, timeout_ns, &number);
-    wait_end(&wait);
+    WAIT(&wait, SPACE_OF(self), err,
+         kith_queue_put_many(queue, run.items, run.count, timeout_ns, &number));
     encoded_run_free(&run);
     Py_DECREF(sequence);
     if (err == KITH_EFULL || err == KITH_ETIMEDOUT)
@@ -167,9 +165,7 @@ get(PyObject *self, int64_t timeout_ns)
     buf = buffer_take();
     err = kith_queue_get(queue, 0, &buf);
     if (err == KITH_EEMPTY && timeout_ns != 0) {
-        wait_begin(&wait, SPACE_OF(self));
-        err = kith_queue_get(queue, timeout_ns, &buf);
-        wait_end(&wait);
+        WAIT(&wait, SPACE_OF(self), err, kith_queue_get(queue, timeout_ns, &buf));
     }
     if (err >= 0)
         return decode_buffer(SPACE_OF(self), &buf);
@@ -219,9 +215,8 @@ method_get_many(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObjec
     bufs = PyMem_Calloc((size_t)most + 1, sizeof(*bufs));
     if (bufs == NULL)
         return PyErr_NoMemory();
-    wait_begin(&wait, SPACE_OF(self));
-    err = kith_queue_get_many(queue, (size_t)most, timeout_ns, bufs, &got);
-    wait_end(&wait);
+    WAIT(&wait, SPACE_OF(self), err,
+         kith_queue_get_many(queue, (size_t)most, timeout_ns, bufs, &got));
     list = err < 0 ? raise_getting(err) : PyList_New((Py_ssize_t)got);
     for (size_t i = 0; i < (size_t)most; i++) {
         if (list != NULL && i < got) {
@@ -252,9 +247,7 @@ method_get_view(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObjec
     if (!arguments("get_view", names, 0, args, count, keywords, values) ||
         !timeout_of(values[0], &timeout_ns))
         return NULL;
-    wait_begin(&wait, SPACE_OF(self));
-    err = kith_queue_get_view(queue, timeout_ns, &view);
-    wait_end(&wait);
+    WAIT(&wait, SPACE_OF(self), err, kith_queue_get_view(queue, timeout_ns, &view));
     return err < 0 ? raise_getting(err) : view_new(SPACE_OF(self), view, 0, 1);
 }
 
@@ -308,9 +301,8 @@ method_lease(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
     buf = buffer_take();
     err = kith_queue_lease_with(queue, &options, 0, &buf, &lease->open);
     if (err == KITH_EEMPTY && timeout_ns != 0) {
-        wait_begin(&wait, SPACE_OF(self));
-        err = kith_queue_lease_with(queue, &options, timeout_ns, &buf, &lease->open);
-        wait_end(&wait);
+        WAIT(&wait, SPACE_OF(self), err,
+             kith_queue_lease_with(queue, &options, timeout_ns, &buf, &lease->open));
     }
     if (err < 0) {
         buffer_give(&buf);
@@ -594,9 +586,7 @@ method_join(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *k
     if (!arguments("join", names, 0, args, count, keywords, values) ||
         !timeout_of(values[0], &timeout_ns))
         return NULL;
-    wait_begin(&wait, SPACE_OF(self));
-    err = kith_queue_join(queue, timeout_ns);
-    wait_end(&wait);
+    WAIT(&wait, SPACE_OF(self), err, kith_queue_join(queue, timeout_ns));
     return done(err);
 }
 

@@ -92,9 +92,7 @@ event_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *ke
         return NULL;
     err = kith_event_wait(event, 0);
     if (err == KITH_ETIMEDOUT && timeout_ns != 0) {
-        wait_begin(&wait, SPACE_OF(self));
-        err = kith_event_wait(event, timeout_ns);
-        wait_end(&wait);
+        WAIT(&wait, SPACE_OF(self), err, kith_event_wait(event, timeout_ns));
     }
     return PyErr_Occurred() ? NULL : answer(err, KITH_ETIMEDOUT);
 }
@@ -178,9 +176,7 @@ acquired(PyObject *self, int64_t timeout_ns)
 
     err = kith_condition_acquire(condition, 0);
     if (err == KITH_ETIMEDOUT && timeout_ns != 0) {
-        wait_begin(&wait, SPACE_OF(self));
-        err = kith_condition_acquire(condition, timeout_ns);
-        wait_end(&wait);
+        WAIT(&wait, SPACE_OF(self), err, kith_condition_acquire(condition, timeout_ns));
     }
     if (err >= 0)
         ((struct condition *)self)->owner_died = err == KITH_OWNER_DIED;
@@ -238,9 +234,7 @@ waited(PyObject *self, int64_t timeout_ns)
     kith_err err;
     OPEN(kith_condition, condition, self);
 
-    wait_begin(&wait, SPACE_OF(self));
-    err = kith_condition_wait(condition, timeout_ns);
-    wait_end(&wait);
+    WAIT(&wait, SPACE_OF(self), err, kith_condition_wait(condition, timeout_ns));
     if (PyErr_Occurred())
         return NULL;
     if (err >= 0)
@@ -400,7 +394,10 @@ barrier_open(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
         !uint64_of(values[3], "parties", &parties) ||
         !opener_begin(&opener, space, values[0], values[1], values[2]))
         return NULL;
-    options.create = opener.create;
+    /* Without them it can only be one that is there. */
+    options.create = parties == 0 && opener.create == KITH_CREATE_OR_OPEN && values[3] == NULL
+                         ? KITH_MUST_EXIST
+                         : opener.create;
     options.parties = parties > UINT32_MAX ? UINT32_MAX : (uint32_t)parties;
     err = kith_barrier_open(space->open, opener.text, &options, &barrier);
     handle = opener_end(&opener, &barrier_kind, space, err, barrier);
@@ -447,11 +444,10 @@ barrier_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
 
     if (!timeout_argument("wait", args, count, keywords, &timeout_ns))
         return NULL;
-    wait_begin(&action.wait, SPACE_OF(self));
-    err = action.function == NULL
-              ? kith_barrier_wait(barrier, timeout_ns, &index)
-              : kith_barrier_wait_with(barrier, timeout_ns, act, &action, &index);
-    wait_end(&action.wait);
+    WAIT(&action.wait, SPACE_OF(self), err,
+         action.function == NULL
+             ? kith_barrier_wait(barrier, timeout_ns, &index)
+             : kith_barrier_wait_with(barrier, timeout_ns, act, &action, &index));
     if (PyErr_Occurred())
         return NULL;
     if (err == KITH_ECONFLICT || err == KITH_ETIMEDOUT)

@@ -440,9 +440,7 @@ method_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *k
         memory_free(&memory);
         return NULL;
     }
-    wait_begin(&wait, SPACE_OF(self));
-    err = kith_value_wait(value, memory.at, cell.size, timeout_ns);
-    wait_end(&wait);
+    WAIT(&wait, SPACE_OF(self), err, kith_value_wait(value, memory.at, cell.size, timeout_ns));
     memory_free(&memory);
     return answer(err, KITH_ETIMEDOUT);
 }

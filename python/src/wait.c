@@ -24,9 +24,12 @@ on_signal(void *arg)
     return raised;
 }
 
-void
+bool
 wait_begin(struct wait *wait, struct space *space)
 {
+    /* One that came before the wait would not interrupt it. */
+    if (PyErr_CheckSignals() < 0)
+        return false;
     wait->outer = innermost;
     wait->space = space;
     wait->inside = true;
@@ -35,6 +38,7 @@ wait_begin(struct wait *wait, struct space *space)
     innermost = wait;
     kith_on_interrupt(on_signal, wait);
     wait->thread = PyEval_SaveThread();
+    return true;
 }
 
 void

@@ -203,6 +203,9 @@ kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected, 
             return KITH__SLEPT_TIMEOUT;
         if (look_again || !kith__futex_many())
             look_at_all(self, watchman || !kith__futex_many());
+        /* A signal that came between two sleeps interrupted neither. */
+        if (interruptible && kith__interrupted())
+            return KITH__SLEPT_INTERRUPTED;
         return KITH__SLEPT_AGAIN;
     case KITH__WOKEN_SIGNAL:
         if (interruptible && kith__interrupted())

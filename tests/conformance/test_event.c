@@ -225,6 +225,33 @@ TEST(event_wait_ends_on_a_signal_only_if_asked)
     CHILD_JOIN(pid);
 }
 
+/* In the library, not in its headers: how often a sleeper looks again unasked. */
+extern int64_t kith__recheck_ns;
+
+static int
+is_set(void *arg)
+{
+    return *(bool *)arg;
+}
+
+static void
+child_was_told_between_two_sleeps(void *arg)
+{
+    struct party *p = arg;
+    bool told = true; /* by a signal's handler, which ran before the wait */
+
+    kith__recheck_ns = 1000000;
+    kith_on_interrupt(is_set, &told);
+    EXPECT_FAILS(KITH_EINTERRUPTED, "started", kith_event_wait(p->event, KITH_FOREVER));
+}
+
+TEST(event_wait_notices_a_signal_that_came_before_it_slept)
+{
+    struct party *p = party_new(test_event(t, "started"));
+
+    CHILD_JOIN(test_child(child_was_told_between_two_sleeps, p));
+}
+
 TEST(event_refuses_bad_input)
 {
     kith_space *space = test_space(t);

@@ -86,8 +86,10 @@ class Views(support.Case):
         with self.assertRaises(kith.GoneError):
             segment.unlink()
         self.assertEqual(bytes(kept[:3]), b"abc")
+        with self.assertRaises(KeyError):
+            self.space.segment("none")
         with self.assertRaises(ValueError):
-            self.space.segment("empty")
+            self.space.segment("empty", size=0)
 
 
 class Lifetimes(unittest.TestCase):

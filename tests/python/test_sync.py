@@ -328,8 +328,10 @@ class Signals(support.Case):
         with self.assertRaises(ZeroDivisionError):
             barrier.wait()
         self.assertTrue(barrier.broken)
-        with self.assertRaises(ValueError):
+        with self.assertRaises(kith.NotFoundError):
             self.space.barrier("none")
+        with self.assertRaises(ValueError):
+            self.space.barrier("none", parties=0)
 
 
 if __name__ == "__main__":
