@@ -32,10 +32,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "shm/reference.h"
 
-static kith_err
-broken(const struct kith__arena *arena)
+kith_err
+kith__dict_broken(const struct kith__arena *arena)
 {
     return kith__fail(KITH_ECORRUPT, "A dict in %s breaks an invariant; run kith check.",
                       arena->path ? arena->path : "the mem:// space");
@@ -73,7 +72,7 @@ kith__dict_lock(struct kith__self *self, const struct kith__dict *dict, uint64_t
         kith_err err;
 
         if (shard == NULL)
-            return broken(dict->arena);
+            return kith__dict_broken(dict->arena);
         if (count > 1)
             shard += kith__shard_of(hash);
         err = kith__lock_acquire(self, &shard->lock);
@@ -111,7 +110,7 @@ kith__dict_lock_all(struct kith__self *self, const struct kith__dict *dict,
         kith_err err = KITH_OK;
 
         if (shards == NULL)
-            return broken(dict->arena);
+            return kith__dict_broken(dict->arena);
         /* The root's own lock too: it stands for changes of the dict as a whole. */
         if (count > 1 && shards > &root->own)
             list[n++] = &root->own;
@@ -135,142 +134,6 @@ kith__dict_lock_all(struct kith__self *self, const struct kith__dict *dict,
         if (kith__load(&root->id) != dict->id)
             return gone();
     }
-}
-
-/* ---- Items ---------------------------------------------------------------------------- */
-
-kith_err
-kith__stored_make(struct kith__op *op, struct kith_item item, struct kith__stored *stored)
-{
-    size_t tag = item.type == KITH_TYPE_FOREIGN ? strlen(item.tag) : 0;
-    uint8_t *to;
-    kith_err err;
-
-    stored->value = 0;
-    stored->expires = stored->life = 0;
-    switch (item.type) {
-    case KITH_TYPE_NONE:
-        stored->meta = KITH__META(KITH_TYPE_NONE, 0, 0);
-        return KITH_OK;
-    case KITH_TYPE_BOOL:
-        stored->meta = KITH__META(KITH_TYPE_BOOL, 0, 8);
-        stored->value = item.boolean;
-        return KITH_OK;
-    case KITH_TYPE_INT:
-        stored->meta = KITH__META(KITH_TYPE_INT, 0, 8);
-        stored->value = (uint64_t)item.integer;
-        return KITH_OK;
-    case KITH_TYPE_FLOAT:
-        stored->meta = KITH__META(KITH_TYPE_FLOAT, 0, 8);
-        memcpy(&stored->value, &item.real, 8);
-        return KITH_OK;
-    case KITH_TYPE_REFERENCE:
-        if (op->err < 0)
-            return op->err;
-        if (kith__reference_is_counted(&item)) {
-            stored->meta = KITH__META(KITH_TYPE_REFERENCE, 0, item.size);
-            op->err = kith__reference_stage(op->self, &item, KITH__CLASS_REFERENCE, &stored->value);
-        } else {
-            op->err = kith__reference_check(op->self, &item);
-        }
-        if (op->err < 0 || stored->value != 0)
-            return op->err;
-        break;
-    default:
-        break;
-    }
-    if (item.size > KITH__ITEM_MAX) {
-        op->err =
-            kith__fail(KITH_ETOOBIG, "An item of %zu bytes is larger than any arena.", item.size);
-        return op->err;
-    }
-    stored->meta = KITH__META(item.type, tag, item.size);
-    to = (uint8_t *)&stored->value;
-    if (tag + item.size > 8) {
-        err = kith__op_take(op, tag + item.size, &stored->value);
-        if (err < 0)
-            return err;
-        to = kith__ptr(op->self->arena, stored->value);
-    }
-    if (tag > 0)
-        memcpy(to, item.tag, tag);
-    if (item.size > 0)
-        memcpy(to + tag, item.data, item.size);
-    return KITH_OK;
-}
-
-kith_err
-kith__stored_item(const struct kith__arena *arena, uint64_t meta, const kith__word *value,
-                  uint64_t value_word, struct kith_item *item, char *tag)
-{
-    size_t tag_size = KITH__META_TAG(meta), size = KITH__META_SIZE(meta);
-    const uint8_t *at;
-
-    memset(item, 0, sizeof *item);
-    item->type = (kith_type)KITH__META_TYPE(meta);
-    switch (KITH__META_TYPE(meta)) {
-    case KITH_TYPE_NONE:
-        return KITH_OK;
-    case KITH_TYPE_BOOL:
-        item->boolean = value_word != 0;
-        return KITH_OK;
-    case KITH_TYPE_INT:
-        item->integer = (int64_t)value_word;
-        return KITH_OK;
-    case KITH_TYPE_FLOAT:
-        memcpy(&item->real, &value_word, 8);
-        return KITH_OK;
-    default:
-        break;
-    }
-    if (KITH__META_TYPE(meta) > KITH_TYPE_REFERENCE || tag_size > KITH_TAG_SIZE_MAX)
-        return KITH_ECORRUPT;
-    if (kith__meta_inline(meta))
-        at = (const uint8_t *)value;
-    else
-        at = kith__at(arena, value_word, tag_size + size);
-    if (at == NULL)
-        return KITH_ECORRUPT;
-    if (item->type == KITH_TYPE_FOREIGN) {
-        memcpy(tag, at, tag_size);
-        tag[tag_size] = '\0';
-        item->tag = tag;
-    }
-    item->data = at + tag_size;
-    item->size = size;
-    return KITH_OK;
-}
-
-void
-kith__stored_give(struct kith__op *op, uint64_t meta, uint64_t value)
-{
-    if (!kith__meta_inline(meta))
-        kith__op_give(op, value);
-}
-
-bool
-kith__stored_equals(const struct kith__arena *arena, uint64_t meta, const kith__word *value,
-                    uint64_t value_word, struct kith_item item)
-{
-    char tag[KITH_TAG_SIZE_MAX + 1];
-    struct kith_item stored;
-
-    if (kith__stored_item(arena, meta, value, value_word, &stored, tag) < 0)
-        return false;
-    if (stored.type != item.type)
-        return false;
-    if (item.type == KITH_TYPE_BOOL)
-        return stored.boolean == item.boolean;
-    if (item.type == KITH_TYPE_INT)
-        return stored.integer == item.integer;
-    if (item.type == KITH_TYPE_FLOAT)
-        return memcmp(&stored.real, &item.real, sizeof item.real) == 0;
-    if (stored.size != item.size)
-        return false;
-    if (item.type == KITH_TYPE_FOREIGN && strcmp(tag, item.tag) != 0)
-        return false;
-    return stored.type == KITH_TYPE_NONE || stored.size == 0 ||
-           memcmp(stored.data, item.data, item.size) == 0;
 }
 
 /* ---- The table ------------------------------------------------------------------------ */
@@ -420,7 +283,7 @@ kith__table_find(struct kith__op *op, struct kith__shard *shard, const struct ki
         find_at_home(arena, &buckets[key->hash & mask], key, place))
         return KITH_OK;
     if (buckets == NULL)
-        return kith__op_get(op, &shard->table) == 0 ? KITH_OK : broken(arena);
+        return kith__op_get(op, &shard->table) == 0 ? KITH_OK : kith__dict_broken(arena);
     for (unsigned d = 0; d < KITH__PROBES && d <= mask; d++) {
         struct kith__bucket *bucket = &buckets[(key->hash + d) & mask];
         bool covered;
@@ -436,7 +299,7 @@ kith__table_find(struct kith__op *op, struct kith__shard *shard, const struct ki
                 continue;
             entry = entry_at(arena, kith__slot_off(slot));
             if (entry == NULL)
-                return broken(arena);
+                return kith__dict_broken(arena);
             if (entry_is(arena, entry, key)) {
                 place->bucket = bucket;
                 place->slot = s;
@@ -548,7 +411,7 @@ kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kit
     last_off = kith__op_get(op, &shard->last);
     last = last_off != 0 ? entry_at(arena, last_off) : NULL;
     if (last == NULL && last_off != 0)
-        return broken(arena);
+        return kith__dict_broken(arena);
 
     entry = make_entry(op, root, key->hash, key->type, key->data, key->size, stored, &off);
     if (entry == NULL)
@@ -589,7 +452,7 @@ kith__table_rebuild(struct kith__op *op, struct kith__dict_root *root,
     uint64_t size = KITH__KEY_SIZE(old->key_meta), meta = kith__op_get(op, &old->meta), off;
 
     if ((next == NULL) != (next_off == 0) || (prev == NULL) != (prev_off == 0))
-        return broken(arena);
+        return kith__dict_broken(arena);
     entry = make_entry(op, root, old->hash, KITH__KEY_TYPE(old->key_meta), old->key, size, stored,
                        &off);
     if (entry == NULL)
@@ -683,7 +546,7 @@ kith__table_delete(struct kith__op *op, const struct kith__place *place, bool ke
     struct kith__bucket *buckets = buckets_of(op, shard, &mask);
 
     if (buckets == NULL || (next == NULL) != (next_off == 0) || (prev == NULL) != (prev_off == 0))
-        return broken(arena);
+        return kith__dict_broken(arena);
     for (unsigned d = 0; d < place->distance; d++) { /* T2 */
         struct kith__bucket *passed = &buckets[(entry->hash + d) & mask];
         kith__op_cover(op, &passed->head, cover(op, passed) - KITH__HEAD_OVERFLOW_ONE);
@@ -708,227 +571,4 @@ kith__table_delete(struct kith__op *op, const struct kith__place *place, bool ke
         kith__stored_give(op, kith__op_get(op, &entry->meta), kith__op_get(op, &entry->value));
     kith__op_give(op, place->entry_off);
     return op->err;
-}
-
-/* ---- Growing -------------------------------------------------------------------------- */
-
-static uint64_t
-capacity_of(uint64_t table)
-{
-    return table == 0 ? 0 : (kith__table_mask(table) + 1) * KITH__SLOTS * 3 / 4;
-}
-
-bool
-kith__table_tight(const struct kith__shard *shard, uint64_t more)
-{
-    return kith__load(&shard->count) + more > capacity_of(kith__load(&shard->table));
-}
-
-/* Puts an entry into a table nobody else sees yet; false if no place is near enough. */
-static bool
-place_entry(struct kith__bucket *buckets, uint64_t mask, uint64_t hash, uint64_t off)
-{
-    for (unsigned d = 0; d < KITH__PROBES && d <= mask; d++) {
-        struct kith__bucket *bucket = &buckets[(hash + d) & mask];
-
-        for (unsigned s = 0; s < KITH__SLOTS; s++)
-            if (kith__load(&bucket->slot[s]) == 0) {
-                kith__store(&bucket->slot[s], kith__tag_of(hash) | off >> 4);
-                return true;
-            }
-        kith__store(&bucket->head, kith__load(&bucket->head) + KITH__HEAD_OVERFLOW_ONE);
-    }
-    return false;
-}
-
-/* Takes an empty table of 2^log buckets. */
-static struct kith__bucket *
-take_table(struct kith__op *op, unsigned log, uint64_t *table_out)
-{
-    struct kith__bucket *buckets;
-    uint64_t off, size = sizeof *buckets << log;
-
-    if (kith__op_take(op, size, &off) < 0)
-        return NULL;
-    buckets = kith__ptr(op->self->arena, off);
-    memset(buckets, 0, size);
-    *table_out = off | log;
-    return buckets;
-}
-
-#define TABLE_LOG_MAX 36u
-#define AHEAD 4u /* buckets whose entries are asked for before they are needed */
-
-/*
- * Puts every entry of an old table into a new one, bucket by bucket.  Each entry is a miss, since
- * its hash stands in it, so those of the next buckets are fetched meanwhile: growing to a million
- * keys took a third less time than along the list of entries.
- */
-static kith_err
-move_buckets(struct kith__arena *arena, uint64_t old, struct kith__bucket *to, uint64_t mask,
-             bool *fits_out)
-{
-    uint64_t count = kith__table_mask(old) + 1;
-    struct kith__bucket *from = kith__at(arena, kith__table_off(old), count * sizeof *from);
-
-    *fits_out = true;
-    if (from == NULL)
-        return broken(arena);
-    for (uint64_t i = 0; i < count + AHEAD; i++) {
-        for (unsigned s = 0; i < count && s < KITH__SLOTS; s++)
-            __builtin_prefetch(arena->base + kith__slot_off(kith__load(&from[i].slot[s])));
-        for (unsigned s = 0; i >= AHEAD && s < KITH__SLOTS; s++) {
-            uint64_t slot = kith__load(&from[i - AHEAD].slot[s]);
-            struct kith__entry *entry = slot != 0 ? entry_at(arena, kith__slot_off(slot)) : NULL;
-
-            if (slot == 0)
-                continue;
-            if (entry == NULL)
-                return broken(arena);
-            if (!place_entry(to, mask, entry->hash, kith__slot_off(slot))) {
-                *fits_out = false;
-                return KITH_OK;
-            }
-        }
-    }
-    return KITH_OK;
-}
-
-kith_err
-kith__table_reserve(struct kith__self *self, struct kith__shard *shard, uint64_t more, bool force)
-{
-    struct kith__arena *arena = self->arena;
-    uint64_t old = kith__load(&shard->table), need = kith__load(&shard->count) + more;
-    unsigned log = old == 0 ? 0 : (unsigned)(old & 63) + (force ? 1 : 0);
-
-    if (!force && !kith__table_tight(shard, more))
-        return KITH_OK;
-    if (log > TABLE_LOG_MAX || need > arena->size / sizeof(struct kith__entry))
-        return broken(arena);
-    while ((UINT64_C(1) << log) * KITH__SLOTS * 3 / 4 < need)
-        log++;
-    for (;; log++) {
-        struct kith__op op;
-        struct kith__bucket *buckets;
-        uint64_t table, mask = (UINT64_C(1) << log) - 1;
-        bool fits = true;
-        kith_err err;
-
-        if (log > TABLE_LOG_MAX)
-            return kith__fail(KITH_ENOMEM, "The dict has more keys than a table holds.");
-        kith__op_begin(&op, self);
-        buckets = take_table(&op, log, &table);
-        if (buckets == NULL) {
-            kith__op_abort(&op);
-            return op.err;
-        }
-        if (old != 0) {
-            err = move_buckets(arena, old, buckets, mask, &fits);
-            if (err < 0) {
-                kith__op_abort(&op);
-                return err;
-            }
-        }
-        if (!fits) {
-            kith__op_abort(&op);
-            continue;
-        }
-        kith__op_set(&op, &shard->table, table);
-        if (old != 0)
-            kith__op_give(&op, kith__table_off(old));
-        err = kith__op_commit(&op);
-        if (err < 0)
-            kith__op_abort(&op);
-        return err;
-    }
-}
-
-/*
- * From one shard to many, in one record: each entry's links are rewritten so that each shard
- * has its own list.  The root's own shard is left empty, and covered, since readers may have
- * chosen it before.
- */
-kith_err
-kith__dict_spread(struct kith__self *self, const struct kith__dict *dict)
-{
-    struct kith__arena *arena = self->arena;
-    struct kith__dict_root *root = kith__dict_root(dict);
-    struct kith__shard *own = &root->own, *shards;
-    uint64_t counts[KITH__SHARDS] = { 0 }, last[KITH__SHARDS] = { 0 };
-    uint64_t shards_off, off, steps = 0, total = kith__entry_steps(arena, kith__load(&own->count));
-    struct kith__op op;
-    kith_err err;
-
-    if (kith__load(&own->bytes) != 0)
-        return KITH_OK; /* bounds are kept by one lock */
-    kith__op_begin(&op, self);
-    if (kith__op_take_typed(&op, KITH__CLASS_SHARDS, &shards_off) < 0)
-        goto fail;
-    shards = kith__ptr(arena, shards_off);
-    for (off = kith__load(&own->first); off != 0; steps++) {
-        struct kith__entry *entry = entry_at(arena, off);
-
-        if (entry == NULL || steps > total) {
-            op.err = broken(arena);
-            goto fail;
-        }
-        counts[kith__shard_of(entry->hash)]++;
-        off = kith__load(&entry->next);
-    }
-    for (unsigned i = 0; i < KITH__SHARDS; i++) {
-        unsigned log = 0;
-        uint64_t table;
-
-        while ((UINT64_C(1) << log) * KITH__SLOTS * 3 / 4 < counts[i] + counts[i] / 2)
-            log++;
-        if (take_table(&op, log, &table) == NULL)
-            goto fail;
-        kith__lock_init(arena, &shards[i].lock); /* not the word: old handles may be at it */
-        kith__store(&shards[i].table, table);
-        kith__store(&shards[i].intent, 0);
-        kith__store(&shards[i].seq, kith__load(&shards[i].seq) + 1);
-        kith__store(&shards[i].count, counts[i]);
-        kith__store(&shards[i].first, 0);
-        kith__store(&shards[i].last, 0);
-        kith__store(&shards[i].root, dict->off);
-        kith__store(&shards[i].hand, 0);
-        kith__store(&shards[i].sweep, 0);
-        kith__store(&shards[i].bytes, 0);
-    }
-    for (off = kith__load(&own->first); off != 0;) {
-        struct kith__entry *entry = entry_at(arena, off);
-        unsigned i = kith__shard_of(entry->hash);
-        uint64_t table = kith__load(&shards[i].table);
-
-        if (!place_entry(kith__ptr(arena, kith__table_off(table)), kith__table_mask(table),
-                         entry->hash, off)) {
-            op.err = KITH_EFULL; /* very unlikely; the dict stays as it is and tries again */
-            goto fail;
-        }
-        kith__op_set(&op, &entry->prev, last[i]);
-        kith__op_set(&op, &entry->next, 0);
-        if (last[i] == 0)
-            kith__store(&shards[i].first, off);
-        else
-            kith__op_set(&op, &entry_at(arena, last[i])->next, off);
-        kith__store(&shards[i].last, off);
-        last[i] = off;
-        off = kith__load(&entry->next);
-    }
-    if (kith__load(&own->table) != 0)
-        kith__op_give(&op, kith__table_off(kith__load(&own->table)));
-    kith__op_set(&op, &own->table, 0);
-    kith__op_set(&op, &own->first, 0);
-    kith__op_set(&op, &own->last, 0);
-    kith__op_set(&op, &own->count, 0);
-    kith__op_set(&op, &own->sweep, 0);
-    kith__op_set(&op, &root->shards, shards_off);
-    kith__op_cover(&op, &own->intent, 0);
-    err = kith__op_commit(&op);
-    if (err == KITH_OK)
-        return err;
-
-fail:
-    kith__op_abort(&op);
-    return op.err == KITH_EFULL ? KITH_OK : op.err;
 }

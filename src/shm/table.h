@@ -172,7 +172,10 @@ kith__dict_raise(struct kith__self *self, struct kith__dict_root *root)
 struct kith__shard *kith__dict_shards(const struct kith__dict *dict, uint64_t shards_word,
                                       unsigned *count_out);
 
-/* ---- Items ---------------------------------------------------------------------------- */
+/* KITH_ECORRUPT, with a sentence. */
+kith_err kith__dict_broken(const struct kith__arena *arena);
+
+/* ---- Items (stored.c) ------------------------------------------------------------------ */
 
 /* Copies the item into what is to be stored, taking a block if it needs one. */
 kith_err kith__stored_make(struct kith__op *op, struct kith_item item,
@@ -230,6 +233,8 @@ kith__entry_store(struct kith__entry *entry, uint64_t value)
     kith__store_release(&entry->value, value);
     kith__store_release(&entry->version, (version | 1) + 1);
 }
+
+/* ---- Growing (table_grow.c) ------------------------------------------------------------ */
 
 /*
  * Makes room for `more` keys in a shard, with a record of its own; the lock stays held.  An
