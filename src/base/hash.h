@@ -56,35 +56,30 @@ kith__sip_block(struct kith__sip *s, uint64_t word)
     s->v0 ^= word;
 }
 
-/* The `size` bytes at `data`, fewer than 8, and the size of all in the top byte. */
+/* The `size` bytes at `data`, fewer than 8, as a number: by loads that overlap, and no loop. */
+static inline uint64_t
+kith__load_short(const uint8_t *data, size_t size)
+{
+    uint32_t low, high;
+
+    if (size >= 4) {
+        memcpy(&low, data, 4);
+        memcpy(&high, data + size - 4, 4);
+        return le32toh(low) | (uint64_t)le32toh(high) << 8 * (size - 4);
+    }
+    return size == 0 ? 0
+                     : data[0] | (uint64_t)data[size / 2] << 8 * (size / 2) |
+                           (uint64_t)data[size - 1] << 8 * (size - 1);
+}
+
+/* The same, with the size of all in the top byte. */
 static inline uint64_t
 kith__sip_last(const uint8_t *data, size_t size, size_t size_all)
 {
-    uint64_t word = (uint64_t)size_all << 56;
-
-    switch (size) {
-    case 7:
-        word |= (uint64_t)data[6] << 48; /* fall through */
-    case 6:
-        word |= (uint64_t)data[5] << 40; /* fall through */
-    case 5:
-        word |= (uint64_t)data[4] << 32; /* fall through */
-    case 4:
-        word |= (uint64_t)data[3] << 24; /* fall through */
-    case 3:
-        word |= (uint64_t)data[2] << 16; /* fall through */
-    case 2:
-        word |= (uint64_t)data[1] << 8; /* fall through */
-    case 1:
-        word |= (uint64_t)data[0];
-        break;
-    default:
-        break;
-    }
-    return word;
+    return (uint64_t)size_all << 56 | kith__load_short(data, size);
 }
 
-static inline uint64_t
+static inline __attribute__((always_inline)) uint64_t
 kith__sip_end(struct kith__sip *s, uint64_t last)
 {
     kith__sip_block(s, last);
@@ -98,30 +93,59 @@ kith__sip_end(struct kith__sip *s, uint64_t last)
 /* SipHash-1-3 of any number of bytes; kith__hash() is the one to call. */
 uint64_t kith__hash_long(const uint64_t key[2], const void *data, size_t size);
 
-/* SipHash-1-3 of `size` bytes.  Inline for those of up to 16, as most keys are. */
+static inline uint64_t
+kith__load_le64(const uint8_t *data)
+{
+    uint64_t word;
+
+    memcpy(&word, data, sizeof(word));
+    return le64toh(word);
+}
+
+/*
+ * Up to 16 bytes as two numbers: the first 8 and the last 8, which overlap unless there are 16;
+ * or all of fewer than 8, and 0.
+ */
+struct kith__short {
+    uint64_t first, last;
+};
+
+static inline struct kith__short
+kith__short_of(const void *data, size_t size)
+{
+    const uint8_t *at = data;
+
+    return size >= 8 ? (struct kith__short){ kith__load_le64(at), kith__load_le64(at + size - 8) }
+                     : (struct kith__short){ kith__load_short(at, size), 0 };
+}
+
+/* SipHash-1-3 of `size` bytes, at most 16. */
+static inline __attribute__((always_inline)) uint64_t
+kith__hash_of_short(const uint64_t key[2], struct kith__short data, size_t size)
+{
+    uint64_t tail = data.first;
+    struct kith__sip s;
+
+    kith__sip_init(&s, key);
+    if (size >= 8) {
+        kith__sip_block(&s, data.first);
+        if (size == 16) {
+            kith__sip_block(&s, data.last);
+            tail = 0;
+        } else {
+            /* In two steps: a shift by 64, where there are just 8, is none. */
+            tail = data.last >> 1 >> (8 * (16 - size) - 1);
+        }
+    }
+    return kith__sip_end(&s, (uint64_t)size << 56 | tail);
+}
+
+/* SipHash-1-3 of any number of bytes. */
 static inline uint64_t
 kith__hash(const uint64_t key[2], const void *data, size_t size)
 {
-    const uint8_t *at = data;
-    struct kith__sip s;
-    uint64_t word;
-
-    if (size > 16)
-        return kith__hash_long(key, data, size);
-    kith__sip_init(&s, key);
-    if (size == 16) {
-        memcpy(&word, at, sizeof(word));
-        kith__sip_block(&s, le64toh(word));
-        memcpy(&word, at + 8, sizeof(word));
-        kith__sip_block(&s, le64toh(word));
-        return kith__sip_end(&s, UINT64_C(16) << 56);
-    }
-    if (size >= 8) {
-        memcpy(&word, at, sizeof(word));
-        kith__sip_block(&s, le64toh(word));
-        return kith__sip_end(&s, kith__sip_last(at + 8, size - 8, size));
-    }
-    return kith__sip_end(&s, kith__sip_last(at, size, size));
+    return size > 16 ? kith__hash_long(key, data, size)
+                     : kith__hash_of_short(key, kith__short_of(data, size), size);
 }
 
 /* The 128-bit product folded to 64 bits. */

@@ -489,10 +489,8 @@ kith__key_make(const uint64_t seed[2], struct kith_item item, struct kith__key *
 }
 
 void
-kith__key_free(struct kith__key *key)
+kith__key_free_scratch(struct kith__key *key)
 {
-    if (key->scratch == NULL)
-        return;
     kith__free(key->scratch);
     key->scratch = NULL;
 }

@@ -56,41 +56,84 @@ struct kith__key {
  */
 kith_err kith__key_make(const uint64_t seed[2], struct kith_item item, struct kith__key *key_out);
 
+/* A key that most are: an int, bytes, or str of plain ASCII, of 1 to 16 bytes. */
+struct kith__short_key {
+    uint64_t hash;
+    struct kith__short data;
+    uint64_t size;
+    uint8_t type;
+};
+
+#define KITH__NOT_ASCII UINT64_C(0x8080808080808080)
+
 /*
- * As kith__key_make(), in line for the keys that most are: bytes, and str of 8 to 16 bytes that is
- * plain ASCII, which needs no further look to be UTF-8.
+ * In line, and all in registers.  False: the item is another key, or none.  Plain ASCII needs no
+ * further look to be UTF-8.
  */
+static inline __attribute__((always_inline)) bool
+kith__short_key_of(const uint64_t seed[2], const struct kith_item *item,
+                   struct kith__short_key *key)
+{
+    const uint64_t own[2] = { seed[0] ^ (uint64_t)item->type, seed[1] };
+    size_t size = item->size;
+
+    key->type = (uint8_t)item->type;
+    if (item->type == KITH_TYPE_INT) {
+        key->size = sizeof(item->integer);
+        key->data = kith__short_of(&item->integer, sizeof(item->integer));
+        key->hash = kith__hash_int(seed, (uint64_t)item->integer);
+        return true;
+    }
+    if ((unsigned)item->type - KITH_TYPE_STR > KITH_TYPE_BYTES - KITH_TYPE_STR || size - 1 > 15 ||
+        item->data == NULL)
+        return false;
+    key->size = size;
+    key->data = kith__short_of(item->data, size);
+    key->hash = kith__hash_of_short(own, key->data, size);
+    return item->type == KITH_TYPE_BYTES ||
+           ((key->data.first | key->data.last) & KITH__NOT_ASCII) == 0;
+}
+
+/* As kith__key_make(), in line for short keys. */
 static inline kith_err
 kith__key_of(const uint64_t seed[2], const struct kith_item *item, struct kith__key *key)
 {
-    uint64_t own[2];
+    struct kith__short_key made;
 
-    if (item->type == KITH_TYPE_STR) {
-        const uint8_t *at = item->data;
-        uint64_t first, last;
-
-        if (item->size < 8 || item->size > 16 || at == NULL)
-            return kith__key_make(seed, *item, key);
-        memcpy(&first, at, 8);
-        memcpy(&last, at + item->size - 8, 8);
-        if (((first | last) & UINT64_C(0x8080808080808080)) != 0)
-            return kith__key_make(seed, *item, key);
-    } else if (item->type != KITH_TYPE_BYTES || item->data == NULL) {
+    if (!kith__short_key_of(seed, item, &made))
         return kith__key_make(seed, *item, key);
-    }
-    key->type = key->ctype = (uint8_t)item->type;
+    key->hash = made.hash;
+    key->word = (uint64_t)item->integer;
+    key->data = key->cdata = item->type == KITH_TYPE_INT ? (const void *)&key->word : item->data;
+    key->size = key->csize = made.size;
+    key->type = key->ctype = made.type;
     key->form = KITH__KEY_PLAIN;
-    key->data = key->cdata = item->data;
-    key->size = key->csize = item->size;
     key->scratch = NULL;
-    own[0] = seed[0] ^ key->ctype;
-    own[1] = seed[1];
-    key->hash = kith__hash(own, item->data, item->size);
     return KITH_OK;
 }
 
+void kith__key_free_scratch(struct kith__key *key);
+
 /* Gives back what the key took. */
-void kith__key_free(struct kith__key *key);
+static inline void
+kith__key_free(struct kith__key *key)
+{
+    if (__builtin_expect(key->scratch != NULL, 0))
+        kith__key_free_scratch(key);
+}
+
+/* Whether `size` bytes are the same.  In line for the sizes of most keys. */
+static inline bool
+kith__bytes_same(const void *a, const void *b, size_t size)
+{
+    struct kith__short x, y;
+
+    if (size > 16)
+        return memcmp(a, b, size) == 0;
+    x = kith__short_of(a, size);
+    y = kith__short_of(b, size);
+    return ((x.first ^ y.first) | (x.last ^ y.last)) == 0;
+}
 
 /* kith__key_same() where the originals do not decide; no other caller. */
 bool kith__key_same_slow(const struct kith__key *probe, uint8_t type, const void *data,
@@ -104,7 +147,7 @@ static inline bool
 kith__key_same(const struct kith__key *probe, uint8_t type, const void *data, size_t size)
 {
     if (type == probe->type) {
-        if (size == probe->size && (size == 0 || memcmp(data, probe->data, size) == 0))
+        if (size == probe->size && kith__bytes_same(data, probe->data, size))
             return true;
         if (probe->form == KITH__KEY_PLAIN && type <= KITH_TYPE_BYTES)
             return false; /* none, int, str, bytes: one key, one writing */

@@ -127,6 +127,9 @@ void
 kith__arena_take_constants(struct kith__arena *arena, const struct kith__identity *identity)
 {
     arena->heap_off = identity->heap_off;
+    arena->near_size = 0;
+    if (arena->size > KITH__GRANULE && identity->heap_off < arena->size - KITH__GRANULE)
+        arena->near_size = arena->size - KITH__GRANULE - identity->heap_off;
     arena->granules_off = identity->granules_off;
     arena->actors_off = identity->actors_off;
     arena->actors_max = identity->actors_max;

@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "shm/dict.h"
 #include "shm/extent.h"
+#include "shm/quick.h"
 
 /* What a pass over the words found, and what has to be unchanged for it to count. */
 struct pass {
@@ -387,76 +388,34 @@ get(struct kith__arena *arena, struct kith__actor *actor, const struct kith__dic
     return err;
 }
 
-/*
- * One straight pass for the usual case: the key stands in its home bucket, in the first slot
- * whose tag agrees, no record is in the way, and nothing changed meanwhile.  False says nothing.
- */
-static inline bool
-quick(const struct kith__dict *dict, const struct kith__key *key, uint64_t *meta_out,
-      uint64_t *value_out)
+/* ---- What quick.h leaves to a call ------------------------------------------------------ */
+
+#define QUICK_COPY 1024u /* larger items are left to take_item() */
+
+bool
+kith__quick_copy(const struct kith__arena *arena, uint64_t meta, uint64_t value,
+                 struct kith_buf *out)
 {
-    const struct kith__arena *arena = dict->arena;
-    const struct kith__dict_root *root = kith__dict_root(dict);
-    const uint64_t hash = key->hash, tag = kith__tag_of(hash), size = key->size;
-    const struct kith__shard *shard = &root->own;
-    const struct kith__bucket *bucket;
-    const struct kith__entry *entry;
-    uint64_t shards = kith__load_acquire(&root->shards), table, head, off, meta, value, key_meta;
-    unsigned matches = 0;
+    uint64_t size = KITH__META_SIZE(meta);
 
-    if (shards != 0) {
-        shard = kith__at(arena, shards, sizeof(*shard) * KITH__SHARDS);
-        if (shard == NULL)
-            return false;
-        shard += kith__shard_of(hash);
-    }
-    table = kith__load_acquire(&shard->table);
-    bucket =
-        kith__at(arena, kith__table_off(table) + (hash & kith__table_mask(table)) * sizeof(*bucket),
-                 sizeof(*bucket));
-    if (bucket == NULL)
+    if ((KITH__META_TYPE(meta) != KITH_TYPE_STR && KITH__META_TYPE(meta) != KITH_TYPE_BYTES) ||
+        KITH__META_TAG(meta) != 0 || size == 0 || size > QUICK_COPY || size > out->capacity)
         return false;
-    head = kith__load_acquire(&bucket->head);
-#pragma GCC unroll 7
-    for (unsigned s = 0; s < KITH__SLOTS; s++)
-        matches |= (unsigned)((kith__load(&bucket->slot[s]) ^ tag) >> 48 == 0) << s;
-    if (matches == 0 || (head & KITH__HEAD_ACTOR) != 0)
+    if (size > 8 && !kith__is_near(arena, value))
         return false;
-    off = kith__slot_off(kith__load_acquire(&bucket->slot[__builtin_ctz(matches)]));
-    entry = kith__at(arena, off, sizeof(*entry) + size);
-    if (entry == NULL)
-        return false;
-    key_meta = entry->key_meta;
-    if ((key_meta & ~KITH__KEY_MORE) != ((uint64_t)key->type | size << 8))
-        return false;
-    if (__builtin_expect((key_meta & KITH__KEY_MORE) != 0, 0)) {
-        const struct kith__more *more =
-            more_of(arena, (struct kith__entry *)(uintptr_t)entry, key_meta);
-        int64_t expires = more == NULL ? 1 : (int64_t)kith__load(&more->expires);
-
-        if (more == NULL || kith__load(&more->visited) == 0 ||
-            (expires != 0 && expires <= kith__arena_now_ns(arena)))
-            return false;
-    }
-    if (size == 16) {
-        uint64_t a[2], b[2];
-        memcpy(a, entry->key, 16);
-        memcpy(b, key->data, 16);
-        if (((a[0] ^ b[0]) | (a[1] ^ b[1])) != 0)
-            return false;
-    } else if (size > 0 && memcmp(entry->key, key->data, size) != 0) {
-        return false;
-    }
-    meta = kith__load(&entry->meta);
-    value = kith__load(&entry->value);
-    atomic_thread_fence(memory_order_acquire);
-    if (((kith__load(&bucket->head) ^ head) | (kith__load(&shard->table) ^ table) |
-         kith__load(&shard->intent) | (kith__load(&root->shards) ^ shards) |
-         (kith__load(&root->id) ^ dict->id)) != 0)
-        return false;
-    *meta_out = meta;
-    *value_out = value;
+    memcpy(out->memory, size <= 8 ? &value : kith__near(arena, value), size);
     return true;
+}
+
+bool
+kith__quick_lasts(const struct kith__arena *arena, const struct kith__entry *entry,
+                  uint64_t key_size)
+{
+    const struct kith__more *more =
+        (const void *)((const uint8_t *)entry + kith__more_at(key_size << 8));
+    int64_t expires = (int64_t)kith__load(&more->expires);
+
+    return kith__load(&more->visited) != 0 && (expires == 0 || expires > kith__arena_now_ns(arena));
 }
 
 kith_err
@@ -464,21 +423,10 @@ kith__dict_get(struct kith__self *self, const struct kith__dict *dict, const str
                struct kith_buf *item_out, uint64_t *version_out, int64_t *expires_out)
 {
     struct kith__actor *actor = self->actor;
-    uint64_t meta, value;
     bool unvisited;
     kith_err err;
 
     kith__reading_begin(actor);
-    if (item_out != NULL && version_out == NULL && expires_out == NULL &&
-        quick(dict, key, &meta, &value) && meta == KITH__META(KITH_TYPE_INT, 0, 8)) {
-        item_out->item.type = KITH_TYPE_INT;
-        item_out->item.integer = (int64_t)value;
-        item_out->item.data = NULL;
-        item_out->item.size = 0;
-        item_out->item.tag = NULL;
-        kith__reading_end(actor);
-        return KITH_OK;
-    }
     err = get(self->arena, actor, dict, key, false, item_out, version_out, expires_out, &unvisited);
     kith__reading_end(actor);
     if (unvisited)

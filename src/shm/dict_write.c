@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "shm/dict.h"
+#include "shm/quick.h"
 
 /* Copies what stands at a place out, under its lock. */
 static kith_err
@@ -253,6 +253,20 @@ make_room(struct kith__self *self, const struct kith__dict *dict, const struct k
     return err;
 }
 
+/* Lock held: stores a number where one of the same type stands; false says nothing. */
+static inline bool
+set_in_place(struct kith__self *self, struct kith__shard *shard, const struct kith__key *key,
+             const struct kith_item *item)
+{
+    struct kith__entry *entry = kith__quick_find(self->arena, shard, key);
+    uint64_t meta = KITH__META(item->type, 0, 8);
+
+    if (entry == NULL || item->type < KITH_TYPE_INT || kith__load(&entry->meta) != meta)
+        return false;
+    kith__entry_store(entry, (uint64_t)item->integer); /* or the bits of the float */
+    return true;
+}
+
 kith_err
 kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
                   const struct kith__key *key, const struct kith__change *change)
@@ -262,11 +276,22 @@ kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
         !deletes && change->item.type > KITH_TYPE_FLOAT && change->item.size > KITH__SMALL_MAX;
     struct kith__dict_root *root = kith__dict_root(dict);
     struct kith__stored stored;
-    struct kith__shard *shard;
+    struct kith__shard *shard = NULL;
     struct kith__op op;
     bool force = false, full = false;
     kith_err err;
 
+    if (change->what == KITH__CHANGE_SET && change->item.type <= KITH_TYPE_FLOAT &&
+        change->ttl_ns == 0 && change->out == NULL) {
+        err = kith__quick_lock(self, dict, key->hash, &shard);
+        if (err < 0)
+            return err;
+        if (set_in_place(self, shard, key, &change->item)) {
+            kith__shard_release(self, root, shard);
+            kith__op_end(self);
+            return KITH_OK;
+        }
+    }
     for (;;) {
         if (large) {
             err = make_room(self, dict, key, force);
@@ -275,7 +300,7 @@ kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
         }
         kith__op_begin(&op, self);
         err = large ? kith__stored_make(&op, change->item, &stored) : KITH_OK;
-        if (err == KITH_OK)
+        if (err == KITH_OK && shard == NULL)
             err = kith__dict_lock(self, dict, key->hash, &shard);
         if (err < 0) {
             kith__op_abort(&op);
@@ -292,6 +317,7 @@ kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
         if (err == KITH_OK && shard == &root->own && kith__load(&shard->count) > KITH__SPREAD_AT)
             kith__dict_spread(self, dict);
         kith__shard_release(self, root, shard);
+        shard = NULL;
         if (err < 0 || kith__load(&self->actor->staged.count) != 0) {
             full = op.err == KITH_EFULL;
             kith__op_abort(&op);
@@ -419,10 +445,17 @@ kith__dict_number(struct kith__self *self, const struct kith__dict *dict,
     uint64_t meta;
     int64_t now = 0, time;
     bool there;
-    kith_err err = kith__dict_lock(self, dict, key->hash, &shard);
+    kith_err err = kith__quick_lock(self, dict, key->hash, &shard);
 
     if (err < 0)
         return err;
+    place.entry = kith__quick_find(self->arena, shard, key);
+    if (place.entry != NULL && kith__load(&place.entry->meta) == KITH__META(KITH_TYPE_INT, 0, 8)) {
+        err = kith__number_apply(number, false, (int64_t)kith__load(&place.entry->value), &now);
+        if (err == KITH_OK)
+            kith__entry_store(place.entry, (uint64_t)now);
+        goto out;
+    }
     if (number->ttl_ns > 0)
         atomic_store_explicit(&kith__dict_root(dict)->expiring, 1, memory_order_release);
     time = kith__dict_time(dict);

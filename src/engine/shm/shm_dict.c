@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "engine/shm/shm_view.h"
 #include "shm/flight.h"
+#include "shm/quick.h"
 #include "shm/rescue.h"
 #include "shm/txn.h"
 
@@ -126,11 +127,10 @@ get_with(struct kith__self *self, const struct shm_dict *dict, const struct kith
     return kith__dict_get(self, &dict->dict, key, item_out, version_out, NULL);
 }
 
-static kith_err
-dict_get(void *state, const struct kith_item *key_item, struct kith_buf *item_out,
-         uint64_t *version_out)
+static __attribute__((noinline)) kith_err
+get_any(const struct shm_dict *dict, const struct kith_item *key_item, struct kith_buf *item_out,
+        uint64_t *version_out)
 {
-    struct shm_dict *dict = state;
     struct kith__self *self;
     struct kith__key key;
     kith_err err = kith__shm_reader(dict->dict.arena, &self);
@@ -143,6 +143,27 @@ dict_get(void *state, const struct kith_item *key_item, struct kith_buf *item_ou
     err = get_with(self, dict, &key, item_out, version_out);
     kith__key_free(&key);
     return err;
+}
+
+static kith_err
+dict_get(void *state, const struct kith_item *key_item, struct kith_buf *item_out,
+         uint64_t *version_out)
+{
+    const struct shm_dict *dict = state;
+    struct kith__arena *arena = dict->dict.arena;
+    struct kith__self *self = kith__self_last;
+    struct kith__short_key key;
+    enum kith__quick quick;
+
+    if (version_out != NULL || self == NULL || self->arena != arena ||
+        self->serial != arena->serial || !kith__short_key_of(arena->hash_key, key_item, &key))
+        return get_any(dict, key_item, item_out, version_out);
+    kith__reading_begin(self->actor);
+    quick = kith__quick_get(&dict->dict, &key, item_out);
+    kith__reading_end(self->actor);
+    return quick == KITH__QUICK_FOUND    ? KITH_OK
+           : quick == KITH__QUICK_ABSENT ? KITH_ENOENT
+                                         : get_any(dict, key_item, item_out, NULL);
 }
 
 static kith_err
