@@ -21,15 +21,18 @@ enum kith__where { KITH__WHERE_NAME, KITH__WHERE_FILE, KITH__WHERE_MEMORY };
 
 struct kith__arena {
     uint8_t *base;
-    uint64_t size;     /* of the mapping and the file */
-    uint64_t heap_off; /* copies of the header's constants: nobody can change these under us */
+    uint64_t size;      /* of the mapping and the file */
+    uint64_t heap_off;  /* copies of the header's constants: nobody can change these under us */
     uint64_t near_size; /* of the heap without its last granule: see quick.h */
     uint64_t granules_off;
     uint64_t actors_off;
     uint64_t hash_key[2];
     uint32_t actors_max;
     uint32_t granules_max;
-    uint32_t holder; /* our slot, from 1; 0 when we only read */
+    uint32_t holder;            /* our slot, from 1; 0 when we only read */
+    _Atomic uint64_t huge_last; /* the window looked at last, see arena_memory.c */
+    _Atomic uint32_t huge_skip; /* windows to pass over after a failure, */
+    _Atomic uint32_t huge_wait; /* and how many of them are left */
     bool readonly;
     bool temporary;
     bool memory;
@@ -63,6 +66,8 @@ struct kith__arena {
     _Atomic unsigned keeps; /* rises when all that our handles keep is let go of */
     int child_fd;
 };
+
+#define KITH__HUGE (UINT64_C(2) << 20)
 
 #define KITH__HEADER(arena) ((struct kith__header *)(void *)(arena)->base)
 

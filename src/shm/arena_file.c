@@ -108,11 +108,41 @@ kith__arena_remember_file(struct kith__arena *arena, int fd)
 
 /* ---- The mapping ---------------------------------------------------------------------- */
 
+/*
+ * Where windows of the file can be huge pages of this process: at an address that is a multiple of
+ * their size.  Room is reserved, the file mapped inside, the rest given back.  NULL: no room.
+ */
+static void *
+map_aligned(int fd, uint64_t size, int protection)
+{
+    uint64_t whole = size + KITH__HUGE;
+    uint8_t *room =
+        mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint64_t before;
+    void *base;
+
+    if (room == MAP_FAILED)
+        return NULL;
+    before = -(uint64_t)(uintptr_t)room & (KITH__HUGE - 1);
+    base = mmap(room + before, size, protection, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+    if (base == MAP_FAILED) {
+        munmap(room, whole);
+        return NULL;
+    }
+    if (before > 0)
+        munmap(room, before);
+    munmap(room + before + size, KITH__HUGE - before);
+    return base;
+}
+
 kith_err
 kith__arena_map(struct kith__arena *arena, int fd, uint64_t size)
 {
     int protection = arena->readonly ? PROT_READ : PROT_READ | PROT_WRITE;
-    void *base = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    void *base = map_aligned(fd, size, protection);
+
+    if (base == NULL)
+        base = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
 
     if (base == MAP_FAILED)
         return errno == ENOMEM || errno == EINVAL ? KITH_ENOMEM
