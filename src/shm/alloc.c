@@ -46,12 +46,15 @@ static const uint32_t typed_size[] = {
 
 /* ---- Classes -------------------------------------------------------------------------- */
 
+#define FIRST_SIZE 128u /* up to here classes are 16 bytes apart, and their magazines alike */
+#define FIRST_ROOM 32u
+
 unsigned
 kith__class_of(uint64_t size)
 {
     unsigned log;
 
-    if (size <= 128)
+    if (size <= FIRST_SIZE)
         return size == 0 ? 0 : (unsigned)((size + 15) / 16 - 1);
     log = 63u - (unsigned)__builtin_clzll(size - 1); /* 2^log < size <= 2^(log + 1) */
     return 8 + (log - 7) * 4 + (unsigned)((size - 1) >> (log - 2)) - 4;
@@ -76,7 +79,7 @@ kith__class_room(unsigned class_index)
     if (class_index >= KITH__CLASS_PLAIN)
         return class_index == KITH__CLASS_SHARDS || class_index == KITH__CLASS_REFERENCE_NODE ? 2
                                                                                               : 4;
-    return class_index < 8    ? 32
+    return class_index < 8    ? FIRST_ROOM
            : class_index < 12 ? 16
            : class_index < 20 ? 8
            : class_index < 28 ? 4
@@ -93,7 +96,7 @@ kith__magazine_slots(struct kith__magazines *magazines, unsigned class_index)
                   "each typed class has its slots");
 
     if (class_index < 8)
-        return &magazines->slot[first[0] + class_index * 32];
+        return &magazines->slot[first[0] + class_index * FIRST_ROOM];
     if (class_index < 12)
         return &magazines->slot[first[1] + (class_index - 8) * 16];
     if (class_index < 20)
@@ -583,11 +586,34 @@ take_small(struct kith__op *op, unsigned class_index, uint64_t *off_out)
     return KITH_OK;
 }
 
+/* Most blocks: small, the first that the operation takes, and the magazine has one. */
+static inline bool
+take_first(struct kith__op *op, unsigned class_index, uint64_t *off_out)
+{
+    const struct kith__magazines *magazines = op->self->magazines;
+    uint64_t have = kith__load(&magazines->count[class_index]);
+    uint64_t off;
+
+    if (have - 1 >= FIRST_ROOM)
+        return false;
+    off = kith__load(&magazines->slot[class_index * FIRST_ROOM + have - 1]);
+    if (kith__at(op->self->arena, off, FIRST_SIZE) == NULL)
+        return false;
+    op->classes[0].class_index = (uint8_t)class_index;
+    op->classes[0].taken = 1;
+    op->class_count = 1;
+    *off_out = off;
+    return true;
+}
+
 kith_err
 kith__op_take(struct kith__op *op, uint64_t size, uint64_t *off_out)
 {
     if (op->err < 0)
         return op->err;
+    if (size - 1 < FIRST_SIZE && op->class_count == 0 &&
+        take_first(op, (unsigned)(size - 1) / 16, off_out))
+        return KITH_OK;
     if (size > KITH__SMALL_MAX)
         op->err = kith__extent_take(op->self, size, off_out);
     else
@@ -688,7 +714,10 @@ kith__op_finish_blocks(struct kith__op *op)
         if (op->classes[c].taken > 0) {
             kith__word *count = &self->magazines->count[op->classes[c].class_index];
 #ifndef KITH_MISTAKE_TAKE_WITHOUT_COUNT
-            kith__op_set(op, count, kith__op_get(op, count) - op->classes[c].taken);
+            if (op->give_count == 0) /* so nothing has set it */
+                kith__op_set_first(op, count, kith__load(count) - op->classes[c].taken);
+            else
+                kith__op_set(op, count, kith__op_get(op, count) - op->classes[c].taken);
 #endif
         }
     if (kith__load(&actor->staged.count) != 0)

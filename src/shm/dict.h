@@ -96,6 +96,8 @@ struct kith__change {
 kith_err kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
                            const struct kith__key *key, const struct kith__change *change);
 
+/* ---- Numbers (dict_number.c) ------------------------------------------------------------ */
+
 enum kith__number_what {
     KITH__NUMBER_ADD,
     KITH__NUMBER_ADD_LIMIT,
@@ -148,6 +150,16 @@ kith__entry_expired(struct kith__entry *entry, int64_t now)
     int64_t expires = more == NULL ? 0 : (int64_t)kith__load(&more->expires);
 
     return expires != 0 && expires <= now;
+}
+
+/* Lock held: eviction passes the entry over once. */
+static inline void
+kith__entry_use(struct kith__entry *entry)
+{
+    struct kith__more *more = kith__entry_more(entry);
+
+    if (more != NULL && kith__load(&more->visited) == 0)
+        kith__store(&more->visited, 1);
 }
 
 /*

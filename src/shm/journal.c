@@ -48,6 +48,7 @@ begin(struct kith__op *op, struct kith__self *self)
     op->index = NULL;
     op->seen = 0;
     op->count = 0;
+    op->cover_first = op->cover_end = 0;
     op->expected = 0;
     op->slots_set = false;
     op->err = KITH_OK;
@@ -155,10 +156,23 @@ kith__op_grow(struct kith__op *op)
 
 /* ---- Carrying out --------------------------------------------------------------------- */
 
-static inline kith__word *
-word_at(struct kith__arena *arena, uint64_t off)
+/* Whether the word of an entry lies in the arena, and the word. */
+static inline bool
+is_inside(const struct kith__arena *arena, uint64_t off)
 {
-    return kith__at_any(arena, off & ~UINT64_C(7), 8);
+    return (off | 7) < arena->size; /* its low bits are flags */
+}
+
+static inline kith__word *
+word_of(const struct kith__arena *arena, uint64_t off)
+{
+    return (kith__word *)(void *)(arena->base + (off & ~UINT64_C(7)));
+}
+
+static inline kith__word *
+word_at(const struct kith__arena *arena, uint64_t off)
+{
+    return is_inside(arena, off) ? word_of(arena, off) : NULL;
 }
 
 #define AHEAD 16u /* entries whose words are asked for before they are needed */
@@ -172,31 +186,31 @@ ask_ahead(const struct kith__arena *arena, const struct kith__redo *entries, uin
         __builtin_prefetch((const void *)((uintptr_t)arena->base + entries[at + AHEAD].off), 1);
 }
 
+/* Carries entries out, of which those from `cover_first` to `cover_end` may be covers. */
 static bool
-apply(struct kith__arena *arena, const struct kith__redo *entries, uint32_t count)
+apply(struct kith__arena *arena, const struct kith__redo *entries, uint32_t count,
+      uint32_t cover_first, uint32_t cover_end)
 {
-    bool covers = false;
-
     for (uint32_t i = 0; i < count; i++) { /* W4 */
-        kith__word *word = word_at(arena, entries[i].off);
+        uint64_t off = entries[i].off;
 
         ask_ahead(arena, entries, i, count);
-        if (word == NULL)
+        if (!is_inside(arena, off))
             return false; /* the record was overwritten by somebody; store nothing outside */
-        if ((entries[i].off & KITH__REDO_COVER) != 0)
-            covers = true;
-        else
+        if ((off & KITH__REDO_COVER) == 0)
             /* Release: the word may be what makes a fresh block known, and then the block's bytes
              * must be there for whoever follows it without having seen our lock. */
-            kith__store_release(word, entries[i].value);
+            kith__store_release(word_of(arena, off), entries[i].value);
     }
-    if (covers) {
-        atomic_thread_fence(memory_order_release);
-        for (uint32_t i = 0; i < count; i++) { /* W5 */
-            ask_ahead(arena, entries, i, count);
-            if ((entries[i].off & KITH__REDO_COVER) != 0)
-                kith__store(word_at(arena, entries[i].off), entries[i].value);
-        }
+    atomic_thread_fence(memory_order_release);
+    for (uint32_t i = cover_first; i < cover_end; i++) { /* W5 */
+        uint64_t off = entries[i].off;
+
+        ask_ahead(arena, entries, i, cover_end);
+        if (!is_inside(arena, off))
+            return false;
+        if ((off & KITH__REDO_COVER) != 0)
+            kith__store(word_of(arena, off), entries[i].value);
     }
     /* Blocks given back may be written from here on: after the new versions are visible. */
     atomic_thread_fence(memory_order_acq_rel);
@@ -234,20 +248,20 @@ kith__op_commit(struct kith__op *op)
     }
     kith__step();
     if (!op->mini)
-        for (uint32_t i = 0; i < op->count; i++) { /* W2 */
-            ask_ahead(arena, op->entries, i, op->count);
+        for (uint32_t i = op->cover_first; i < op->cover_end; i++) { /* W2 */
+            ask_ahead(arena, op->entries, i, op->cover_end);
             if ((op->entries[i].off & KITH__REDO_COVER) != 0) {
                 kith__word *cover = word_at(arena, op->entries[i].off);
                 kith__store(cover, (kith__load(cover) & ~KITH__HEAD_ACTOR) | op->self->id);
             }
         }
 #ifdef KITH_MISTAKE_APPLY_BEFORE_COMMIT
-    apply(arena, op->entries, op->count);
+    apply(arena, op->entries, op->count, op->cover_first, op->cover_end);
 #endif
     state = kith__load(&journal->state);
     kith__store_release(&journal->state, state | KITH__COMMITTED); /* W3 */
     kith__step();
-    apply(arena, op->entries, op->count);
+    apply(arena, op->entries, op->count, op->cover_first, op->cover_end);
     kith__journal_clear(journal);
     return KITH_OK;
 }
@@ -272,7 +286,7 @@ kith__journal_replay(struct kith__arena *arena, struct kith__journal *journal,
     uint32_t count = 0;
     struct kith__redo *entries = entries_of(arena, journal, inline_entries, inline_room, &count);
 
-    return entries != NULL && apply(arena, entries, count);
+    return entries != NULL && apply(arena, entries, count, 0, count);
 }
 
 void

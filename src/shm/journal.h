@@ -20,6 +20,7 @@ struct kith__op {
     uint64_t seen;   /* a bit for each word written down, so that most searches need no look */
     uint32_t *index; /* NULL while the record is short; else entry number + 1 by hash */
     uint32_t count, room;
+    uint32_t cover_first, cover_end; /* all covers are among these entries */
     uint32_t index_mask;
     uint32_t expected; /* words that it will be, as far as is known: its index is made for them */
     bool mini, slots_set; /* whether it puts keys into buckets, or takes some out */
@@ -71,6 +72,11 @@ kith__op_append(struct kith__op *op, uint64_t off, uint64_t value)
     if (op->count == op->room && kith__op_grow(op) < 0)
         return;
     op->entries[op->count] = (struct kith__redo){ off, value };
+    if ((off & KITH__REDO_COVER) != 0) { /* known when this is compiled */
+        if (op->cover_end == 0)
+            op->cover_first = op->count;
+        op->cover_end = op->count + 1;
+    }
     op->seen |= kith__op_bit(off);
     if (op->index != NULL)
         kith__op_index(op, op->count);

@@ -173,21 +173,28 @@ kith__quick_lock(struct kith__self *self, const struct kith__dict *dict, uint64_
 
 /*
  * Lock held, no operation under way: the entry of the key if it stands in its home bucket, in the
- * first slot whose tag agrees, and neither expires nor is evicted by use.  NULL says nothing.
+ * first slot whose tag agrees, and neither expires nor is evicted by use.  NULL says nothing,
+ * unless *absent_out: then the key is not in the table.
  */
 static inline __attribute__((always_inline)) struct kith__entry *
 kith__quick_find(const struct kith__arena *arena, const struct kith__shard *shard,
-                 const struct kith__key *key)
+                 const struct kith__key *key, bool *absent_out)
 {
     uint64_t table = kith__load(&shard->table);
     uint64_t off = kith__table_off(table) +
                    (key->hash & kith__table_mask(table)) * sizeof(struct kith__bucket);
     const struct kith__bucket *bucket = kith__near(arena, off);
-    uint32_t match = kith__is_near(arena, off) ? kith__bucket_match(bucket, key->hash) : 0;
     struct kith__entry *entry;
+    uint32_t match;
 
-    if (match == 0)
+    *absent_out = false;
+    if (!kith__is_near(arena, off))
         return NULL;
+    match = kith__bucket_match(bucket, key->hash);
+    if (match == 0) {
+        *absent_out = (kith__load(&bucket->head) & KITH__HEAD_OVERFLOW) == 0;
+        return NULL;
+    }
     off = kith__slot_off(kith__load(&bucket->slot[kith__first_match(match)]));
     entry = kith__near(arena, off);
     if (!kith__is_near(arena, off) || key->size > 16 || key->form != KITH__KEY_PLAIN ||

@@ -146,6 +146,13 @@ set_slot(struct kith__op *op, kith__word *slot, uint64_t value)
     kith__op_set(op, slot, value);
 }
 
+/* A head with its version risen, and no actor. */
+static inline uint64_t
+risen(uint64_t head)
+{
+    return (head & ~KITH__HEAD_ACTOR) + KITH__HEAD_VERSION_ONE;
+}
+
 /* Covers the bucket and returns its head to be, the version risen. */
 static uint64_t
 cover(struct kith__op *op, struct kith__bucket *bucket)
@@ -154,7 +161,7 @@ cover(struct kith__op *op, struct kith__bucket *bucket)
     uint64_t head = kith__op_cover_get(op, &bucket->head, &covered);
 
     if (!covered) {
-        head = (head & ~KITH__HEAD_ACTOR) + KITH__HEAD_VERSION_ONE;
+        head = risen(head);
         kith__op_cover(op, &bucket->head, head);
     }
     return head;
@@ -392,6 +399,41 @@ count_bytes(struct kith__op *op, struct kith__shard *shard, uint64_t more, uint6
         kith__op_set(op, &shard->bytes, bytes + more - less);
 }
 
+/* A word as the record leaves it; `first`: it has none yet, and sets each but once. */
+static inline uint64_t
+word_of(const struct kith__op *op, bool first, const kith__word *word)
+{
+    return first ? kith__load(word) : kith__op_get(op, word);
+}
+
+static inline void
+set_word(struct kith__op *op, bool first, kith__word *word, uint64_t value)
+{
+    if (first)
+        kith__op_set_first(op, word, value);
+    else
+        kith__op_set(op, word, value);
+}
+
+/* Writes down that the entry at `off`, filled but for its links, is in the slot, and the last. */
+static inline __attribute__((always_inline)) void
+link_entry(struct kith__op *op, bool first, struct kith__shard *shard, struct kith__bucket *bucket,
+           unsigned slot, uint64_t hash, struct kith__entry *last, uint64_t off)
+{
+    if (op->count == 0)
+        kith__op_append(op, kith__off(op->self->arena, &bucket->head) | KITH__REDO_COVER,
+                        risen(kith__load(&bucket->head)));
+    else
+        cover(op, bucket);
+    op->slots_set = true;
+    set_word(op, first, &bucket->slot[slot], kith__tag_of(hash) | off >> 4);
+    set_word(op, first, last != NULL ? &last->next : &shard->first, off);
+    set_word(op, first, &shard->last, off);
+#ifndef KITH_MISTAKE_INSERT_WITHOUT_COUNT
+    set_word(op, first, &shard->count, word_of(op, first, &shard->count) + 1);
+#endif
+}
+
 kith_err
 kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kith__shard *shard,
                    const struct kith__key *key, struct kith__stored stored)
@@ -401,6 +443,7 @@ kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kit
     struct kith__bucket *buckets = buckets_of(op, shard, &mask), *bucket;
     struct kith__entry *entry, *last;
     unsigned slot, distance;
+    bool first = op->count == 0;
 
     if (op->err < 0)
         return op->err;
@@ -425,16 +468,10 @@ kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kit
         struct kith__bucket *passed = &buckets[(key->hash + d) & mask];
         kith__op_cover(op, &passed->head, cover(op, passed) + KITH__HEAD_OVERFLOW_ONE);
     }
-    cover(op, bucket);
-    set_slot(op, &bucket->slot[slot], kith__tag_of(key->hash) | off >> 4);
-    if (last != NULL)
-        kith__op_set(op, &last->next, off);
+    if (first)
+        link_entry(op, true, shard, bucket, slot, key->hash, last, off);
     else
-        kith__op_set(op, &shard->first, off);
-    kith__op_set(op, &shard->last, off);
-#ifndef KITH_MISTAKE_INSERT_WITHOUT_COUNT
-    kith__op_set(op, &shard->count, kith__op_get(op, &shard->count) + 1);
-#endif
+        link_entry(op, false, shard, bucket, slot, key->hash, last, off);
     count_bytes(op, shard, kith__entry_bytes(key->size, stored.meta), 0);
     return op->err;
 }
@@ -492,7 +529,7 @@ kith__table_replace_first(struct kith__op *op, const struct kith__place *place,
 
     if (!place->covered)
         kith__op_append(op, kith__off(op->self->arena, &place->bucket->head) | KITH__REDO_COVER,
-                        (head & ~KITH__HEAD_ACTOR) + KITH__HEAD_VERSION_ONE);
+                        risen(head));
     kith__stored_give(op, meta, kith__load(&entry->value));
 #ifdef KITH_MISTAKE_UNLOGGED_STORE
     kith__store(&entry->meta, stored.meta);
