@@ -23,7 +23,7 @@ struct kith__arena {
     uint8_t *base;
     uint64_t size;      /* of the mapping and the file */
     uint64_t heap_off;  /* copies of the header's constants: nobody can change these under us */
-    uint64_t near_size; /* of the heap without its last granule: see quick.h */
+    uint64_t near_size; /* of the heap without its last granule: see kith__is_near() */
     uint64_t granules_off;
     uint64_t actors_off;
     uint64_t hash_key[2];

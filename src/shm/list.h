@@ -46,6 +46,9 @@ kith__shape_count(const struct kith__list_shape *shape)
     return shape->h + shape->tree.count + shape->t;
 }
 
+/* ---- Places (list_shape.c) --------------------------------------------------------------------
+ */
+
 /* Calls `each` for the runs of slots that hold the items [from, to) until it is not KITH_OK. */
 kith_err kith__shape_runs(const struct kith__arena *arena, const struct kith__list_shape *shape,
                           uint64_t from, uint64_t to,

@@ -33,87 +33,6 @@ broken(const struct kith__arena *arena)
                       arena->path != NULL ? arena->path : "the mem:// space");
 }
 
-/* ---- Shapes ----------------------------------------------------------------------------- */
-
-struct kith__slot *
-kith__shape_slot(const struct kith__arena *arena, const struct kith__list_shape *shape,
-                 uint64_t index)
-{
-    struct kith__leaf *leaf;
-    unsigned slot, n;
-
-    if (index < shape->h) {
-        leaf = kith__at(arena, shape->head_off, sizeof *leaf);
-        slot = KITH__FAN - shape->h + (unsigned)index;
-    } else if (index - shape->h < shape->tree.count) {
-        leaf = kith__tree_leaf(arena, shape->tree.word, index - shape->h, &slot, &n);
-    } else {
-        leaf = kith__at(arena, shape->tail_off, sizeof *leaf);
-        slot = (unsigned)(index - shape->h - shape->tree.count);
-    }
-    return leaf == NULL || slot >= KITH__FAN ? NULL : &leaf->slot[slot];
-}
-
-kith_err
-kith__shape_runs(const struct kith__arena *arena, const struct kith__list_shape *shape,
-                 uint64_t from, uint64_t to,
-                 kith_err (*each)(struct kith__slot *slots, unsigned n, void *arg), void *arg)
-{
-    while (from < to) {
-        struct kith__leaf *leaf;
-        unsigned slot, n;
-        kith_err err;
-
-        if (from < shape->h) {
-            leaf = kith__at(arena, shape->head_off, sizeof *leaf);
-            slot = KITH__FAN - shape->h + (unsigned)from;
-            n = KITH__FAN;
-        } else if (from - shape->h < shape->tree.count) {
-            leaf = kith__tree_leaf(arena, shape->tree.word, from - shape->h, &slot, &n);
-        } else {
-            leaf = kith__at(arena, shape->tail_off, sizeof *leaf);
-            slot = (unsigned)(from - shape->h - shape->tree.count);
-            n = shape->t;
-        }
-        if (leaf == NULL || slot >= n)
-            return KITH_ECONFLICT;
-        if (n - slot > to - from)
-            n = slot + (unsigned)(to - from);
-        err = each(&leaf->slot[slot], n - slot, arg);
-        if (err != KITH_OK)
-            return err;
-        from += n - slot;
-    }
-    return KITH_OK;
-}
-
-bool
-kith__list_index(uint64_t len, int64_t index, uint64_t *index_out)
-{
-    *index_out = index < 0 ? (uint64_t)index + len : (uint64_t)index;
-    return *index_out < len;
-}
-
-struct kith__slice
-kith__slice_of(uint64_t len, int64_t start, int64_t stop, int64_t step)
-{
-    int64_t n = (int64_t)len, *ends[2] = { &start, &stop };
-    struct kith__slice slice = { .step = step };
-
-    for (unsigned i = 0; i < 2; i++) {
-        if (*ends[i] < 0)
-            *ends[i] = *ends[i] < -n ? (step < 0 ? -1 : 0) : *ends[i] + n;
-        else if (*ends[i] >= n)
-            *ends[i] = step < 0 ? n - 1 : n;
-    }
-    slice.start = (uint64_t)start;
-    if (step > 0 && start < stop)
-        slice.count = ((uint64_t)(stop - start) - 1) / (uint64_t)step + 1;
-    else if (step < 0 && stop < start)
-        slice.count = ((uint64_t)(start - stop) - 1) / (0 - (uint64_t)step) + 1;
-    return slice;
-}
-
 /* ---- A look ------------------------------------------------------------------------------ */
 
 struct look {
@@ -282,6 +201,41 @@ read_item(struct look *look, void *arg)
     return KITH_OK;
 }
 
+/*
+ * One straight pass for the usual case: the item is a number, or short, and nobody is in the way.
+ * False says nothing.
+ */
+static inline bool
+read_quickly(const struct kith__list *list, int64_t index, uint64_t *meta_out, uint64_t *value_out)
+{
+    const struct kith__list_root *root = kith__list_root(list);
+    uint64_t cover = kith__load_acquire(&root->cover);
+    uint64_t state = kith__load_acquire(&root->state);
+    uint64_t count = kith__load(&root->tree_count);
+    unsigned h = KITH__LIST_HEAD(state), t = KITH__LIST_TAIL(state), slot, n;
+    uint64_t len = h + count + t, at = index < 0 ? (uint64_t)index + len : (uint64_t)index;
+    const struct kith__leaf *leaf;
+
+    if (at >= len || h > KITH__FAN)
+        return false;
+    if (at - h < count) {
+        leaf = kith__tree_leaf(list->arena, kith__load(&root->tree), at - h, &slot, &n);
+    } else if (at < h) {
+        leaf = kith__at(list->arena, kith__load(&root->head), sizeof *leaf);
+        slot = KITH__FAN - h + (unsigned)at;
+    } else {
+        leaf = kith__at(list->arena, kith__load(&root->tail), sizeof *leaf);
+        slot = (unsigned)(at - h - count);
+    }
+    if (leaf == NULL || slot >= KITH__FAN)
+        return false;
+    *meta_out = kith__load(&leaf->slot[slot].meta);
+    *value_out = kith__load(&leaf->slot[slot].value);
+    atomic_thread_fence(memory_order_acquire);
+    return ((kith__load(&root->cover) ^ cover) | (kith__load(&root->state) ^ state) |
+            (cover & KITH__HEAD_ACTOR) | (kith__load(&root->root.id) ^ list->id)) == 0;
+}
+
 kith_err
 kith__list_get(struct kith__self *self, const struct kith__list *list, int64_t index,
                struct kith_buf *item_out)
@@ -290,24 +244,12 @@ kith__list_get(struct kith__self *self, const struct kith__list *list, int64_t i
     kith_err err;
 
     get.out = item_out;
-    if (self != NULL) { /* the usual case: a short item, nobody in the way */
-        struct look look = { .locked = false };
+    if (self != NULL) {
         uint64_t meta = KITH_TYPE_NONE, value = 0;
-        bool held = false;
+        bool held;
 
         kith__reading_begin(self->actor);
-        if (look_at(&look, list) == LOOK_OK && look.words == NULL) {
-            struct kith__slot *slot = NULL;
-            uint64_t at;
-
-            if (kith__list_index(kith__shape_count(&look.shape), index, &at))
-                slot = kith__shape_slot(list->arena, &look.shape, at);
-            if (slot != NULL) {
-                meta = kith__load(&slot->meta);
-                value = kith__load(&slot->value);
-                held = look_holds(&look);
-            }
-        }
+        held = read_quickly(list, index, &meta, &value);
         kith__reading_end(self->actor);
         if (held && meta == KITH__META(KITH_TYPE_INT, 0, 8)) {
             item_out->item = (struct kith_item){ .type = KITH_TYPE_INT, .integer = (int64_t)value };

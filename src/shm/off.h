@@ -83,6 +83,32 @@ kith__at(const struct kith__arena *arena, uint64_t off, uint64_t size)
     return arena->base + off;
 }
 
+/*
+ * Whether `off` lies in the heap with a granule or more behind it.  One comparison instead of
+ * three; the last granule of an arena is left to the others.
+ */
+static inline bool
+kith__is_near(const struct kith__arena *arena, uint64_t off)
+{
+    return off - arena->heap_off < arena->near_size;
+}
+
+/* Such memory, as words. */
+static inline void *
+kith__near(const struct kith__arena *arena, uint64_t off)
+{
+    return arena->base + (off & ~UINT64_C(7));
+}
+
+/* As kith__at(), of a block of less than a granule at a multiple of 8: in most cases one
+ * comparison. */
+static inline void *
+kith__block(const struct kith__arena *arena, uint64_t off, uint64_t size)
+{
+    return __builtin_expect(kith__is_near(arena, off), 1) ? arena->base + off
+                                                          : kith__at(arena, off, size);
+}
+
 /* As kith__at(), for words that may stand in the header too. */
 static inline void *
 kith__at_any(const struct kith__arena *arena, uint64_t off, uint64_t size)

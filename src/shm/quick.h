@@ -16,23 +16,6 @@
 #endif
 
 /*
- * Whether `off` lies in the heap with a granule or more behind it.  One comparison instead of
- * three; the last granule of an arena is left to the others.
- */
-static inline bool
-kith__is_near(const struct kith__arena *arena, uint64_t off)
-{
-    return off - arena->heap_off < arena->near_size;
-}
-
-/* Such memory, as words. */
-static inline void *
-kith__near(const struct kith__arena *arena, uint64_t off)
-{
-    return arena->base + (off & ~UINT64_C(7));
-}
-
-/*
  * Which slots have the tag: bit 4n + 3 stands for the n-th word of the bucket, whose first is no
  * slot.
  */

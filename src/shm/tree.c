@@ -71,33 +71,45 @@ row_free(struct row *row)
         kith__free(row->at);
 }
 
-static void
+/* Room for `more` parts; false: there is none, and the operation fails. */
+static bool
+row_reserve(struct kith__tree_edit *edit, struct row *row, uint64_t more)
+{
+    uint64_t room = row->room;
+    struct kith__part *at;
+
+    if (row->room - row->count >= more)
+        return true;
+    while (room - row->count < more)
+        room *= 2;
+    at = kith__realloc(row->at == row->few ? NULL : row->at, room * sizeof *at);
+    if (at == NULL) {
+        if (edit->op->err == KITH_OK)
+            edit->op->err =
+                kith__fail(KITH_ENOMEM, "This process has no memory to change the list.");
+        return false;
+    }
+    if (row->at == row->few)
+        memcpy(at, row->few, sizeof row->few);
+    row->at = at;
+    row->room = room;
+    return true;
+}
+
+static inline void
 row_add(struct kith__tree_edit *edit, struct row *row, struct kith__part part)
 {
-    if (row->count == row->room) {
-        uint64_t room = 2 * row->room;
-        struct kith__part *at =
-            kith__realloc(row->at == row->few ? NULL : row->at, room * sizeof *at);
-
-        if (at == NULL) {
-            if (edit->op->err == KITH_OK)
-                edit->op->err =
-                    kith__fail(KITH_ENOMEM, "This process has no memory to change the list.");
-            return;
-        }
-        if (row->at == row->few)
-            memcpy(at, row->few, sizeof row->few);
-        row->at = at;
-        row->room = room;
-    }
-    row->at[row->count++] = part;
+    if (row_reserve(edit, row, 1))
+        row->at[row->count++] = part;
 }
 
 static void
 row_append(struct kith__tree_edit *edit, struct row *row, const struct row *more)
 {
-    for (uint64_t i = 0; i < more->count; i++)
-        row_add(edit, row, more->at[i]);
+    if (more->count == 0 || !row_reserve(edit, row, more->count))
+        return;
+    memcpy(&row->at[row->count], more->at, more->count * sizeof *more->at);
+    row->count += more->count;
 }
 
 /* ---- Nodes ----------------------------------------------------------------------------- */
@@ -141,10 +153,8 @@ copy_slots(struct kith__slot *to, struct span *span, uint64_t n)
         }
         span->items += n;
     } else {
-        for (uint64_t i = 0; i < n; i++) {
-            kith__store(&to[i].meta, kith__load(&span->slots[i].meta));
-            kith__store(&to[i].value, kith__load(&span->slots[i].value));
-        }
+        memcpy(to, span->slots, n * sizeof *to); /* nobody stores in either: one is ours, and
+                                                    the lock is */
         span->slots += n;
     }
     span->count -= n;
@@ -210,8 +220,17 @@ static void
 add_children(struct kith__tree_edit *edit, struct row *row, const struct kith__inner *node,
              unsigned from, unsigned to)
 {
-    for (unsigned i = from; i < to; i++)
-        row_add(edit, row, child_of(node, i));
+    uint64_t before = from > 0 ? kith__load(&node->branch[from - 1].upto) : 0;
+
+    if (from >= to || !row_reserve(edit, row, to - from))
+        return;
+    for (unsigned i = from; i < to; i++) {
+        uint64_t upto = kith__load(&node->branch[i].upto);
+
+        row->at[row->count++] =
+            (struct kith__part){ kith__load(&node->branch[i].child), upto - before };
+        before = upto;
+    }
 }
 
 /* ---- What is dropped -------------------------------------------------------------------- */
@@ -361,6 +380,26 @@ splice_leaf(struct kith__tree_edit *edit, struct row *out, uint64_t word,
     free_node(edit, word);
 }
 
+/* A node of which just one child, the a-th, becomes another: the usual case, spared the rows. */
+static void
+replace_child(struct kith__tree_edit *edit, struct row *out, struct kith__part part,
+              const struct kith__inner *node, unsigned a, struct kith__part child)
+{
+    unsigned n = kith__part_entries(part.word);
+    uint64_t more = child.count - child_of(node, a).count, off; /* may be less: it goes round */
+    struct kith__inner *made = take_node(edit, &off);
+
+    if (made == NULL)
+        return;
+    memcpy(made, node, n * sizeof node->branch[0]);
+    kith__store(&made->branch[a].child, child.word);
+    for (unsigned i = a; i < n; i++)
+        kith__store(&made->branch[i].upto, kith__load(&node->branch[i].upto) + more);
+    row_add(edit, out,
+            (struct kith__part){ KITH__PART_WORD(off, n, kith__part_level(part.word)),
+                                 part.count + more });
+}
+
 /* What becomes of a part: a row of parts of its level, maybe an empty one. */
 static void
 splice_part(struct kith__tree_edit *edit, struct row *out, struct kith__part part, unsigned level,
@@ -404,11 +443,15 @@ splice_part(struct kith__tree_edit *edit, struct row *out, struct kith__part par
         inside = (struct change){ 0, change->to - kith__load(&node->branch[b - 1].upto), NULL, 0 };
         splice_part(edit, &mid, child_of(node, b), level - 1, &inside);
     }
-    add_children(edit, &row, node, 0, a);
-    row_append(edit, &row, &mid);
-    add_children(edit, &row, node, b + 1, n);
-    join_few(edit, &row, a, a + mid.count);
-    emit_inner(edit, out, &row);
+    if (a == b && mid.count == 1 && (n == 1 || kith__part_entries(mid.at[0].word) >= FEW)) {
+        replace_child(edit, out, part, node, a, mid.at[0]);
+    } else {
+        add_children(edit, &row, node, 0, a);
+        row_append(edit, &row, &mid);
+        add_children(edit, &row, node, b + 1, n);
+        join_few(edit, &row, a, a + mid.count);
+        emit_inner(edit, out, &row);
+    }
     free_node(edit, part.word);
     row_free(&mid);
     row_free(&row);

@@ -38,20 +38,28 @@ kith__part_node(const struct kith__arena *arena, uint64_t word)
 {
     return kith__part_entries(word) - 1 >= KITH__FAN
                ? NULL
-               : kith__at(arena, kith__part_off(word), sizeof(struct kith__leaf));
+               : kith__block(arena, kith__part_off(word), sizeof(struct kith__leaf));
 }
 
-/* Which child of `node` has the item `index`, that is less than its count. */
+/*
+ * Which child of `node` has the item `index`, that is less than its count; *before_out, which may
+ * be garbage if the node is, items are in those before it.
+ */
 static inline unsigned
-kith__inner_find(const struct kith__inner *node, unsigned entries, unsigned level, uint64_t index)
+kith__inner_look(const struct kith__inner *node, unsigned entries, unsigned level, uint64_t index,
+                 uint64_t *before_out)
 {
     /* Where all are full, as after appending, this is the place. */
-    uint64_t guess = index >> (6 * level);
+    uint64_t guess = index >> (6 * level), before;
     unsigned low = 0, high = entries - 1;
 
-    if (guess < entries && kith__load(&node->branch[guess].upto) > index &&
-        (guess == 0 || kith__load(&node->branch[guess - 1].upto) <= index))
-        return (unsigned)guess;
+    if (guess < entries) {
+        before = guess == 0 ? 0 : kith__load(&node->branch[guess - 1].upto);
+        if (index >= before && index < kith__load(&node->branch[guess].upto)) {
+            *before_out = before;
+            return (unsigned)guess;
+        }
+    }
     while (low < high) {
         unsigned middle = (low + high) / 2;
 
@@ -60,7 +68,16 @@ kith__inner_find(const struct kith__inner *node, unsigned entries, unsigned leve
         else
             low = middle + 1;
     }
+    *before_out = low == 0 ? 0 : kith__load(&node->branch[low - 1].upto);
     return low;
+}
+
+static inline unsigned
+kith__inner_find(const struct kith__inner *node, unsigned entries, unsigned level, uint64_t index)
+{
+    uint64_t before;
+
+    return kith__inner_look(node, entries, level, index, &before);
 }
 
 /*
@@ -77,13 +94,13 @@ kith__tree_leaf(const struct kith__arena *arena, uint64_t word, uint64_t index, 
         return NULL;
     for (; level > 0; level--) {
         const struct kith__inner *node = kith__part_node(arena, word);
+        uint64_t before;
         unsigned at;
 
         if (node == NULL || kith__part_level(word) != level)
             return NULL;
-        at = kith__inner_find(node, kith__part_entries(word), level, index);
-        if (at > 0)
-            index -= kith__load(&node->branch[at - 1].upto);
+        at = kith__inner_look(node, kith__part_entries(word), level, index, &before);
+        index -= before;
         word = kith__load(&node->branch[at].child);
     }
     if (kith__part_level(word) != 0 || index >= kith__part_entries(word))
