@@ -50,7 +50,7 @@ begin(struct kith__op *op, struct kith__self *self)
     op->count = 0;
     op->cover_first = op->cover_end = 0;
     op->expected = 0;
-    op->slots_set = false;
+    op->slots_set = op->slots_cleared = false;
     op->err = KITH_OK;
     op->trash_count = 0;
     op->class_count = 0;

@@ -23,7 +23,9 @@ struct kith__op {
     uint32_t cover_first, cover_end; /* all covers are among these entries */
     uint32_t index_mask;
     uint32_t expected; /* words that it will be, as far as is known: its index is made for them */
-    bool mini, slots_set; /* whether it puts keys into buckets, or takes some out */
+    bool mini;
+    bool slots_set;     /* it puts keys into buckets, or takes some out */
+    bool slots_cleared; /* it takes some out */
     kith_err err;
     uint64_t trash_count; /* blocks written behind the trash's end, not yet in it */
     uint8_t class_count, give_count;

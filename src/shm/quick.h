@@ -10,43 +10,6 @@
 
 #include "base/buf.h"
 #include "shm/dict.h"
-#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
-#include <emmintrin.h>
-#define KITH__MATCH_BY_VECTOR
-#endif
-
-/*
- * Which slots have the tag: bit 4n + 3 stands for the n-th word of the bucket, whose first is no
- * slot.
- */
-static inline uint32_t
-kith__bucket_match(const struct kith__bucket *bucket, uint64_t hash)
-{
-#ifdef KITH__MATCH_BY_VECTOR
-    /* An aligned load of 16 bytes is one of two whole words; volatile, since others store them. */
-    const volatile __m128i *at = (const volatile __m128i *)(const void *)bucket;
-    __m128i tag = _mm_set1_epi16((short)(hash >> 40));
-    __m128i low = _mm_packs_epi16(_mm_cmpeq_epi16(at[0], tag), _mm_cmpeq_epi16(at[1], tag));
-    __m128i high = _mm_packs_epi16(_mm_cmpeq_epi16(at[2], tag), _mm_cmpeq_epi16(at[3], tag));
-
-    return ((uint32_t)_mm_movemask_epi8(low) & 0x8880u) |
-           ((uint32_t)_mm_movemask_epi8(high) & 0x8888u) << 16;
-#else
-    uint64_t tag = kith__tag_of(hash);
-    uint32_t match = 0;
-
-    for (unsigned s = 0; s < KITH__SLOTS; s++)
-        match |= (uint32_t)((kith__load(&bucket->slot[s]) ^ tag) >> 48 == 0) << (4 * (s + 1) + 3);
-    return match;
-#endif
-}
-
-/* The slot of the lowest bit. */
-static inline unsigned
-kith__first_match(uint32_t match)
-{
-    return (unsigned)__builtin_ctz(match) / 4 - 1;
-}
 
 enum kith__quick { KITH__QUICK_UNSURE, KITH__QUICK_FOUND, KITH__QUICK_ABSENT };
 

@@ -143,6 +143,7 @@ static void
 set_slot(struct kith__op *op, kith__word *slot, uint64_t value)
 {
     op->slots_set = true;
+    op->slots_cleared |= value == 0;
     kith__op_set(op, slot, value);
 }
 
@@ -167,16 +168,16 @@ cover(struct kith__op *op, struct kith__bucket *bucket)
     return head;
 }
 
+/* No record that looks keys up sets a table, so the word is what it is. */
 static struct kith__bucket *
-buckets_of(struct kith__op *op, struct kith__shard *shard, uint64_t *mask_out)
+buckets_of(const struct kith__arena *arena, const struct kith__shard *shard, uint64_t *mask_out)
 {
-    uint64_t table = kith__op_get(op, &shard->table);
+    uint64_t table = kith__load(&shard->table);
 
     *mask_out = kith__table_mask(table);
     if (table == 0 || (table & 63) > 40)
         return NULL;
-    return kith__at(op->self->arena, kith__table_off(table),
-                    (*mask_out + 1) * sizeof(struct kith__bucket));
+    return kith__at(arena, kith__table_off(table), (*mask_out + 1) * sizeof(struct kith__bucket));
 }
 
 static struct kith__entry *
@@ -198,49 +199,15 @@ entry_is(const struct kith__arena *arena, const struct kith__entry *entry,
            kith__key_same(key, KITH__KEY_TYPE(meta), entry->key, size);
 }
 
-/*
- * The usual case: nothing is written down yet, so words are what they are, and the key stands in
- * its home bucket.  All seven tags are compared before the first branch.  False says nothing.
- */
-static bool
-find_at_home(struct kith__arena *arena, struct kith__bucket *bucket, const struct kith__key *key,
-             struct kith__place *place)
-{
-    uint64_t tag = kith__tag_of(key->hash), off;
-    unsigned matches = 0, s;
-    struct kith__entry *entry;
-
-#pragma GCC unroll 7
-    for (s = 0; s < KITH__SLOTS; s++)
-        matches |= (unsigned)((kith__load(&bucket->slot[s]) ^ tag) >> 48 == 0) << s;
-    if (matches == 0)
-        return false;
-    s = (unsigned)__builtin_ctz(matches);
-    off = kith__slot_off(kith__load(&bucket->slot[s]));
-    entry = off != 0 ? entry_at(arena, off) : NULL;
-    if (entry == NULL || !entry_is(arena, entry, key))
-        return false;
-    place->bucket = bucket;
-    place->slot = s;
-    place->distance = 0;
-    place->entry_off = off;
-    place->entry = entry;
-    place->covered = false;
-    return true;
-}
-
-/* The home bucket of a hash by the table as it stands; NULL if it has none. */
-static const struct kith__bucket *
-home_of(struct kith__arena *arena, const struct kith__shard *shard, uint64_t hash)
+/* The home bucket of a hash by the table as it stands; NULL if it is not near. */
+static inline const struct kith__bucket *
+home_of(const struct kith__arena *arena, const struct kith__shard *shard, uint64_t hash)
 {
     uint64_t table = kith__load(&shard->table);
+    uint64_t off =
+        kith__table_off(table) + (hash & kith__table_mask(table)) * sizeof(struct kith__bucket);
 
-    if (table == 0 || (table & 63) > 40)
-        return NULL;
-    return kith__at(arena,
-                    kith__table_off(table) +
-                        (hash & kith__table_mask(table)) * sizeof(struct kith__bucket),
-                    sizeof(struct kith__bucket));
+    return kith__is_near(arena, off) ? kith__near(arena, off) : NULL;
 }
 
 void
@@ -256,21 +223,29 @@ void
 kith__table_ask_entry(struct kith__arena *arena, const struct kith__shard *shard, uint64_t hash)
 {
     const struct kith__bucket *bucket = home_of(arena, shard, hash);
-    uint64_t tag = kith__tag_of(hash);
+    uint32_t match = bucket == NULL ? 0 : kith__bucket_match(bucket, hash);
 
-    if (bucket == NULL)
-        return;
-#pragma GCC unroll 7
-    for (unsigned s = 0; s < KITH__SLOTS; s++) {
-        uint64_t slot = kith__load(&bucket->slot[s]);
+    if (match != 0) {
+        const uint8_t *at = /* only a hint: unchecked */
+            arena->base + kith__slot_off(kith__load(&bucket->slot[kith__first_match(match)]));
 
-        if ((slot ^ tag) >> 48 == 0 && slot != 0) {
-            const uint8_t *at = arena->base + kith__slot_off(slot); /* only a hint: unchecked */
-
-            __builtin_prefetch(at, 1);
-            __builtin_prefetch(at + sizeof(struct kith__entry), 1);
-        }
+        __builtin_prefetch(at, 1);
+        __builtin_prefetch(at + sizeof(struct kith__entry), 1);
     }
+}
+
+/* Which slots of a bucket may have the tag, as the record leaves them. */
+static uint32_t
+match_of(const struct kith__op *op, const struct kith__bucket *bucket, uint64_t hash, bool moved)
+{
+    uint32_t match = 0;
+
+    if (!moved)
+        return kith__bucket_match(bucket, hash);
+    for (unsigned s = 0; s < KITH__SLOTS; s++)
+        if ((kith__op_get(op, &bucket->slot[s]) ^ kith__tag_of(hash)) >> 48 == 0)
+            match |= kith__match_bit(s);
+    return match;
 }
 
 kith_err
@@ -278,31 +253,30 @@ kith__table_find(struct kith__op *op, struct kith__shard *shard, const struct ki
                  struct kith__place *place)
 {
     struct kith__arena *arena = op->self->arena;
-    uint64_t mask, tag = kith__tag_of(key->hash);
-    struct kith__bucket *buckets = buckets_of(op, shard, &mask);
+    uint64_t mask;
+    struct kith__bucket *buckets = buckets_of(arena, shard, &mask);
 
     place->shard = shard;
     place->bucket = NULL;
     place->entry = NULL;
     place->entry_off = 0;
     place->covered = false;
-    if (op->count == 0 && buckets != NULL &&
-        find_at_home(arena, &buckets[key->hash & mask], key, place))
-        return KITH_OK;
     if (buckets == NULL)
-        return kith__op_get(op, &shard->table) == 0 ? KITH_OK : kith__dict_broken(arena);
+        return kith__load(&shard->table) == 0 ? KITH_OK : kith__dict_broken(arena);
     for (unsigned d = 0; d < KITH__PROBES && d <= mask; d++) {
         struct kith__bucket *bucket = &buckets[(key->hash + d) & mask];
         bool covered;
         uint64_t head = kith__op_cover_get(op, &bucket->head, &covered);
         bool moved = covered && op->slots_set;
 
-        for (unsigned s = 0; s < KITH__SLOTS; s++) {
+        for (uint32_t match = match_of(op, bucket, key->hash, moved); match != 0;
+             match &= match - 1) {
+            unsigned s = kith__first_match(match);
             uint64_t slot =
                 moved ? kith__op_get(op, &bucket->slot[s]) : kith__load(&bucket->slot[s]);
             struct kith__entry *entry;
 
-            if (slot == 0 || (slot ^ tag) >> 48 != 0)
+            if (slot == 0)
                 continue;
             entry = entry_at(arena, kith__slot_off(slot));
             if (entry == NULL)
@@ -330,16 +304,22 @@ find_free_slot(struct kith__op *op, struct kith__bucket *buckets, uint64_t mask,
 {
     for (unsigned d = 0; d < KITH__PROBES && d <= mask; d++) {
         struct kith__bucket *bucket = &buckets[(hash + d) & mask];
-        bool covered;
+        bool covered = false;
 
-        kith__op_cover_get(op, &bucket->head, &covered);
-        for (unsigned s = 0; s < KITH__SLOTS; s++)
-            if ((covered ? kith__op_get(op, &bucket->slot[s]) : kith__load(&bucket->slot[s])) ==
-                0) {
+        if (op->slots_set)
+            kith__op_cover_get(op, &bucket->head, &covered);
+        for (unsigned s = 0; s < KITH__SLOTS; s++) {
+            uint64_t slot = kith__load(&bucket->slot[s]);
+
+            /* The record may have filled it; emptied it has only if it deletes anything. */
+            if (covered && (slot == 0 || op->slots_cleared))
+                slot = kith__op_get(op, &bucket->slot[s]);
+            if (slot == 0) {
                 *slot_out = s;
                 *distance_out = d;
                 return bucket;
             }
+        }
     }
     return NULL;
 }
@@ -440,7 +420,7 @@ kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kit
 {
     struct kith__arena *arena = op->self->arena;
     uint64_t mask, off, last_off;
-    struct kith__bucket *buckets = buckets_of(op, shard, &mask), *bucket;
+    struct kith__bucket *buckets = buckets_of(arena, shard, &mask), *bucket;
     struct kith__entry *entry, *last;
     unsigned slot, distance;
     bool first = op->count == 0;
@@ -580,7 +560,7 @@ kith__table_delete(struct kith__op *op, const struct kith__place *place, bool ke
     uint64_t prev_off = kith__op_get(op, &entry->prev);
     struct kith__entry *next = next_off != 0 ? entry_at(arena, next_off) : NULL;
     struct kith__entry *prev = prev_off != 0 ? entry_at(arena, prev_off) : NULL;
-    struct kith__bucket *buckets = buckets_of(op, shard, &mask);
+    struct kith__bucket *buckets = buckets_of(arena, shard, &mask);
 
     if (buckets == NULL || (next == NULL) != (next_off == 0) || (prev == NULL) != (prev_off == 0))
         return kith__dict_broken(arena);

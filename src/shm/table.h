@@ -6,6 +6,10 @@
 
 #include "base/key.h"
 #include "shm/alloc.h"
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+#include <emmintrin.h>
+#define KITH__MATCH_BY_VECTOR
+#endif
 
 /* A dict as a process knows it. */
 struct kith__dict {
@@ -45,6 +49,46 @@ static inline uint64_t
 kith__slot_off(uint64_t slot)
 {
     return (slot & ((UINT64_C(1) << 48) - 1)) << 4;
+}
+
+/* The bit of a slot in a match. */
+static inline uint32_t
+kith__match_bit(unsigned slot)
+{
+    return UINT32_C(1) << (4 * (slot + 1) + 3);
+}
+
+/*
+ * Which slots have the tag: bit 4n + 3 stands for the n-th word of the bucket, whose first is no
+ * slot.
+ */
+static inline uint32_t
+kith__bucket_match(const struct kith__bucket *bucket, uint64_t hash)
+{
+#ifdef KITH__MATCH_BY_VECTOR
+    /* An aligned load of 16 bytes is one of two whole words; volatile, since others store them. */
+    const volatile __m128i *at = (const volatile __m128i *)(const void *)bucket;
+    __m128i tag = _mm_set1_epi16((short)(hash >> 40));
+    __m128i low = _mm_packs_epi16(_mm_cmpeq_epi16(at[0], tag), _mm_cmpeq_epi16(at[1], tag));
+    __m128i high = _mm_packs_epi16(_mm_cmpeq_epi16(at[2], tag), _mm_cmpeq_epi16(at[3], tag));
+
+    return ((uint32_t)_mm_movemask_epi8(low) & 0x8880u) |
+           ((uint32_t)_mm_movemask_epi8(high) & 0x8888u) << 16;
+#else
+    uint64_t tag = kith__tag_of(hash);
+    uint32_t match = 0;
+
+    for (unsigned s = 0; s < KITH__SLOTS; s++)
+        match |= (kith__load(&bucket->slot[s]) ^ tag) >> 48 == 0 ? kith__match_bit(s) : 0;
+    return match;
+#endif
+}
+
+/* The slot of the lowest bit. */
+static inline unsigned
+kith__first_match(uint32_t match)
+{
+    return (unsigned)__builtin_ctz(match) / 4 - 1;
 }
 
 static inline uint64_t

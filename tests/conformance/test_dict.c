@@ -1109,6 +1109,32 @@ TEST(dict_add_many_merges_a_counter_or_nothing)
     EXPECT_RC(KITH_ENOENT, kith_dict_has(d, KITH_STR("b")));
 }
 
+/* A batch guesses by a few of its keys whether they are there: these are, the others are not. */
+TEST(dict_add_many_whose_keys_are_newer_than_they_look)
+{
+    enum { COUNT = 1600, EACH = COUNT / 16 };
+    struct kith_item *keys = malloc(COUNT * sizeof(*keys));
+    int64_t *ns = malloc(COUNT * sizeof(*ns));
+    kith_dict *d = test_dict(t, "d");
+
+    EXPECT_TRUE(keys != NULL && ns != NULL);
+    for (int i = 0; i < COUNT; i++) {
+        keys[i] = KITH_INT(i);
+        ns[i] = i;
+    }
+    for (int i = 0; i < COUNT; i += EACH)
+        EXPECT_OK(kith_dict_set(d, keys[i], KITH_INT(1)));
+    EXPECT_OK(kith_dict_add_many(d, keys, ns, COUNT));
+    EXPECT_LEN(d, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        EXPECT_HOLDS(d, keys[i], KITH_INT(i + (i % EACH == 0)));
+    EXPECT_OK(kith_dict_set(d, KITH_STR("one more"), KITH_INT(1)));
+    EXPECT_LEN(d, COUNT + 1);
+    EXPECT_WHOLE(t->space);
+    free(keys);
+    free(ns);
+}
+
 TEST(dict_add_many_merges_ten_thousand_keys)
 {
     enum { COUNT = 10000 };
