@@ -11,7 +11,6 @@ from kith._core import DeadlockError
 from kith._errors import Empty, Full
 
 _waiters = weakref.WeakKeyDictionary()  # loop -> {descriptor: set of futures}
-_turns = weakref.WeakKeyDictionary()    # loop -> {(space, name): asyncio.Lock}
 
 
 def _wake(loop, descriptor):
@@ -103,16 +102,11 @@ async def queue_put(queue, item, timeout=None, *, priority=0, delay=None):
 
 
 async def lock_acquire(lock, timeout=None):
-    """A lock belongs to a thread, so the tasks of one take turns among themselves first."""
-    loop = asyncio.get_running_loop()
-    deadline = None if timeout is None else loop.time() + timeout
-
+    """A lock belongs to a thread; so of one that a task of this thread has, others wait, too."""
     def attempt():
         try:
             return lock.acquire(False)
         except DeadlockError:
-            return False  # another task of this thread has it
+            return False
 
-    good = await _until(lock, attempt, bool, timeout)
-    del deadline
-    return good
+    return await _until(lock, attempt, bool, timeout)

@@ -94,7 +94,7 @@ _shared = weakref.WeakKeyDictionary()
 
 
 def reduce_space(space):
-    """A space pickles as its address; a mem:// one by its descriptor, to a process being started."""
+    """A space pickles as its address; one of mem:// as a descriptor, to a child being started."""
     descriptor = None
     if space.address.startswith("mem:"):
         descriptor = _descriptor_for_child(space)

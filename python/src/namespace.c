@@ -135,6 +135,10 @@ handle_part(PyObject *self, PyObject *unused)
     return Py_BuildValue("(OO)", handle->space, handle->name);
 }
 
+static PyMemberDef members[] = { { "__weaklistoffset__", T_PYSSIZET, offsetof(struct handle, weak),
+                                   READONLY, NULL },
+                                 { NULL, 0, 0, 0, NULL } };
+
 static PyMethodDef methods[] = {
     { "__dir__", names_of, METH_NOARGS, NULL },
     { "__handle__", handle_part, METH_NOARGS,
@@ -149,7 +153,9 @@ static PyType_Slot slots[] = { { Py_tp_doc,
                                  ">>> settings.level = 3; settings.names = [\"a\"]\n"
                                  ">>> settings.level, dir(settings), hasattr(settings, \"other\")\n"
                                  "(3, ['level', 'names'], False)\n" },
-                               HANDLE_SLOTS,
+                               { Py_tp_dealloc, (void *)handle_dealloc },
+                               { Py_tp_repr, (void *)handle_repr },
+                               { Py_tp_members, members },
                                { Py_tp_methods, methods },
                                { Py_tp_getattro, (void *)get_attribute },
                                { Py_tp_setattro, (void *)set_attribute },

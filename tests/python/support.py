@@ -47,7 +47,8 @@ class Tap(unittest.TestResult):
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err is not None:
-            self.tell(False, test, " " + subtest._subDescription(), why="".join(traceback.format_exception(*err)))
+            self.tell(False, test, " " + subtest._subDescription(),
+                      "".join(traceback.format_exception(*err)))
 
 
 def main():

@@ -189,7 +189,8 @@ class Numpy(support.Case):
         for code in "bBhHiIlLqQfd?":
             values = numpy.asarray(self.space.array(type=code, count=3))
             self.assertEqual(values.dtype, numpy.dtype(code))
-        self.assertEqual(numpy.asarray(self.space.array(type="c", count=3)).dtype, numpy.dtype("S1"))
+        text = numpy.asarray(self.space.array(type="c", count=3))
+        self.assertEqual(text.dtype, numpy.dtype("S1"))
         self.assertEqual(numpy.asarray(self.space.array(size=12, count=3)).dtype.itemsize, 12)
 
     def test_items(self):

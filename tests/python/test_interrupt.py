@@ -126,12 +126,13 @@ class Interrupts(support.Case):
 
     def test_main_thread_alone(self):
         """A SIGINT ends the wait of the main thread, and other threads wait on"""
-        q = self.names["q"]
+        q, ready = self.names["q"], self.space.event()
 
         def wait():
             thread = threading.Thread(target=self.names["e"].wait)
             thread.start()
             support.until(lambda: support.is_asleep(os.getpid(), thread.native_id))
+            ready.set()
             try:
                 q.get()
             except KeyboardInterrupt:
@@ -142,6 +143,7 @@ class Interrupts(support.Case):
             raise AssertionError("no KeyboardInterrupt came")
 
         child = support.Child(wait)
+        ready.wait()
         child.until_asleep()
         child.kill(signal.SIGINT)
         self.assertEqual(child.wait(), 0)

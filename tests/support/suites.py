@@ -19,7 +19,8 @@ import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ORDER = ["tidy", "unit", "conformance", "crash", "property", "linear", "stress", "environment",
-         "cli", "examples", "install", "sanitize", "fuzz", "mistakes", "clang", "valgrind"]
+         "cli", "python", "examples", "install", "sanitize", "fuzz", "mistakes", "clang",
+         "valgrind"]
 RUN_LIMIT_S = 900      # of a `run` script
 LONG_FACTOR = 10       # by which --long stretches every limit
 RESULT = re.compile(r"^(not )?ok\b[ \t]*\d*(.*)$")
