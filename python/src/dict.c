@@ -92,7 +92,7 @@ ass_subscript(PyObject *self, PyObject *key, PyObject *value)
     encoded_free(&encoded);
     if (err >= 0)
         return 0;
-    if (err == KITH_ENOENT)
+    if (err == KITH_ENOENT && value == NULL)
         raise_missing(key);
     else
         raise_error(err);

@@ -481,7 +481,8 @@ static PyMethodDef methods[] = {
       "kith.Report.\nAfterwards close the space and open its address again.\n\nUnavailableError: "
       "others have it open." },
     { "gc", keeping_gc, METH_NOARGS,
-      "gc($self)\n--\n\nCleans up after the dead, ends unnamed objects that nothing leads to, and "
+      "gc($self)\n--\n\nCleans up after the dead, ends circles of unnamed objects that nothing "
+      "leads into, and "
       "removes\nleft-over temporary spaces: a kith.Report." },
     { "dump", FAST(keeping_dump),
       "dump($self, file, name=None)\n--\n\nWrites all objects, or the one named, to a binary file: "

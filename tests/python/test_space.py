@@ -1,5 +1,6 @@
 """Spaces: opening, what is named in them, references, keeping, and errors."""
 
+import gc
 import io
 import os
 import pickle
@@ -170,16 +171,25 @@ class References(support.Case):
         self.assertEqual(l[0]["inner"]["a"], 2)
 
     def test_kept(self):
-        """gc() ends what nothing leads to, and nothing else"""
+        """What nothing leads to is ended, a circle by gc(), and nothing else is"""
         outer = self.space.dict("outer")
         outer["kept"] = self.space.list()
         outer["kept"].append(1)
         lost = self.space.list()
         outer["lost"] = lost
+        name = lost.name
+        self.assertIn(name, self.space)
         del outer["lost"], lost
-        import gc
         gc.collect()
+        self.assertNotIn(name, self.space)
+        circle = self.space.dict()
+        circle["itself"] = circle
+        name = circle.name
+        del circle
+        gc.collect()
+        self.assertIn(name, self.space)
         self.assertEqual(self.space.gc().removed, 1)
+        self.assertNotIn(name, self.space)
         self.assertEqual(outer["kept"][:], [1])
 
     def test_leads_nowhere(self):
