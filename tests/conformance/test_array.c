@@ -565,3 +565,101 @@ TEST_ON(TEST_NAMED, array_in_a_readonly_space_is_read_and_not_changed)
     EXPECT_RC(KITH_EPERM, kith_array_stage(same, &view));
     kith_array_close(same);
 }
+
+/* ---- as large as the machine has ---- */
+
+/* Bytes that may be had without harm to others; 0: it cannot be told. */
+static uint64_t
+memory_left(void)
+{
+    unsigned long long kib = 0;
+    char line[200];
+    FILE *file = fopen("/proc/meminfo", "re");
+
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+            break;
+    if (file != NULL)
+        fclose(file);
+    return (uint64_t)kib << 10;
+}
+
+static void
+child_reads_the_ends(void *arg)
+{
+    struct party *p = arg;
+    uint64_t count = 0;
+    int64_t n = 0;
+
+    EXPECT_OK(kith_array_len(p->array, &count));
+    EXPECT_OK(kith_array_get_int(p->array, count - 1, &n));
+    EXPECT_EQ(-2, n);
+    EXPECT_OK(kith_array_add(p->array, 0, 1, &n));
+    EXPECT_EQ(6, n);
+}
+
+/*
+ * Places lie beyond 2^32 bytes: all that is counted in 32 bits on its way would wrap around.  The
+ * memory of an array is taken when it is made, and once more for a new version.
+ */
+TEST_FULL(TEST_SHM, 900, array_of_more_than_4_gib_is_used_at_both_ends)
+{
+    uint64_t bytes = (UINT64_C(4) << 30) + (UINT64_C(256) << 10), count = bytes / 8;
+    struct kith_array_options options = KITH_ARRAY_OPTIONS_INIT;
+    int64_t back[4], items[4] = { 1, 2, 3, 4 }, n = 0;
+    kith_view *view, *old;
+    kith_array *array;
+    struct party *p;
+    int64_t *all;
+
+    if (!test_is_long())
+        test_skip("it takes 8 GiB and a minute: --long");
+    if (memory_left() < 5 * bytes / 2)
+        test_skip("this machine has less than 10 GiB left");
+    array = open_with(t, "large", 'q', 0, count);
+    p = party_new(t, array);
+    EXPECT_OK(kith_array_get_int(array, count - 1, &n));
+    EXPECT_EQ(0, n);
+    EXPECT_OK(kith_array_set_int(array, count - 1, -2));
+    EXPECT_OK(kith_array_set_int(array, 0, 5));
+    EXPECT_OK(kith_array_get_int(array, (UINT64_C(1) << 29) - 1, &n)); /* where 32 bits end */
+    EXPECT_EQ(0, n);
+    EXPECT_RC(KITH_EINVAL, kith_array_get_int(array, count, &n));
+    CHILD_JOIN(test_child(child_reads_the_ends, p));
+
+    /* Slices over that boundary, forwards, backwards and from end to end. */
+    EXPECT_OK(kith_array_set_slice(array, (UINT64_C(1) << 29) - 2, 1, 4, items, sizeof items));
+    EXPECT_OK(kith_array_get_slice(array, (UINT64_C(1) << 29) + 1, -1, 4, back, sizeof back));
+    for (int i = 0; i < 4; i++)
+        EXPECT_EQ(4 - i, back[i]);
+    EXPECT_OK(kith_array_get_slice(array, 0, (int64_t)count - 1, 2, back, 2 * sizeof back[0]));
+    EXPECT_EQ(6, back[0]);
+    EXPECT_EQ(-2, back[1]);
+
+    old = view_of(array);
+    EXPECT_EQ(bytes, kith_view_size(old));
+    all = kith_view_memory(old);
+    EXPECT_EQ(-2, all[count - 1]);
+    EXPECT_EQ(3, all[UINT64_C(1) << 29]);
+    all[count - 2] = 77;
+    EXPECT_OK(kith_array_get_int(array, count - 2, &n));
+    EXPECT_EQ(77, n);
+
+    EXPECT_OK(kith_array_stage(array, &view));
+    all = kith_view_memory(view);
+    all[0] = 10;
+    all[count - 1] = 20;
+    EXPECT_OK(kith_array_publish_staged(array, view));
+    kith_view_release(view);
+    EXPECT_OK(kith_array_get_int(array, count - 1, &n));
+    EXPECT_EQ(20, n);
+    EXPECT_EQ(-2, ((const int64_t *)kith_view_data(old))[count - 1]);
+    kith_view_release(old);
+
+    /* What the machine does not have is refused before any of it is taken. */
+    options.type = 'q';
+    options.count = (UINT64_C(40) << 30) / 8;
+    if (memory_left() < UINT64_C(40) << 30)
+        EXPECT_FAILS(KITH_ENOMEM, "memory left",
+                     kith_array_open(test_space(t), "larger", &options, &array));
+}
