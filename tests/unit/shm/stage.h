@@ -8,6 +8,9 @@
 #ifndef KITH_TEST_UNIT_STAGE_H
 #define KITH_TEST_UNIT_STAGE_H
 
+#include <pthread.h>
+#include <semaphore.h>
+
 #include "shm/catalog.h"
 #include "shm/reap.h"
 #include "shm/root.h"
@@ -47,6 +50,56 @@ stage_make(struct stage *stage, enum kith_kind kind,
     EXPECT_OK(kith__catalog_open(stage->self, kith_kind_name(kind), kind, KITH_MUST_CREATE, init,
                                  arg, &object));
     return (struct kith__root_ref){ stage->arena, object.off, object.id };
+}
+
+/* Threads that are actors of the arena and do nothing: what they want is written for them. */
+#define CROWD 4
+
+struct crowd {
+    pthread_t thread[CROWD];
+    struct kith__actor *actor[CROWD];
+    unsigned id[CROWD];
+    sem_t there, go;
+    struct kith__arena *arena;
+    unsigned count;
+};
+
+static inline void *
+stand_there(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct kith__self *self = kith__self_of(crowd->arena);
+
+    crowd->actor[crowd->count] = self->actor;
+    crowd->id[crowd->count] = self->id;
+    crowd->count++;
+    sem_post(&crowd->there);
+    sem_wait(&crowd->go);
+    return NULL;
+}
+
+static inline void
+crowd_come(struct crowd *crowd, struct stage *stage)
+{
+    memset(crowd, 0, sizeof *crowd);
+    crowd->arena = stage->arena;
+    sem_init(&crowd->there, 0, 0);
+    sem_init(&crowd->go, 0, 0);
+    for (unsigned i = 0; i < CROWD; i++) {
+        assert_int_equal(0, pthread_create(&crowd->thread[i], NULL, stand_there, crowd));
+        sem_wait(&crowd->there);
+    }
+}
+
+static inline void
+crowd_leave(struct crowd *crowd)
+{
+    for (unsigned i = 0; i < CROWD; i++) {
+        atomic_store(&crowd->actor[i]->wanted, 0);
+        sem_post(&crowd->go);
+    }
+    for (unsigned i = 0; i < CROWD; i++)
+        pthread_join(crowd->thread[i], NULL);
 }
 
 #endif /* KITH_TEST_UNIT_STAGE_H */
