@@ -339,6 +339,9 @@ refill(struct kith__self *self, unsigned class_index)
     kith__op_set(&mini, count, have);
 #endif
     err = kith__op_commit(&mini);
+#ifdef KITH_MISTAKE_REFILL_DROPS_COUNT
+    kith__store(count, have);
+#endif
     kith__lock_release(self, &class->lock);
     return err;
 }

@@ -316,6 +316,9 @@ wake_sleepers(struct kith__self *self)
     struct kith__arena *arena = self->arena;
     uint64_t top = kith__load_acquire(&KITH__HEADER(arena)->actors_top);
 
+#ifdef KITH_MISTAKE_REAP_NO_WAKE
+    return;
+#endif
     atomic_thread_fence(memory_order_seq_cst); /* what was stored is seen, or the sleepers are */
     for (unsigned id = 1; id <= top && id <= arena->actors_max; id++) {
         struct kith__actor *actor = kith__actor_at(arena, id);

@@ -317,6 +317,9 @@ kith__signal_wake(struct kith__self *self, _Atomic uint32_t *signal, int count)
 #endif
     } while (!atomic_compare_exchange_weak(signal, &word, changed));
     woken = kith__futex_wake(signal, count);
+#ifdef KITH_MISTAKE_SIGNAL_UNCHANGED_BY_WAKE
+    return;
+#endif
     if (woken < count)
         atomic_compare_exchange_strong(signal, &changed, changed & ~KITH__SIGNAL_WAITERS);
 }

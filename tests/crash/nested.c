@@ -8,16 +8,17 @@
  * own, so that the first goes on as if nothing had been.
  *
  * After each store is after each instruction: between two stores the image stays the same, and the
- * image is all that a killed reaper leaves.  That holds for its system calls too, before, inside and
- * after: those of a reaper wake, ask for locks on bytes, commit memory, and read clocks, which stores
- * nothing.  The one that would, giving pages back to the system, needs more free memory than any
- * scenario has; if a reaper makes it nevertheless, that is a violation of this argument, and is
+ * image is all that a killed reaper leaves.  That holds for its system calls too, before, inside
+ * and after: those of a reaper wake, ask for locks on bytes, commit memory, and read clocks, which
+ * stores nothing.  The one that would, giving pages back to the system, needs more free memory than
+ * any scenario has; if a reaper makes it nevertheless, that is a violation of this argument, and is
  * counted as one.  What sleeps in a call is woken by real kills, in wakes.c.
  *
  * With --long this is done at each different image of the victim's, of every scenario.  Deaths of
- * one victim at different steps soon come to the same thing, so an image that was tried is not tried
- * again; and where the reaper's own state (registers, stack, and the thread's struct) is that of an
- * earlier run in the same image, the rest of the run is that of the earlier one, and is left out.
+ * one victim at different steps soon come to the same thing, so an image that was tried is not
+ * tried again; and where the reaper's own state (registers, stack, and the thread's struct) is that
+ * of an earlier run in the same image, the rest of the run is that of the earlier one, and is left
+ * out.
  */
 #include "nested.h"
 

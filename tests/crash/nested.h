@@ -21,6 +21,8 @@ struct outcomes {
 /* In stepper.c. */
 void complain(const struct scenario *scenario, uint64_t step, const char *what,
               struct totals *totals);
+/* The scenario's line of the table. */
+void print_line(const struct scenario *scenario, const struct totals *totals);
 /* Cleans up in the image, checks it, and looks: what it saw, as a number; 0: it was broken. */
 uint64_t survive(const struct scenario *scenario, const struct stage *stage, struct image *image,
                  uint64_t step, struct outcomes *outcomes, struct totals *totals);

@@ -9,6 +9,7 @@ extern const struct scenario_table cell_scenarios;
 extern const struct scenario_table dict_scenarios;
 extern const struct scenario_table lock_scenarios;
 extern const struct scenario_table list_scenarios;
+extern const struct scenario_table making_scenarios;
 extern const struct scenario_table meet_scenarios;
 extern const struct scenario_table permit_scenarios;
 extern const struct scenario_table queue_scenarios;
@@ -31,5 +32,6 @@ const struct scenario_table *const scenario_tables[] = {
     &meet_scenarios,
     &permit_scenarios,
     &arena_scenarios,
+    &making_scenarios,
     NULL,
 };

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "scenarios.h"
+#include "shm/queue_parts.h"
 
 /* ---- Setting up ----------------------------------------------------------------------------- */
 
@@ -65,6 +66,39 @@ read_segment(struct stage *stage, struct kith__self *self)
     put_item(stage, self, "after it");
     for (unsigned i = 0; i < 5; i++)
         kith__queue_get(self, &stage->q, 1, 0, &buf, &got);
+    kith_buf_free(&buf);
+}
+
+/* Whether all of the head's segment was read, and it is as large as the last one. */
+static bool
+read_one_to_keep(struct stage *stage)
+{
+    const struct kith__queue_root *root = kith__queue_root(&stage->q);
+    uint64_t head = kith__load(&root->head), at = kith__load(&root->head_segment);
+    struct kith__queue_segment *segment = kith__segment_at(stage->arena, at, stage->q.id);
+    struct kith__queue_segment *last =
+        kith__segment_at(stage->arena, kith__load(&root->tail_segment), stage->q.id);
+    const struct kith__record *record;
+
+    if (segment == NULL || last == NULL || segment == last || segment->units < last->units)
+        return false;
+    record = (const void *)((const uint8_t *)segment + KITH__PLACE_AT(head) * KITH__UNIT);
+    return kith__load(&record->meta) == KITH__RECORD_END;
+}
+
+/* The next item stands in a segment as large as the one before, which becomes the spare one. */
+static void
+read_large_segment(struct stage *stage, struct kith__self *self)
+{
+    struct kith_item item = kith_bytes(stage->big, 900);
+    struct kith_buf buf = KITH_BUF_INIT;
+    size_t got;
+
+    for (unsigned i = 0; i < 70; i++)
+        kith__queue_put(self, &stage->q, &item, 1, 0);
+    while (!read_one_to_keep(stage))
+        if (kith__queue_get(self, &stage->q, 1, 0, &buf, &got) != KITH_OK)
+            stage_die("no segment becomes a spare one");
     kith_buf_free(&buf);
 }
 
@@ -328,6 +362,11 @@ static const struct scenario scenarios[] = {
       .observe = see_queues },
     { .name = "queue get, next segment",
       .set_up = read_segment,
+      .prepare = warm_up,
+      .act = queue_get,
+      .observe = see_queues },
+    { .name = "queue get, segment kept",
+      .set_up = read_large_segment,
       .prepare = warm_up,
       .act = queue_get,
       .observe = see_queues },

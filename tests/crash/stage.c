@@ -20,6 +20,21 @@ stage_die(const char *what)
     exit(2);
 }
 
+bool
+stage_wanted(const char *name, int argc, char **argv)
+{
+    bool any = false;
+
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-')
+            continue;
+        any = true;
+        if (argv[i][0] == '=' ? strcmp(name, argv[i] + 1) == 0 : strstr(name, argv[i]) != NULL)
+            return true;
+    }
+    return !any;
+}
+
 /* ---- The stage --------------------------------------------------------------------------- */
 
 static char stage_path[4096];

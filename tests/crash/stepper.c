@@ -39,6 +39,16 @@ complain(const struct scenario *scenario, uint64_t step, const char *what, struc
     totals->violations++;
 }
 
+void
+print_line(const struct scenario *scenario, const struct totals *totals)
+{
+    printf("# %-34s %8llu %8llu %8llu %8llu %8llu %6llu\n", scenario->name,
+           (unsigned long long)totals->steps, (unsigned long long)totals->states,
+           (unsigned long long)totals->deaths, (unsigned long long)totals->nested,
+           (unsigned long long)totals->thirds, (unsigned long long)totals->violations);
+    fflush(stdout);
+}
+
 static void
 note_outcome(const struct scenario *scenario, struct outcomes *outcomes, const char *text,
              uint64_t step, struct totals *totals)
@@ -296,7 +306,7 @@ third_stride(const struct run *run)
 {
     if (!run->is_long)
         return 8;
-    return run->scenario->slow && run->looks >= 600 ? 64 : 4;
+    return run->scenario->slow ? 64 : 16;
 }
 
 /*
@@ -424,11 +434,7 @@ step_through(const struct scenario *scenario, bool is_long, struct totals *total
     fingerprint_free(&run.print);
     hashes_free(&run.seen);
     stage_close(&run.stage);
-    printf("# %-34s %8llu %8llu %8llu %8llu %8llu %6llu\n", scenario->name,
-           (unsigned long long)run.mine.steps, (unsigned long long)run.mine.states,
-           (unsigned long long)run.mine.deaths, (unsigned long long)run.mine.nested,
-           (unsigned long long)run.mine.thirds, (unsigned long long)run.mine.violations);
-    fflush(stdout);
+    print_line(scenario, &run.mine);
     totals->steps += run.mine.steps;
     totals->deaths += run.mine.deaths;
     totals->states += run.mine.states;
@@ -439,11 +445,11 @@ step_through(const struct scenario *scenario, bool is_long, struct totals *total
 
 /* ---- Real deaths ----------------------------------------------------------------------------- */
 
-#define SAMPLED_STEPS 1000000u
+#define SAMPLED_STEPS 250000u
 
 /*
- * Each how manyth instruction is one of about `samples`: each costs the steps up to it, so of a long
- * operation there are fewer, though never less than eight.
+ * Each how manyth instruction is one of about `samples`: each costs the steps up to it, so of a
+ * long operation there are fewer, though never less than eight.
  */
 static uint64_t
 distance(unsigned samples)

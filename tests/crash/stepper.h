@@ -11,6 +11,7 @@
  *     image.c       an arena at one moment
  *     stepper.c     the victim: each of its steps, real kills, and a survivor at work beside it
  *     nested.c      the reaper: each of its stores, its death there, and a third party at work
+ *     creation.c    arenas that are made, joined and left: what there is, is files
  *     scenarios_*   the operations
  */
 #ifndef KITH__STEPPER_H
@@ -32,9 +33,12 @@
 #define OUTCOME_SIZE 16384
 
 struct stage; /* what a scenario acts on */
+struct totals;
 
 struct scenario {
     const char *name;
+    /* If it is no operation on the stage, its own way of being stepped through; no other is set. */
+    void (*through)(const struct scenario *scenario, bool is_long, struct totals *totals);
     /* In the survivor, before the fork. */
     void (*set_up)(struct stage *stage, struct kith__self *self);
     /* In the victim, before the stepping: warm up, take the lease that will be acknowledged. */
@@ -93,6 +97,8 @@ void kill_for_real(const struct scenario *scenario, unsigned samples, struct tot
 void three_parties(const struct scenario *scenario, unsigned samples, struct totals *totals);
 
 void stage_die(const char *what);
+/* By a program's arguments: each a part of a name, or "=" and all of one; without any, all are. */
+bool stage_wanted(const char *name, int argc, char **argv);
 /* A fresh arena with its objects; the survivor is the calling thread. */
 void stage_open(struct stage *stage, const char *folder);
 void stage_close(struct stage *stage);
