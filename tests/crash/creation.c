@@ -2,10 +2,11 @@
  * creation.c - an arena is made, joined and left, and the process dies at each instruction of that.
  *
  * Here the state is a folder: which names stand in it, and what is in the files.  So the victim is
- * stopped after each of its instructions, and looked at from outside; whenever the folder differs
- * from what it ever was, it is copied.  In the copy nobody holds a process byte or a token, as
- * after the victim's death.  A survivor opens the space there, which cleans up; it checks, works,
- * and leaves.  One arena must be left and no other file, whole, with what was in it before.
+ * stopped after each of its stores into an arena and each of its system calls, and looked at from
+ * outside; whenever the folder differs from what it ever was, it is copied.  In the copy nobody
+ * holds a process byte or a token, as after the victim's death.  A survivor opens the space there,
+ * which cleans up; it checks, works, and leaves.  One arena must be left and no other file, whole,
+ * with what was in it before.
  *
  * A system call is seen before and after.  There is no state within one: none of those that are
  * made here sleeps, and a file appears, grows or goes at once.
@@ -42,7 +43,7 @@
 /* In memory shared with a process that is stepped, or that tells what went wrong. */
 struct board {
     struct trap trap;
-    uint64_t stop_at; /* it stops after that instruction; 0: after each; UINT64_MAX: after none */
+    uint64_t stop_at; /* it stops after that instruction; 0: each change; UINT64_MAX: after none */
     volatile bool ended;
     char wrong[256];
 };
@@ -252,10 +253,20 @@ empty_folder(const char *folder)
 
 static struct board *stepped_board; /* of this process, if it is stepped */
 
+/* Nothing else changes a file: it is a store into the arena, or a system call. */
+static void
+after_change(struct trap *trap, void *context)
+{
+    (void)trap;
+    (void)context;
+    if (stepped_board->stop_at == 0)
+        raise(SIGSTOP);
+}
+
 static void
 after_step(struct trap *trap)
 {
-    if (stepped_board->stop_at == 0 || trap->steps == stepped_board->stop_at)
+    if (trap->steps == stepped_board->stop_at)
         raise(SIGSTOP);
 }
 
@@ -288,13 +299,19 @@ start_stepped(struct board *board, const char *folder, const struct making *maki
     pid_t pid;
 
     memset(board, 0, sizeof *board);
-    board->trap = (struct trap){ .every = true, .stepped = after_step };
+    board->trap = (struct trap){
+        .every = true, .finds = true, .stored = after_change, .stepped = after_step
+    };
     address_in(folder, address);
     pid = fork_child();
     if (pid == 0) {
         stepped_board = board;
         if (making->prepare != NULL)
             making->prepare(address);
+        if (kith__arenas_held() != NULL) {
+            board->trap.base = kith__arenas_held()->base;
+            board->trap.size = kith__arenas_held()->size;
+        }
         raise(SIGSTOP);
         trap_begin(&board->trap);
         making->act(address);
@@ -416,7 +433,10 @@ look_at(struct walk *walk, unsigned depth, uint64_t step)
     walk->totals->states++;
     copy_of(depth + 1);
     survive_beside(walk, depth + 1, step);
-    if (depth == 0 && (walk->is_long || walk->looks++ % 32 == 1)) {
+    if (depth > 0)
+        return;
+    walk->looks++;
+    if (walk->is_long || walk->looks == 2 || walk->looks % 64 == 0) {
         copy_of(1);
         step_through_depth(walk, 1, step);
     }

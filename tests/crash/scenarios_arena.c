@@ -1,9 +1,13 @@
 /*
- * scenarios_arena.c - the arena itself: allocator, catalog, registration, leaving.
+ * scenarios_arena.c - the arena itself: allocator, catalog, registration, reaping, leaving.
  */
+#include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "scenarios.h"
+#include "trap.h"
 
 static void
 refill_and_flush(struct stage *stage, struct kith__self *self)
@@ -54,6 +58,49 @@ register_thread(struct stage *stage, struct kith__self *self)
     kith__self_of(stage->arena);
 }
 
+/* Ends the process once its record is committed, and nothing of it is carried out. */
+static void
+die_committed(struct trap *trap, void *context)
+{
+    (void)trap;
+    (void)context;
+    if ((kith__load(&kith__self_last->actor->main.state) & KITH__COMMITTED) != 0)
+        raise(SIGKILL);
+}
+
+/* Somebody was killed with a lease, with a lock of the user's, and amid a change. */
+static void
+one_dead(struct stage *stage, struct kith__self *self)
+{
+    int status;
+    pid_t pid;
+
+    few_keys(stage, self);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        struct kith__self *mine = stage_self(stage);
+        struct trap trap = { .base = stage->arena->base,
+                             .size = stage->arena->size,
+                             .stored = die_committed };
+
+        kith__mutex_acquire(mine, &stage->lock, 0);
+        lease_first(stage, mine);
+        trap_begin(&trap);
+        set_key(stage, mine, "new", kith_str("another text of more than eight bytes"));
+        _exit(3);
+    }
+    if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
+        stage_die("nobody died amid a change");
+}
+
+static void
+reap(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__reap_all(self);
+}
+
 static void
 do_nothing(struct stage *stage, struct kith__self *self)
 {
@@ -68,6 +115,20 @@ leave_in_order(struct stage *stage, struct kith__self *self)
 }
 
 /* ---- Seeing --------------------------------------------------------------------------------- */
+
+/* The change was carried out, the item is to be had again, and so is the lock. */
+static void
+see_all_reaped(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    char *at = text, *end = text + size;
+    kith_err err = kith__mutex_acquire(self, &stage->lock, 0);
+
+    at += snprintf(at, size, "lock %s ", err >= 0 ? "to be had" : "lost");
+    if (err >= 0)
+        kith__mutex_release(self, &stage->lock);
+    print_dict(self, &stage->a, &at, end);
+    print_queue(self, &stage->q, &at, end);
+}
 
 static void
 see_objects(struct stage *stage, struct kith__self *self, char *text, size_t size)
@@ -129,6 +190,11 @@ static const struct scenario scenarios[] = {
       .act = rename_object,
       .observe = see_objects,
       .peek = peek_names },
+    { .name = "reaping",
+      .set_up = one_dead,
+      .act = reap,
+      .observe = see_all_reaped,
+      .same_outcome = true },
     { .name = "registration",
       .set_up = few_keys,
       .prepare = do_nothing,

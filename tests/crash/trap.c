@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ static struct trap *now;
 static void
 protect(struct trap *trap, int protection)
 {
-    if (mprotect(trap->base, trap->size, protection) != 0)
+    if (trap->size != 0 && mprotect(trap->base, trap->size, protection) != 0)
         abort();
 }
 
@@ -34,6 +35,34 @@ is_syscall(const ucontext_t *context)
 
     memcpy(&code, (const void *)context->uc_mcontext.gregs[REG_RIP], sizeof code);
     return code == SYSCALL_CODE;
+}
+
+#define ARENA_SIZE_MIN (UINT64_C(1) << 20)
+
+static void
+note_call(struct trap *trap, const ucontext_t *context)
+{
+    static const int arguments[5] = { REG_RAX, REG_RDI, REG_RSI, REG_RDX, REG_R10 };
+
+    for (unsigned i = 0; i < 5; i++)
+        trap->call[i] = (uint64_t)context->uc_mcontext.gregs[arguments[i]];
+}
+
+/* After a call: whether an arena was mapped by it, or unmapped. */
+static void
+find_arena(struct trap *trap, const ucontext_t *context)
+{
+    int64_t result = context->uc_mcontext.gregs[REG_RAX];
+
+    if (trap->call[0] == SYS_munmap && trap->call[1] == (uint64_t)(uintptr_t)trap->base) {
+        trap->base = NULL;
+        trap->size = 0;
+    } else if (trap->call[0] == SYS_mmap && trap->call[2] >= ARENA_SIZE_MIN &&
+               (trap->call[3] & PROT_WRITE) != 0 && (trap->call[4] & MAP_SHARED) != 0 &&
+               (trap->call[4] & MAP_ANONYMOUS) == 0 && (result > 0 || result < -4095)) {
+        trap->base = (uint8_t *)(uintptr_t)result;
+        trap->size = trap->call[2];
+    }
 }
 
 static void
@@ -72,6 +101,8 @@ on_step(int number, siginfo_t *info, void *arg)
     if (trap->in_call) {
         trap->in_call = false;
         trap->whole = true;
+        if (trap->finds)
+            find_arena(trap, context);
         if (trap->stored != NULL)
             protect(trap, PROT_READ);
     }
@@ -85,6 +116,8 @@ on_step(int number, siginfo_t *info, void *arg)
         trap->stepped(trap);
     if (trap->every && is_syscall(context)) {
         trap->in_call = true;
+        if (trap->finds)
+            note_call(trap, context);
         if (trap->stored != NULL)
             protect(trap, PROT_READ | PROT_WRITE); /* the kernel would refuse to store */
     }

@@ -20,12 +20,14 @@ struct trap {
     uint8_t *base; /* what is watched */
     uint64_t size;
     bool every;
+    bool finds;     /* with `every`: the arena is whatever file the code maps to share it */
     uint64_t steps; /* instructions so far, if `every` */
     /* The pages that the last instruction stored into; `whole`: it may have stored anywhere. */
     uint64_t page[TRAP_PAGES];
     unsigned page_count;
     bool whole;
     volatile bool in_call; /* inside a system call */
+    uint64_t call[5];      /* its number, and four of its arguments, if `finds` */
     /* `context` is what sigaction(2) hands to a handler. */
     void (*stored)(struct trap *trap, void *context);
     /* With `every`: after each instruction; may be NULL. */
