@@ -169,6 +169,14 @@ kith__entry_use(struct kith__entry *entry)
 kith_err kith__dict_make_room(struct kith__op *op, const struct kith__dict *dict,
                               struct kith__shard *shard, uint64_t keep, uint64_t more_items,
                               uint64_t more_bytes, uint64_t less_bytes, bool *evicted);
+/*
+ * Shard locked.  What an item of `bytes` drives out goes in the record that puts it in; where the
+ * arena is full that finds no memory, and it goes before, in a record of its own.  Whether anything
+ * went; if not, or if it was not enough, there is no room.
+ */
+bool kith__dict_evict_first(struct kith__self *self, const struct kith__dict *dict,
+                            struct kith__shard *shard, const struct kith__key *key, uint64_t bytes,
+                            bool replaces);
 /* Notes for eviction that the key was used, if its lock is free. */
 void kith__dict_visit(struct kith__self *self, const struct kith__dict *dict,
                       const struct kith__key *key);

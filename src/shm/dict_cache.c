@@ -13,6 +13,7 @@
  *
  * EVICTION Who inserts into a dict that is full deletes others in the same record, until the new
  *          item fits: so bounds hold at every instant, and an item that does not fit is not in.
+ *          In an arena that is full they go in a record before: their memory is what it takes.
  *          FIFO: the oldest.  SIEVE (Zhang et al., NSDI 2024): the hand goes from the oldest to
  *          the newest and round again, clears `visited` where it is set, and evicts the first that
  *          was not.  Readers set `visited` under the lock if they get it at once, and leave it
@@ -165,6 +166,31 @@ kith__dict_visit(struct kith__self *self, const struct kith__dict *dict,
             kith__store(&kith__entry_more(place.entry)->visited, 1);
     }
     kith__lock_release(self, &shard->lock);
+}
+
+bool
+kith__dict_evict_first(struct kith__self *self, const struct kith__dict *dict,
+                       struct kith__shard *shard, const struct kith__key *key, uint64_t bytes,
+                       bool replaces)
+{
+    struct kith__place place;
+    bool evicted = false;
+    uint64_t less = 0;
+    struct kith__op op;
+    kith_err err;
+
+    kith__op_begin(&op, self);
+    err = kith__table_find(&op, shard, key, &place);
+    if (err == KITH_OK && place.entry != NULL)
+        less = kith__entry_bytes(key->size, kith__load(&place.entry->meta));
+    if (err == KITH_OK && (place.entry == NULL || replaces))
+        err = kith__dict_make_room(&op, dict, shard, place.entry != NULL ? place.entry_off : 0,
+                                   place.entry == NULL, bytes, less, &evicted);
+    if (err == KITH_OK && evicted)
+        err = kith__op_commit(&op);
+    if (err < 0)
+        kith__op_abort(&op);
+    return err == KITH_OK && evicted;
 }
 
 /* ---- Expiry ------------------------------------------------------------------------------- */

@@ -58,7 +58,7 @@ store_number(struct kith__self *self, const struct kith__dict *dict, struct kith
     struct kith__dict_root *root = kith__dict_root(dict);
     struct kith__place place;
     struct kith__op op;
-    bool evicted = false, dead;
+    bool evicted = false, before = false, dead;
     kith_err err = KITH_OK;
 
     for (;;) {
@@ -88,6 +88,12 @@ store_number(struct kith__self *self, const struct kith__dict *dict, struct kith
             break;
         dead = op.err == KITH_EFULL; /* by its bounds: growing would not help */
         kith__op_abort(&op);
+        if (err == KITH_ENOMEM && !before) {
+            evicted = before = kith__dict_evict_first(
+                self, dict, shard, key, kith__entry_bytes(key->size, stored.meta), false);
+            if (before)
+                continue;
+        }
         if (err != KITH_EFULL || dead)
             return err;
         err = kith__table_reserve(self, shard, 1, true);

@@ -103,8 +103,9 @@ replace(struct kith__op *op, struct kith__dict_root *root, const struct kith__pl
         struct kith__stored stored, bool *in_place_out)
 {
     struct kith__more *more = kith__entry_more(place->entry);
-    bool lasts =
-        more == NULL ? stored.expires == 0 : kith__load(&more->expires) == (uint64_t)stored.expires;
+    bool lasts = more == NULL ? stored.expires == 0
+                              : kith__load(&more->expires) == (uint64_t)stored.expires &&
+                                    kith__load(&more->life) == (uint64_t)stored.life;
 
     *in_place_out = false;
     kith__entry_use(place->entry);
@@ -281,6 +282,27 @@ set_quickly(struct kith__self *self, struct kith__dict_root *root, struct kith__
     return *err != KITH_EFULL; /* no place near the key's home: the others make one */
 }
 
+/* As kith__dict_evict_first(), for a change that found no memory; it locks the shard. */
+static bool
+evict_for_change(struct kith__self *self, const struct kith__dict *dict,
+                 const struct kith__key *key, const struct kith__change *change)
+{
+    size_t tag = change->item.type == KITH_TYPE_FOREIGN ? strlen(change->item.tag) : 0;
+    struct kith__shard *shard;
+    bool evicted;
+
+    if (change->what != KITH__CHANGE_SET && change->what != KITH__CHANGE_INSERT &&
+        change->what != KITH__CHANGE_SETDEFAULT)
+        return false;
+    if (kith__dict_lock(self, dict, key->hash, &shard) < 0)
+        return false;
+    evicted = kith__dict_evict_first(
+        self, dict, shard, key, kith__entry_bytes(key->size, KITH__META(0, tag, change->item.size)),
+        change->what == KITH__CHANGE_SET);
+    kith__shard_release(self, kith__dict_root(dict), shard);
+    return evicted;
+}
+
 kith_err
 kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
                   const struct kith__key *key, const struct kith__change *change)
@@ -292,7 +314,7 @@ kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
     struct kith__stored stored;
     struct kith__shard *shard = NULL;
     struct kith__op op;
-    bool force = false, full = false;
+    bool force = false, full = false, evicted = false;
     kith_err err;
 
     if (change->what == KITH__CHANGE_SET && !large && change->ttl_ns == 0 && change->out == NULL) {
@@ -317,7 +339,12 @@ kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
             err = kith__dict_lock(self, dict, key->hash, &shard);
         if (err < 0) {
             kith__op_abort(&op);
-            break;
+            if (err != KITH_ENOMEM || evicted)
+                break;
+            evicted = evict_for_change(self, dict, key, change);
+            if (!evicted)
+                break;
+            continue;
         }
         if (!large && force)
             err = kith__table_reserve(self, shard, 1, true);
@@ -335,10 +362,15 @@ kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
             full = op.err == KITH_EFULL;
             kith__op_abort(&op);
         }
+        if (err == KITH_ENOMEM && !evicted && !deletes) {
+            evicted = evict_for_change(self, dict, key, change);
+            if (evicted)
+                continue;
+        }
         if (err != KITH_EFULL || full)
             break;
         force = !force; /* no place near the key's home: grow even though there is room */
     }
     kith__op_end(self);
-    return err;
+    return err == KITH_OK && evicted ? KITH_EVICTED : err;
 }

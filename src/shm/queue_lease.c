@@ -358,12 +358,11 @@ kith__queue_hand_back(struct kith__op *op, const struct kith__queue *queue, stru
     err = kith__writer_begin(&w, op, arena, letters, root->dead_letter_id);
     if (err == KITH_OK)
         err = kith__writer_node(&w, op, kith__off(arena, node));
+    *letters_out = letters; /* locked until the record is: it may have words of theirs */
     if (err == KITH_ENOMEM) { /* it is lent once more */
         op->err = KITH_OK;
-        kith__lock_release(self, &letters->tail_lock);
         return kith__queue_place(op, root, node);
     }
-    *letters_out = letters;
     if (err < 0)
         return err;
     kith__writer_end(&w, op);

@@ -98,8 +98,14 @@ kith__writer_move(struct kith__writer *w, struct kith__op *op, uint64_t units)
     /* Who puts must find memory, so that who lends need not. */
     if (err == KITH_OK && kith__op_get(op, &w->root->reserve) == 0) {
         err = kith__op_take(op, KITH__RESERVE_SIZE, &reserve);
-        if (err == KITH_OK)
+        if (err == KITH_OK) {
             kith__op_set(op, &w->root->reserve, reserve);
+        } else if (err == KITH_ENOMEM) {
+            /* Whoever goes on without this move still commits: then the segment is no one's. */
+            op->err = KITH_OK;
+            kith__op_give(op, off);
+            op->err = err;
+        }
     }
     if (err < 0)
         return err;

@@ -50,6 +50,121 @@ files_in(const char *path)
     return count;
 }
 
+/* ---- a full arena ---- */
+
+/* From one of these to the next, no size of blocks is left out. */
+static size_t
+next_size(size_t size)
+{
+    return size * 7 / 8;
+}
+
+#define FILLED 20000
+
+/* Items of each size, as many as there is room for, of keys that take no memory any more. */
+static void
+fill(kith_dict *d, const char *data)
+{
+    int key = 1000;
+
+    for (int i = 0; i < FILLED; i++)
+        EXPECT_OK(kith_dict_set(d, KITH_INT(1000 + i), KITH_INT(0)));
+    for (size_t size = 60000; size > 16; size = next_size(size))
+        EXPECT_OK(kith_dict_set(d, KITH_INT(key++), kith_bytes(data, size)));
+    for (size_t size = 60000; size > 16; size = next_size(size))
+        while (key < 1000 + FILLED &&
+               kith_dict_set(d, KITH_INT(key), kith_bytes(data, size)) == KITH_OK)
+            key++;
+    EXPECT_TRUE(key < 1000 + FILLED);
+}
+
+/*
+ * A letter needs a segment and a reserve.  Whichever of them cannot be had, the other is lost to
+ * nobody, and the item neither.
+ */
+TEST(dead_letter_in_a_full_arena_loses_neither_memory_nor_the_item)
+{
+    struct kith_queue_options making = KITH_QUEUE_OPTIONS_INIT;
+    struct kith_options options = KITH_OPTIONS_INIT;
+    char *data = test_bytes(60000, 1);
+
+    options.size = 8 << 20;
+    making.attempts_max = 1;
+    making.dead_letter = "letters";
+    for (size_t freed = 20000; freed > 32; freed = next_size(freed)) {
+        kith_space *space = NULL;
+        kith_queue *q = NULL, *letters = NULL;
+        kith_dict *d = NULL;
+        struct kith_buf buf = KITH_BUF_INIT;
+        kith_lease *lease = NULL, *letter = NULL;
+        kith_err err;
+        uint64_t here = 0, there = 0, before = 1;
+
+        EXPECT_OK(kith_open(t->address, &options, &space));
+        EXPECT_OK(kith_dict_open(space, "d", NULL, &d));
+        EXPECT_OK(kith_dict_set(d, KITH_INT(1), kith_bytes(data, freed)));
+        EXPECT_OK(kith_queue_open(space, "q", &making, &q));
+        EXPECT_OK(kith_queue_open(space, "letters", NULL, &letters));
+        EXPECT_OK(kith_queue_put(q, KITH_STR("an item"), 0));
+        EXPECT_OK(kith_queue_lease(q, 0, &buf, &lease));
+        EXPECT_OK(kith_queue_put(letters, KITH_INT(0), 0));
+        fill(d, data);
+        while (kith_queue_put(letters, KITH_INT(1), 0) == KITH_OK)
+            before++;
+        EXPECT_OK(kith_queue_lease(letters, 0, &buf, &letter)); /* that is the reserve */
+        EXPECT_OK(kith_dict_delete(d, KITH_INT(1)));
+        err = kith_lease_nack(lease);
+        EXPECT_TRUE(err == KITH_OK || err == KITH_ENOMEM);
+        EXPECT_WHOLE(space);
+        if (err == KITH_OK) {
+            EXPECT_OK(kith_queue_len(q, &here));
+            EXPECT_OK(kith_queue_len(letters, &there));
+            EXPECT_EQ(before, here + there); /* one more, and one is lent */
+            EXPECT_OK(kith_lease_ack(letter));
+            EXPECT_WHOLE(space);
+        }
+        kith_buf_free(&buf);
+        kith_queue_close(q);
+        kith_queue_close(letters);
+        kith_dict_close(d);
+        kith_close(space);
+        if (t->engine->bit != TEST_MEM)
+            EXPECT_OK(kith_remove(t->address));
+    }
+    free(data);
+}
+
+/* What is to be evicted makes the room that an insertion needs. */
+TEST(cache_in_a_full_arena_takes_what_its_bounds_allow)
+{
+    struct kith_dict_options bounds = KITH_DICT_OPTIONS_INIT;
+    struct kith_options options = KITH_OPTIONS_INIT;
+    char *data = test_bytes(60000, 1);
+    kith_dict *cache = NULL, *d = NULL;
+    kith_space *space;
+
+    options.size = 8 << 20;
+    space = test_open(t, t->address, &options);
+    bounds.max_items = 20;
+    bounds.policy = KITH_DICT_FIFO;
+    EXPECT_OK(kith_dict_open(space, "cache", &bounds, &cache));
+    EXPECT_OK(kith_dict_open(space, "d", NULL, &d));
+    for (int i = 0; i < 20; i++)
+        EXPECT_OK(kith_dict_set(cache, KITH_INT(i), kith_bytes(data, 500)));
+    fill(d, data);
+    for (int i = 20; i < 60; i++)
+        EXPECT_RC(KITH_EVICTED, kith_dict_set(cache, KITH_INT(i), kith_bytes(data, 500)));
+    EXPECT_LEN(cache, 20);
+    EXPECT_HOLDS(cache, KITH_INT(59), kith_bytes(data, 500));
+    EXPECT_RC(KITH_EVICTED, kith_dict_add(cache, KITH_STR("a number"), 1, NULL));
+    EXPECT_RC(KITH_ENOMEM, kith_dict_set(cache, KITH_INT(60), kith_bytes(data, 60000)));
+    EXPECT_WHOLE(space);
+    EXPECT_WHOLE(space);
+    free(data);
+    kith_dict_close(cache);
+    kith_dict_close(d);
+}
+
 /* ---- a full file system ---- */
 
 TEST_ON(TEST_SHM, tmpfs_of_4_MiB_that_is_full_is_ENOMEM_and_works_again_after_deletes)
