@@ -196,6 +196,7 @@ kith__layout_hash(void)
         sizeof(struct kith__header),
         sizeof(struct kith__identity),
         offsetof(struct kith__header, classes),
+        offsetof(struct kith__header, clock_shift),
         offsetof(struct kith__header, catalog),
         offsetof(struct kith__header, bin),
         sizeof(struct kith__holder),

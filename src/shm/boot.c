@@ -1,12 +1,13 @@
 /*
  * boot.c - which boot this is, and the shift of an arena's clock on it.
  *
- * LAYOUT   header: `boot`, a hash of the kernel's boot id; `clock_shift`, real time less boot time
- *          when the arena was first opened on that boot.
- * STEPS    B1 the shift is exchanged, from what stood there   B2 the boot is stored
- * DEATH    between them the next opener finds an old boot and makes the shift anew, microseconds
- *          away from the first: nobody has used that one, since its maker died in opening.
- *          Two who open at once both exchange from the same old shift, so one of them wins.
+ * LAYOUT   header: `clock_shift`, real time less boot time when the arena was first opened on a
+ *          boot, in milliseconds, and in its low bits a mark of that boot.
+ * STEPS    B1 the word, which bears the mark of another boot, is exchanged for one with ours
+ * DEATH    There is one step.  Of those who open at once, stopped or killed wherever, one exchanges
+ *          it, and all others find his: a word with our mark is changed by nobody.
+ * LIMITS   The mark has 21 bits: once in two million reboots the shift of the boot before stays,
+ * and the arena's clock misses the time between.
  */
 #include "shm/boot.h"
 
@@ -41,23 +42,33 @@ boot_ns(void)
     return (int64_t)now.tv_sec * KITH__NS_PER_S + now.tv_nsec;
 }
 
+#define MARK_BITS 22u
+
+static uint64_t
+mark_of(uint64_t word)
+{
+    return word & ((UINT64_C(1) << MARK_BITS) - 1);
+}
+
+static int64_t
+shift_of(uint64_t word)
+{
+    return (int64_t)(word >> MARK_BITS) * 1000000;
+}
+
 void
 kith__boot_enter(struct kith__arena *arena)
 {
-    struct kith__header *h = KITH__HEADER(arena);
-    uint64_t boot = this_boot(), shift;
-    int64_t fresh = kith__real_ns() - boot_ns();
+    kith__word *at = &KITH__HEADER(arena)->clock_shift;
+    uint64_t mark = mark_of(this_boot()), word = kith__load_acquire(at);
+    int64_t fresh_ms = (kith__real_ns() - boot_ns()) / 1000000;
+    uint64_t fresh = (fresh_ms > 0 ? (uint64_t)fresh_ms << MARK_BITS : 0) | mark;
 
-    if (kith__load_acquire(&h->boot) != boot) {
-        shift = kith__load(&h->clock_shift);
-        if (arena->readonly) {
-            arena->clock_shift_ns = fresh;
-            return;
-        }
-        atomic_compare_exchange_strong(&h->clock_shift, &shift, (uint64_t)fresh); /* B1 */
-        kith__store_release(&h->boot, boot);                                      /* B2 */
+    if (mark_of(word) != mark) {
+        if (arena->readonly || atomic_compare_exchange_strong(at, &word, fresh)) /* B1 */
+            word = fresh;
     }
-    arena->clock_shift_ns = (int64_t)kith__load(&h->clock_shift);
+    arena->clock_shift_ns = shift_of(word);
 }
 
 int64_t

@@ -716,8 +716,8 @@ struct kith__header {
     kith__word no_trim;       /* somebody can't take part in a grace period */
     kith__word husks;         /* a hint: dead actors may wait for their sweep */
     kith__word suspect_until; /* a thread died: till then its process may be dying; 0: nobody's */
-    kith__word boot;          /* the boot it was last opened on; see boot.c */
-    kith__word clock_shift;   /* what its clock adds to CLOCK_BOOTTIME on that boot, in ns */
+    kith__word clock_shift;   /* what its clock adds to CLOCK_BOOTTIME, and on which boot: boot.c */
+    uint64_t spare;           /* 0 */
     _Alignas(64) struct kith__lock extent_lock;
     kith__word granules_top; /* granules from here on were never used */
     kith__word dirty;        /* granules in free runs that may hold memory */

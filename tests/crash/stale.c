@@ -12,17 +12,21 @@
  * Or the survivor adds to the same number: what no death shows, that loading and storing were two
  * steps, a third party's addition between them does.
  *
+ * So is one who opens an arena on a new boot: whoever opens it meanwhile has the same clock.
+ *
  * And one who is about to sleep for an object, has joined its signal and looked, does not fall
  * asleep if the object is destroyed just then: the word is not what joining returned.
  */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "shm/array.h"
+#include "shm/boot.h"
 #include "shm/extent.h"
 #include "shm/value.h"
 #include "stepper.h"
@@ -228,6 +232,60 @@ one_addition(enum changed what, uint64_t at, unsigned *lost)
     return more;
 }
 
+/* One opens the arena on a new boot, stopped at `at`, and another does so meanwhile. */
+static bool
+one_boot(uint64_t at, unsigned *apart)
+{
+    struct stage stage;
+    int64_t *shift =
+        mmap(NULL, sizeof *shift, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    bool more;
+    int status;
+    pid_t pid;
+
+    if (shift == MAP_FAILED)
+        abort();
+    stage_open(&stage, getenv("STEPPER_FOLDER"));
+    kith__store(&KITH__HEADER(stage.arena)->clock_shift, 0); /* of no boot */
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        kith__boot_enter(stage.arena);
+        *shift = stage.arena->clock_shift_ns;
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    more = step(pid, at);
+    usleep(2000); /* so that its clocks and ours tell two times */
+    kith__boot_enter(stage.arena);
+    if (more)
+        let_end(pid);
+    if (*shift != stage.arena->clock_shift_ns && (*apart)++ < 5)
+        printf("# stopped at step %llu, its clock is %lld ns from another's\n",
+               (unsigned long long)at, (long long)(*shift - stage.arena->clock_shift_ns));
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    stage_close(&stage);
+    munmap(shift, sizeof *shift);
+    return more;
+}
+
+static unsigned
+booted_meanwhile(unsigned unused)
+{
+    unsigned apart = 0;
+    uint64_t at = 0;
+
+    (void)unused;
+    while (at < STEPS_MAX && one_boot(at, &apart))
+        at++;
+    printf("# stopped at %llu steps\n", (unsigned long long)at);
+    return apart;
+}
+
 /* Whether the signal at `off` still is what joining made it after the object's end. */
 static bool
 sleeps_on(struct kith__self *self, const char *name, uint64_t off)
@@ -300,6 +358,7 @@ static const struct {
       OF_LOCK },
     { "an addition to a value loses none that was made meanwhile", added_meanwhile, OF_VALUE },
     { "an addition to an array loses none that was made meanwhile", added_meanwhile, OF_ARRAY },
+    { "who opens on a new boot has the clock of who opened meanwhile", booted_meanwhile, 0 },
     { "who is about to sleep for a value hears of its end", end_is_heard, 0 },
     { "who is about to sleep for an event hears of its end", end_is_heard, 1 },
     { "who is about to sleep for a key hears of its dict's end", end_is_heard, 2 },
