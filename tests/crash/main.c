@@ -93,6 +93,7 @@ finish(struct job *jobs, unsigned *running, unsigned test, struct totals *all)
     all->states += jobs[i].totals->states;
     all->deaths += jobs[i].totals->deaths;
     all->nested += jobs[i].totals->nested;
+    all->same += jobs[i].totals->same;
     all->thirds += jobs[i].totals->thirds;
     all->kills += jobs[i].totals->kills;
     all->violations += jobs[i].totals->violations;
@@ -143,6 +144,8 @@ main(int argc, char **argv)
     printf("# real kills: %llu, stores of reapers: %llu, third parties: %llu, deaths tried: %llu\n",
            (unsigned long long)totals.kills, (unsigned long long)totals.nested,
            (unsigned long long)totals.thirds, (unsigned long long)totals.deaths);
+    printf("# deaths that differ from the one before in bytes that no reaper reads: %llu\n",
+           (unsigned long long)totals.same);
     printf("# kill points: %llu, distinct states: %llu, violations: %llu\n",
            (unsigned long long)totals.steps, (unsigned long long)totals.states,
            (unsigned long long)totals.violations);

@@ -19,6 +19,13 @@
  * tried again; and where the reaper's own state (registers, stack, and the thread's struct) is that
  * of an earlier run in the same image, the rest of the run is that of the earlier one, and is left
  * out.
+ *
+ * A victim that copies a large item leaves thousands of images that differ in bytes that nobody
+ * looks at before they are linked.  So the pages that have just changed are shut to all, the reaper
+ * and the survivors, and opened when they are looked into.  If they never were, in a run that left
+ * nothing out, then a run on an image that differs from this one in these pages alone is this run
+ * once more, and is left out.  It holds for pages of extents: the kernel looks into none of them,
+ * and only it would not be noticed.
  */
 #include "nested.h"
 
@@ -33,6 +40,7 @@
 #include <unistd.h>
 
 #include "scenarios.h"
+#include "shm/extent.h"
 
 #define THIRD_CEILING_S 30u
 
@@ -153,6 +161,78 @@ third_party(struct nested *nested, void *context)
         nested->totals->violations = violations + (uint64_t)WEXITSTATUS(status);
 }
 
+/* ---- Pages that nobody looks into ------------------------------------------------------------ */
+
+void
+pages_add(struct pages *pages, uint64_t off)
+{
+    for (unsigned i = 0; i < pages->count; i++)
+        if (pages->at[i] == off)
+            return;
+    if (pages->count == CHANGED_MAX)
+        pages->all = true;
+    else
+        pages->at[pages->count++] = off;
+}
+
+bool
+nested_is_same(const struct nested *nested, const struct pages *changed)
+{
+    if (changed->all)
+        return false;
+    for (unsigned i = 0; i < changed->count; i++) {
+        unsigned k = 0;
+
+        while (k < nested->unread.count && nested->unread.at[k] != changed->at[i])
+            k++;
+        if (k == nested->unread.count)
+            return false;
+    }
+    return true;
+}
+
+static bool
+in_extent(struct kith__arena *arena, uint64_t off)
+{
+    uint64_t index = kith__granule_of(arena, off);
+
+    return off >= arena->heap_off && index < arena->granules_max &&
+           KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) !=
+               KITH__GRANULE_SPAN;
+}
+
+static void
+protect_pages(const struct nested *nested, const struct image *image, int protection)
+{
+    for (unsigned i = 0; i < nested->unread.count; i++)
+        if (mprotect(image->arena.base + nested->unread.at[i], KITH__PAGE, protection) != 0)
+            stage_die("mprotect");
+}
+
+/* One who looks into a page that is shut. */
+static bool
+touched(void *address)
+{
+    struct nested *nested = running;
+    struct pages *unread = &nested->unread;
+    uint64_t in_after =
+        (uint64_t)((uint8_t *)address - nested->after.arena.base) & ~(KITH__PAGE - 1);
+    uint64_t in_reaper =
+        (uint64_t)((uint8_t *)address - nested->reaper.arena.base) & ~(KITH__PAGE - 1);
+
+    for (unsigned i = 0; i < unread->count; i++) {
+        uint64_t off = unread->at[i];
+
+        if (off != in_after && off != in_reaper)
+            continue;
+        mprotect(nested->after.arena.base + off, KITH__PAGE, PROT_READ | PROT_WRITE);
+        mprotect(nested->reaper.arena.base + off, KITH__PAGE, PROT_READ);
+        unread->at[i] = unread->at[--unread->count];
+        return true; /* a store by the reaper faults once more, and is heard of */
+    }
+    return false;
+}
+
 /* ---- The reaper ------------------------------------------------------------------------------ */
 
 static void
@@ -192,6 +272,8 @@ stored(struct trap *trap, void *context)
     is_new = hashes_add(&nested->states, nested->last, 0, &seen);
     if (is_new)
         die_here(nested, seen);
+    else
+        nested->whole = false;
     if (*seen != 0 && nested->expected != 0 && *seen != nested->expected) {
         complain(nested->scenario, nested->step, "the death of its reaper makes a difference",
                  nested->totals);
@@ -199,8 +281,10 @@ stored(struct trap *trap, void *context)
     }
     code = trap_state(context, nested->stack) +
            hash_bytes(&nested->reaper.self, sizeof nested->reaper.self);
-    if (!hashes_add(&nested->codes, nested->last + code, 0, NULL))
+    if (!hashes_add(&nested->codes, nested->last + code, 0, NULL)) {
+        nested->whole = false;
         siglongjmp(nested->out, 1);
+    }
     if (is_new && nested->stride != 0 && nested->fresh++ % nested->stride == 0)
         third_party(nested, context);
 }
@@ -238,6 +322,7 @@ static void __attribute__((noinline)) reap(struct nested *nested)
     if (sigsetjmp(nested->out, 1) == 0) {
         nested->reaping = true;
         trap_begin(&nested->trap);
+        protect_pages(nested, &nested->reaper, PROT_NONE);
         kith__reap_all(&nested->reaper.self);
     }
     trap_end(&nested->trap);
@@ -245,7 +330,8 @@ static void __attribute__((noinline)) reap(struct nested *nested)
 }
 
 void
-nested_try(struct nested *nested, uint64_t step, uint64_t expected, unsigned stride)
+nested_try(struct nested *nested, uint64_t step, uint64_t expected, unsigned stride,
+           const struct pages *changed)
 {
     const struct stage *stage = nested->stage;
 
@@ -255,7 +341,8 @@ nested_try(struct nested *nested, uint64_t step, uint64_t expected, unsigned str
     nested->stride = stride;
     nested->trap = (struct trap){ .base = nested->reaper.arena.base,
                                   .size = nested->reaper.arena.size,
-                                  .stored = stored };
+                                  .stored = stored,
+                                  .touched = touched };
     image_copy(&nested->reaper, stage->arena);
     image_act_as(&nested->reaper, stage->reaper, stage->reaper_holder);
     image_kill(&nested->reaper, stage->victim);
@@ -263,7 +350,16 @@ nested_try(struct nested *nested, uint64_t step, uint64_t expected, unsigned str
     fingerprint_free(&nested->print);
     fingerprint_take(&nested->print, &nested->reaper.arena);
     nested->last = nested->print.whole;
+    nested->unread = (struct pages){ .count = 0 };
+    for (unsigned i = 0; i < changed->count; i++)
+        if (in_extent(stage->arena, changed->at[i]))
+            pages_add(&nested->unread, changed->at[i]);
+    nested->whole = !changed->all;
+    protect_pages(nested, &nested->after, PROT_NONE);
     reap(nested);
+    protect_pages(nested, &nested->after, PROT_READ | PROT_WRITE);
+    if (!nested->whole)
+        nested->unread.count = 0;
     if (nested->third) {
         finish_third();
         fflush(stdout);

@@ -10,6 +10,15 @@
 #include "trap.h"
 
 #define OUTCOMES_MAX 8
+#define CHANGED_MAX 64u
+
+/* Pages of the arena, by their offsets; `all`: any of them. */
+struct pages {
+    uint64_t at[CHANGED_MAX];
+    unsigned count;
+    bool all;
+};
+void pages_add(struct pages *pages, uint64_t off);
 
 /* What was seen after deaths, and from which step to which. */
 struct outcomes {
@@ -36,7 +45,9 @@ struct nested {
     struct fingerprint print;
     struct hashes states; /* images tried -> what was seen in them */
     struct hashes codes;  /* images and the code's own state: from here on all was tried */
+    struct pages unread;  /* nobody looked into them in the last run, which left nothing out */
     /* The run under way. */
+    bool whole; /* so far nothing was left out */
     struct trap trap;
     sigjmp_buf out;
     const char *stack;
@@ -52,9 +63,13 @@ void nested_begin(struct nested *nested, const struct scenario *scenario, const 
                   struct totals *totals);
 /*
  * The victim is dead, after `step` steps, in the arena as it is now.  Its survivor saw `expected`.
- * A third party works at every `stride`th new state of the reaper's; 0: never.
+ * A third party works at every `stride`th new state of the reaper's; 0: never.  `changed` are the
+ * pages that changed since the last time: whether they are looked into is found out.
  */
-void nested_try(struct nested *nested, uint64_t step, uint64_t expected, unsigned stride);
+void nested_try(struct nested *nested, uint64_t step, uint64_t expected, unsigned stride,
+                const struct pages *changed);
+/* Whether a run would be the last one again: `changed` since then was what nobody looked into. */
+bool nested_is_same(const struct nested *nested, const struct pages *changed);
 void nested_end(struct nested *nested);
 
 #endif /* KITH__NESTED_H */

@@ -269,7 +269,8 @@ struct run {
     struct outcomes outcomes;
     struct totals mine;
     struct nested nested;
-    pid_t pid; /* the victim's */
+    pid_t pid;            /* the victim's */
+    struct pages changed; /* since its reaper was looked at last */
     bool is_long;
     uint64_t looks; /* different images of the victim's death */
 };
@@ -278,6 +279,9 @@ struct run {
 static bool
 is_new(struct run *run)
 {
+    run->changed.all = run->changed.all || board->whole;
+    for (unsigned i = 0; i < board->page_count; i++)
+        pages_add(&run->changed, board->page[i]);
     if (board->whole)
         fingerprint_take(&run->print, run->stage.arena);
     else
@@ -348,8 +352,12 @@ try_death(struct run *run, uint64_t step)
     image_kill(&run->image, run->stage.victim);
     image_living(&run->image, alive);
     saw = survive(scenario, &run->stage, &run->image, step, &run->outcomes, &run->mine);
-    if (nested_wanted(run))
-        nested_try(&run->nested, step, saw, third_stride(run));
+    if (nested_wanted(run) && nested_is_same(&run->nested, &run->changed)) {
+        run->mine.same++;
+    } else if (nested_wanted(run)) {
+        nested_try(&run->nested, step, saw, third_stride(run), &run->changed);
+        run->changed = (struct pages){ .count = 0 };
+    }
     run->looks++;
     run->mine.states++;
 }
@@ -440,6 +448,7 @@ step_through(const struct scenario *scenario, bool is_long, struct totals *total
     totals->states += run.mine.states;
     totals->nested += run.mine.nested;
     totals->thirds += run.mine.thirds;
+    totals->same += run.mine.same;
     totals->violations += run.mine.violations;
 }
 

@@ -81,6 +81,7 @@ struct totals {
     uint64_t states; /* different images, of victims' deaths and of reapers' */
     uint64_t deaths; /* tried */
     uint64_t nested; /* stores of reapers */
+    uint64_t same;   /* deaths whose reaper does what another did: they differ in what is unread */
     uint64_t thirds; /* times that another worked between two stores of a reaper */
     uint64_t kills;  /* real ones */
     uint64_t violations;

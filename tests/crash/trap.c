@@ -71,6 +71,8 @@ on_fault(int number, siginfo_t *info, void *arg)
     ucontext_t *context = arg;
     uint64_t at = (uint64_t)(uintptr_t)info->si_addr - (uint64_t)(uintptr_t)(now ? now->base : 0);
 
+    if (now != NULL && now->touched != NULL && now->touched(info->si_addr))
+        return;
     if (now == NULL || at >= now->size || now->page_count == TRAP_PAGES) {
         signal(number, SIG_DFL); /* a fault of the code's own: it happens again, and ends us */
         return;

@@ -30,6 +30,8 @@ struct trap {
     uint64_t call[5];      /* its number, and four of its arguments, if `finds` */
     /* `context` is what sigaction(2) hands to a handler. */
     void (*stored)(struct trap *trap, void *context);
+    /* Told of each access that is not allowed; true: it was seen to, try again.  May be NULL. */
+    bool (*touched)(void *address);
     /* With `every`: after each instruction; may be NULL. */
     void (*stepped)(struct trap *trap);
 };
