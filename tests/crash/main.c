@@ -20,6 +20,8 @@
 #include "trap.h"
 
 #define JOBS_MAX 8
+#define CEILING_S 600u /* of one scenario: the slowest takes a minute where two cores are busy */
+#define CEILING_LONG_S 14400u
 
 static int
 list(int argc, char **argv)
@@ -54,6 +56,7 @@ start(struct job *job, const struct scenario *scenario, bool is_long)
         stage_die("fork");
     if (job->pid == 0) {
         dup2(fileno(job->output), STDOUT_FILENO);
+        alarm(is_long ? CEILING_LONG_S : CEILING_S); /* ends it, and its children with it */
         if (scenario->through != NULL) {
             scenario->through(scenario, is_long, job->totals);
         } else {

@@ -180,6 +180,22 @@ trap_let_go(struct trap *trap, void *arg)
     context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 }
 
+/* The vector registers, as far as the kernel saved them: linux/arch/x86/uapi/asm/sigcontext.h. */
+static uint64_t
+vector_state(const ucontext_t *context)
+{
+    const uint8_t *saved = (const void *)context->uc_mcontext.fpregs;
+    uint32_t magic, size;
+
+    if (saved == NULL)
+        return 0;
+    memcpy(&magic, saved + 464, sizeof magic);
+    memcpy(&size, saved + 464 + 16, sizeof size); /* xstate_size */
+    if (magic != 0x46505853 || size < 512)
+        size = 512;
+    return hash_bytes(saved + 160, 256) + 5 * hash_bytes(saved + 512, size - 512);
+}
+
 uint64_t
 trap_state(void *arg, const void *from)
 {
@@ -188,7 +204,7 @@ trap_state(void *arg, const void *from)
 
     for (unsigned i = 0; i <= REG_RIP; i++)
         registers[i] = (uint64_t)context->uc_mcontext.gregs[i];
-    return hash_bytes(registers, sizeof registers) ^
+    return hash_bytes(registers, sizeof registers) ^ vector_state(context) ^
            hash_bytes((const void *)(uintptr_t)sp, (uint64_t)(uintptr_t)from - sp) * 3;
 }
 
