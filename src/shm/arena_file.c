@@ -235,6 +235,7 @@ kith__layout_hash(void)
         sizeof(struct kith__leaf),
         sizeof(struct kith__inner),
         offsetof(struct kith__semaphore_root, charges),
+        KITH__TAG_PLACE,
         offsetof(struct kith__barrier_root, arrived),
         offsetof(struct kith__condition_root, waiters),
         offsetof(struct kith__once_root, spare),

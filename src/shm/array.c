@@ -222,7 +222,7 @@ check_array(struct kith__walk *w, uint64_t off, bool whole)
         kith__walk_mark(w, kith__load(&root->sync), "The lock of an array");
     if (!whole)
         return;
-    if (root->root.lock.tag != kith__lock_tag(kith__off(w->arena, &root->root.lock)))
+    if (!kith__lock_is(&root->root.lock, kith__off(w->arena, &root->root.lock)))
         kith__walk_violation(w, "The lock of the array at %#llx is no lock.",
                              (unsigned long long)off);
     if (kith__array_of(w->arena, off, kith__load(&root->root.id), &array) < 0)

@@ -244,9 +244,9 @@ fate_of(struct kith__barrier_root *root, struct kith__arrival *arrival)
  * one at least: the woken one watches everybody, and the caller will watch it.
  */
 static void
-have_watched(struct kith__barrier_root *root)
+have_watched(struct kith__self *self, struct kith__barrier_root *root)
 {
-    kith__signal_join(&root->root.signal[0]);
+    kith__signal_join(self, &root->root.signal[0]);
     kith__futex_wake(&root->root.signal[0], 1);
 }
 
@@ -275,7 +275,7 @@ enter(struct kith__self *self, const struct kith__root_ref *ref, bool action,
     arrival->breaks = kith__load(&root->breaks);
     arrival->acts = arrived(state) + 1 == root->parties;
     if (arrived(state) > 0)
-        have_watched(root);
+        have_watched(self, root);
     kith__store(&row[arrived(state)].name, kith__actor_name(self->arena, self->id)); /* A1 */
     kith__store(&row[arrived(state)].pid,
                 (uint64_t)kith__holder_at(self->arena, self->arena->holder)->pid);
@@ -334,7 +334,7 @@ wait_for_fate(struct kith__self *self, const struct kith__root_ref *ref, int64_t
 
         kith__store(&self->actor->waiting_on, kith__off(self->arena, signal));
         kith__step();
-        joined = kith__signal_join(signal);
+        joined = kith__signal_join(self, signal);
         err = look_again(self, ref, slept, arrival, &fate);
         if (err < 0 || fate != WAITS) {
             kith__awake(self);
@@ -366,7 +366,7 @@ kith__barrier_arrive(struct kith__self *self, const struct kith__root_ref *ref, 
             return err;
         err = enter(self, ref, action, arrival, &changed);
         if (err == KITH_EFULL)
-            joined = kith__signal_join(signal);
+            joined = kith__signal_join(self, signal);
         unlock(self, ref, changed);
         if (err == KITH_EFULL && deadline_ns == 0)
             return KITH_ETIMEDOUT;

@@ -58,7 +58,7 @@ root_wanted(struct kith__arena *arena, uint64_t wanted)
     if (entry < offsetof(struct kith__sync_root, lock))
         return NULL;
     root = kith__at(arena, off, sizeof *root);
-    return root != NULL && root->lock.tag == kith__lock_tag(entry) ? root : NULL;
+    return root != NULL && kith__lock_is(&root->lock, entry) ? root : NULL;
 }
 
 /* The next actor after `after` for whom `waiter` waits; 0: none. */

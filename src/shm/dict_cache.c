@@ -388,7 +388,7 @@ kith__dict_wait(struct kith__self *self, const struct kith__dict *dict, const st
         /* Joined before looking: a change after the look then ends the sleep. */
         kith__store(&self->actor->waiting_on, kith__off(self->arena, &root->signal));
         kith__step();
-        joined = kith__signal_join(&root->signal);
+        joined = kith__signal_join(self, &root->signal);
         err = kith__dict_get(self, dict, key, item_out, &now_version, &expires);
         if ((err < 0 && err != KITH_ENOENT) || (err == KITH_OK && now_version != version) ||
             (err == KITH_ENOENT && version != 0)) {

@@ -167,7 +167,7 @@ check_shard(struct kith__walk *w, const struct kith__dict_root *root, struct kit
     struct kith__bucket *buckets = NULL;
     uint8_t *displaced = NULL;
 
-    if (shard->lock.tag != kith__lock_tag(kith__off(w->arena, &shard->lock)))
+    if (!kith__lock_is(&shard->lock, kith__off(w->arena, &shard->lock)))
         kith__walk_violation(w, "The lock of a shard is no lock.");
     if (kith__load(&shard->intent) != 0)
         kith__walk_violation(w, "A shard is covered by actor %llu, which has no record.",

@@ -166,7 +166,7 @@ kith__flight_begin(struct kith__self *self, const struct kith__dict *dict,
     *mine_out = false;
     kith__store(&self->actor->waiting_on, kith__off(self->arena, &root->signal));
     kith__step();
-    joined = kith__signal_join(&root->signal);
+    joined = kith__signal_join(self, &root->signal);
     err = lock_flights(self, dict);
     if (err < 0)
         goto out;

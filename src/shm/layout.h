@@ -43,26 +43,41 @@ typedef _Atomic uint64_t kith__word;
 /* ---- Locks -------------------------------------------------------------------------- */
 
 /*
- * A lock's word names its owner, so that one store claims it and says by whom.  The tag is
- * a function of the lock's place: whoever cleans up after a death believes a ledger entry
- * only if the tag says that a lock still stands there.
+ * A lock's word names its owner, so that one store claims it and says by whom.  The low bits of the
+ * tag are a function of the lock's place: whoever cleans up after a death believes a ledger entry
+ * only if they say that a lock still stands there.
  */
 struct kith__lock {
     _Atomic uint32_t word; /* actor in the low 16 bits, flags above */
-    uint32_t tag;
+    _Atomic uint32_t tag;
 };
+#define KITH__TAG_PLACE 0x000fffffu
+#define KITH__TAG_JOIN 0x00100000u /* each who lies down for the lock adds this */
+#define KITH__TAG_JOINS 0x7ff00000u
+#define KITH__TAG_WAITERS                                                                          \
+    0x80000000u /* the library's own locks: somebody may be asleep on the word */
 #define KITH__LOCK_ACTOR 0x0000ffffu
 #define KITH__LOCK_HOLDER 0x00008000u  /* unowned locks: below it a holder, or 0: one that left */
 #define KITH__LOCK_CLAIM 0x10000000u   /* rwlocks: the owner still waits for readers to go */
 #define KITH__LOCK_DIED 0x20000000u    /* user locks: the last owner died holding it */
 #define KITH__LOCK_POLLERS 0x40000000u /* user locks, held: somebody polls for its release */
-#define KITH__LOCK_WAITERS 0x80000000u /* somebody may be asleep on the word, or in its row */
+#define KITH__LOCK_WAITERS 0x80000000u /* somebody may be asleep in the lock's row */
 #define KITH__LOCK_MAGIC 0x6b4c6f63u
 
 static inline uint32_t
 kith__lock_tag(uint64_t off)
 {
-    return KITH__LOCK_MAGIC ^ (uint32_t)(off >> 3) ^ (uint32_t)(off >> 35);
+    uint32_t place = KITH__LOCK_MAGIC ^ (uint32_t)(off >> 3) ^ (uint32_t)(off >> 35);
+
+    return (place ^ place >> 20) & KITH__TAG_PLACE;
+}
+
+/* Whether a lock stands there. */
+static inline int
+kith__lock_is(const struct kith__lock *lock, uint64_t off)
+{
+    return (atomic_load_explicit(&lock->tag, memory_order_relaxed) & KITH__TAG_PLACE) ==
+           kith__lock_tag(off);
 }
 
 /* ---- Signals: words to sleep on that no lock guards ---------------------------------- */

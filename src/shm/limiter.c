@@ -218,7 +218,7 @@ kith__limiter_wait(struct kith__self *self, const struct kith__root_ref *ref, ui
         /* Only its end is signalled. */
         kith__store(&self->actor->waiting_on, kith__off(self->arena, signal));
         kith__step();
-        joined = kith__signal_join(signal);
+        joined = kith__signal_join(self, signal);
         slept = kith__load_acquire(&kith__root_of(ref)->id) != ref->id
                     ? KITH__SLEPT_AGAIN
                     : kith__sleep(self, signal, joined, when_ns, true);

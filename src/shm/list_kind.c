@@ -202,7 +202,7 @@ check_list(struct kith__walk *w, uint64_t off, bool whole)
         kith__walk_violation(w, "A list has %u and %u items in its chunks.", h, t);
         return;
     }
-    if (whole && root->root.lock.tag != kith__lock_tag(kith__off(w->arena, &root->root.lock)))
+    if (whole && !kith__lock_is(&root->root.lock, kith__off(w->arena, &root->root.lock)))
         kith__walk_violation(w, "The lock of a list is no lock.");
     if (whole && (kith__load(&root->cover) & KITH__HEAD_ACTOR) != 0)
         kith__walk_violation(w, "A list is covered by actor %llu, which has no record.",

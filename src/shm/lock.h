@@ -49,11 +49,12 @@ kith__trash_at(const struct kith__arena *arena, struct kith__actor *actor, uint6
 
 /* ---- Locks ---------------------------------------------------------------------------- */
 
-/* Writes the tag; the word of a fresh lock is zero, that of reused memory is left alone. */
+/* Writes the tag of a fresh lock; that of reused memory, and its word, are left alone. */
 static inline void
 kith__lock_init(const struct kith__arena *arena, struct kith__lock *lock)
 {
-    lock->tag = kith__lock_tag(kith__off(arena, lock));
+    if (!kith__lock_is(lock, kith__off(arena, lock)))
+        atomic_store(&lock->tag, kith__lock_tag(kith__off(arena, lock)));
 }
 
 kith_err kith__lock_wait(struct kith__self *self, struct kith__lock *lock);
@@ -138,7 +139,7 @@ kith__lock_try(struct kith__self *self, struct kith__lock *lock)
 
 /*
  * Releases it.  STEPS
- *   U1 the word is free   U2 a sleeper is woken   U3 the ledger forgets it
+ *   U1 the word is free: one plain store   U2 a sleeper is woken   U3 the ledger forgets it
  * in two halves, between which a structure wakes those who wait for a change of it.  The ledger
  * names the lock until all are woken, and the reaper wakes the sleepers of every lock that the
  * ledger names, whether the word is still the dead's or not; so nothing else need be written down.
@@ -147,8 +148,9 @@ static inline void
 kith__lock_free(struct kith__self *self, struct kith__lock *lock)
 {
     kith__step();
-    if ((atomic_exchange_explicit(&lock->word, 0, memory_order_seq_cst) & KITH__LOCK_WAITERS) !=
-        0)                           /* U1 */
+    atomic_store_explicit(&lock->word, 0, memory_order_release); /* U1 */
+    kith__step();
+    if ((atomic_load_explicit(&lock->tag, memory_order_relaxed) & KITH__TAG_WAITERS) != 0)
         kith__lock_wake(self, lock); /* U2 */
 }
 
@@ -205,16 +207,20 @@ extern int64_t kith__recheck_ns;
 /*
  * A signal is a word to sleep on whose condition is elsewhere.  A waiter joins, looks at the
  * condition once more, and sleeps on what joining returned; a waker makes the condition true
- * and then raises the signal.
+ * and then raises the signal.  Between these two the waker needs no fence: joining runs a barrier
+ * in all processes, so either the waiter sees the condition, or the waker sees that it joined.
  */
-uint32_t kith__signal_join(_Atomic uint32_t *signal);
+uint32_t kith__signal_join(struct kith__self *self, _Atomic uint32_t *signal);
+/* The same without the barrier: of a signal before whose raising there always is a fence. */
+uint32_t kith__signal_enter(_Atomic uint32_t *signal);
 void kith__signal_wake(struct kith__self *self, _Atomic uint32_t *signal, int count);
 
-/* The caller made its change visible with a sequentially consistent store before this. */
+/* The caller made its change before this, in the order of its program. */
 static inline void
 kith__signal_raise(struct kith__self *self, _Atomic uint32_t *signal, int count)
 {
-    if ((atomic_load_explicit(signal, memory_order_seq_cst) &
+    kith__step();
+    if ((atomic_load_explicit(signal, memory_order_relaxed) &
          (KITH__SIGNAL_WAITERS | KITH__SIGNAL_POLLERS)) != 0)
         kith__signal_wake(self, signal, count);
 }

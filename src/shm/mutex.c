@@ -87,10 +87,7 @@ sleep_for_lock(struct kith__self *self, const struct kith__sync *sync, uint32_t 
 
     kith__store(&self->actor->waiting_on, kith__off(self->arena, &root->signal)); /* N1 */
     kith__step();
-    joined = kith__signal_join(&root->signal); /* N2 */
-#ifndef KITH_MISTAKE_LOCK_NO_BARRIER
-    kith__barrier_everywhere(self); /* N3 */
-#endif
+    joined = kith__signal_join(self, &root->signal); /* N2, N3 */
     if (atomic_load(&root->lock.word) == word && kith__load_acquire(&root->id) == sync->id) /* N4 */
         slept = kith__sleep(self, &root->signal, joined, deadline_ns, true);                /* N5 */
     kith__awake(self);

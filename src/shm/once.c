@@ -107,7 +107,7 @@ wait_and_claim(struct kith__self *self, const struct kith__root_ref *ref, int64_
 
         kith__store(&self->actor->waiting_on, kith__off(self->arena, signal));
         kith__step();
-        joined = kith__signal_join(signal);
+        joined = kith__signal_join(self, signal);
         err = try_claim(self, ref, mine_out, &owner);
         if (err != KITH_EEMPTY || slept != KITH__SLEPT_AGAIN) {
             kith__awake(self);

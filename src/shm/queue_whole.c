@@ -422,7 +422,7 @@ kith__queue_join(struct kith__self *self, const struct kith__queue *queue, int64
             return KITH_ETIMEDOUT;
         kith__store(&self->actor->waiting_on, kith__off(self->arena, &root->drained));
         kith__step();
-        joined = kith__signal_join(&root->drained);
+        joined = kith__signal_join(self, &root->drained);
         until = kith__queue_sleep_until(queue, deadline_ns);
         if (!is_drained(queue))
             slept = kith__sleep(self, &root->drained, joined, until, true);

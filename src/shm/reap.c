@@ -204,7 +204,7 @@ release_share(struct kith__arena *arena, kith__word *at)
     uint64_t entry = kith__load(at), off = entry & KITH__LEDGER_OFF;
     struct kith__lock *lock = kith__at_any(arena, off, sizeof *lock);
 
-    if (lock == NULL || lock->tag != kith__lock_tag(off))
+    if (lock == NULL || !kith__lock_is(lock, off))
         return;
     if ((entry & KITH__LEDGER_TOLD) != 0)
         atomic_fetch_or(&lock->word, KITH__LOCK_DIED);
@@ -220,7 +220,7 @@ release_lock(struct kith__arena *arena, unsigned victim, uint64_t entry)
     struct kith__lock *lock = kith__at_any(arena, off, sizeof *lock);
     uint32_t word;
 
-    if (lock == NULL || lock->tag != kith__lock_tag(off))
+    if (lock == NULL || !kith__lock_is(lock, off))
         return;
     word = atomic_load(&lock->word);
     while ((word & KITH__LOCK_ACTOR) == victim) {

@@ -170,7 +170,7 @@ kith__root_check(struct kith__walk *w, uint64_t off, const char *what)
 {
     struct kith__root *root = kith__ptr(w->arena, off);
 
-    if (root->lock.tag != kith__lock_tag(kith__off(w->arena, &root->lock)))
+    if (!kith__lock_is(&root->lock, kith__off(w->arena, &root->lock)))
         kith__walk_violation(w, "The lock of the %s at %#llx is no lock.", what,
                              (unsigned long long)off);
 }

@@ -107,7 +107,7 @@ check_segment(struct kith__walk *w, uint64_t off, bool whole)
 
     (void)whole;
     kith__walk_mark(w, kith__load(&root->data), "The memory of a segment");
-    if (root->root.lock.tag != kith__lock_tag(kith__off(w->arena, &root->root.lock)))
+    if (!kith__lock_is(&root->root.lock, kith__off(w->arena, &root->root.lock)))
         kith__walk_violation(w, "The lock of the segment at %#llx is no lock.",
                              (unsigned long long)off);
     if (kith__load(&root->size) > room_of(w->arena, kith__load(&root->data)))

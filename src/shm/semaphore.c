@@ -375,7 +375,7 @@ wait_any(struct kith__self *self, const struct kith__root_ref *ref, int64_t dead
 
         kith__store(&self->actor->waiting_on, kith__off(self->arena, signal));
         kith__step();
-        joined = kith__signal_join(signal);
+        joined = kith__signal_join(self, signal);
         err = try_any(self, ref);
         if (err == KITH_EEMPTY && slept == KITH__SLEPT_AGAIN) {
             slept = kith__sleep(self, signal, joined, deadline_ns, true);

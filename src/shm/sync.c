@@ -94,7 +94,7 @@ check(struct kith__walk *w, uint64_t off, bool whole)
 
     if (!whole)
         return;
-    if (root->lock.tag != kith__lock_tag(off + offsetof(struct kith__sync_root, lock)))
+    if (!kith__lock_is(&root->lock, off + offsetof(struct kith__sync_root, lock)))
         kith__walk_violation(w, "The lock at %#llx is no lock.", (unsigned long long)off);
     if ((root->options & ~KITH__SYNC_ALL) != 0)
         kith__walk_violation(w, "The lock at %#llx was made with options that do not exist.",
@@ -191,7 +191,7 @@ kith__event_wait(struct kith__self *self, const struct kith__sync *sync, int64_t
             continue;
         kith__store(&self->actor->waiting_on, kith__off(self->arena, &root->signal));
         kith__step();
-        word = kith__signal_join(&root->signal);
+        word = kith__signal_join(self, &root->signal);
         slept = (word & KITH__SIGNAL_ON) != 0 || kith__load_acquire(&root->sets) != sets ||
                         kith__load(&root->id) != sync->id
                     ? KITH__SLEPT_AGAIN

@@ -190,7 +190,7 @@ check_value(struct kith__walk *w, uint64_t off, bool whole)
         kith__walk_mark(w, kith__load(&root->block), "The bytes of a value");
     if (!whole)
         return;
-    if (root->root.lock.tag != kith__lock_tag(kith__off(w->arena, &root->root.lock)))
+    if (!kith__lock_is(&root->root.lock, kith__off(w->arena, &root->root.lock)))
         kith__walk_violation(w, "The lock of the value at %#llx is no lock.",
                              (unsigned long long)off);
     if (kith__value_of(w->arena, off, kith__load(&root->root.id), &value) < 0)
@@ -628,7 +628,7 @@ wait_until_changed(struct kith__self *self, const struct kith__value *value, con
             continue;
         kith__store(&self->actor->waiting_on, kith__off(self->arena, signal));
         kith__step();
-        word = kith__signal_join(signal);
+        word = kith__signal_join(self, signal);
         atomic_thread_fence(memory_order_seq_cst);
         err = differs(self, value, old, room, &changed);
         slept = err < 0 || changed ? KITH__SLEPT_AGAIN

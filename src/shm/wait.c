@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "base/interrupt.h"
 #include "shm/futex.h"
+#include "shm/grace.h"
 #include "shm/lock.h"
 #include "shm/poll.h"
 
@@ -276,7 +277,7 @@ kith__spin(struct kith__self *self, const _Atomic uint32_t *word, uint32_t value
  * second look and its sleep, and it would sleep beside an item with nobody to wake it.
  */
 uint32_t
-kith__signal_join(_Atomic uint32_t *signal)
+kith__signal_enter(_Atomic uint32_t *signal)
 {
     uint32_t word = atomic_load_explicit(signal, memory_order_relaxed), joined;
 
@@ -284,6 +285,17 @@ kith__signal_join(_Atomic uint32_t *signal)
         joined = ((word + KITH__SIGNAL_STEP) & ~KITH__SIGNAL_POLLERS & ~KITH__SIGNAL_ON) |
                  (word & (KITH__SIGNAL_POLLERS | KITH__SIGNAL_ON)) | KITH__SIGNAL_WAITERS;
     } while (!atomic_compare_exchange_weak(signal, &word, joined));
+    return joined;
+}
+
+uint32_t
+kith__signal_join(struct kith__self *self, _Atomic uint32_t *signal)
+{
+    uint32_t joined = kith__signal_enter(signal);
+
+#ifndef KITH_MISTAKE_SIGNAL_NO_BARRIER
+    kith__barrier_everywhere(self);
+#endif
     return joined;
 }
 

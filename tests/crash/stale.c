@@ -291,7 +291,7 @@ static bool
 sleeps_on(struct kith__self *self, const char *name, uint64_t off)
 {
     _Atomic uint32_t *signal = kith__ptr(self->arena, off);
-    uint32_t joined = kith__signal_join(signal);
+    uint32_t joined = kith__signal_join(self, signal);
 
     if (kith__catalog_destroy(self, name) < 0)
         abort();
