@@ -167,40 +167,60 @@ describe(struct kith__self *self, struct kith__arena *arena, const struct kith__
 /* ---- Looking at the charges, lock held -------------------------------------------------- */
 
 struct look {
-    uint64_t free; /* permits to be had */
-    struct kith__charge *mine, *oldest, *empty;
+    uint64_t free;             /* permits to be had */
+    struct kith__charge *mine; /* of a count of 0, if it had one, and nobody has it now */
+    uint64_t count;            /* its */
 };
 
-static kith_err
+/* Each acquire and each release does this, so it looks for no more than both need. */
+static inline __attribute__((always_inline)) kith_err
 look(struct kith__arena *arena, struct kith__semaphore_root *root, uint64_t owner,
      struct look *look_out)
 {
-    struct look found = { 0 };
-    struct charges charges;
-    uint64_t sum = 0, stock = kith__load(&root->stock);
+    struct charges charges = { root->charges, KITH__CHARGES_INLINE };
+    struct kith__charge *mine = NULL;
+    uint64_t sum = 0, had = 0, stock = kith__load(&root->stock);
 
-    if (!charges_of(arena, root, &charges))
+    *look_out = (struct look){ 0 };
+    if (__builtin_expect(kith__load(&root->block) != 0, 0) && !charges_of(arena, root, &charges))
         return broken();
     for (uint64_t i = 0; i < charges.room; i++) {
-        struct kith__charge *charge = &charges.at[i];
-        uint64_t count = kith__load(&charge->count);
+        uint64_t count = kith__load(&charges.at[i].count);
 
-        if (count == 0) {
-            if (found.empty == NULL)
-                found.empty = charge;
-            continue;
-        }
         sum += count;
-        if (kith__load(&charge->owner) == owner)
-            found.mine = charge;
-        if (found.oldest == NULL || kith__load(&charge->ticket) < kith__load(&found.oldest->ticket))
-            found.oldest = charge;
+        if (kith__load(&charges.at[i].owner) == owner && had == 0) {
+            mine = &charges.at[i];
+            had = count;
+        }
     }
-    if (sum > stock)
+    if (__builtin_expect(sum > stock, 0))
         return broken();
-    found.free = stock - sum;
-    *look_out = found;
+    look_out->free = stock - sum;
+    look_out->mine = mine;
+    look_out->count = had;
     return KITH_OK;
+}
+
+/* Some charge of nobody's, or the oldest of somebody's; NULL: there is none. */
+static struct kith__charge *
+find_charge(struct kith__arena *arena, struct kith__semaphore_root *root, bool empty)
+{
+    struct kith__charge *found = NULL;
+    struct charges charges;
+
+    if (!charges_of(arena, root, &charges))
+        return NULL;
+    for (uint64_t i = 0; i < charges.room; i++) {
+        struct kith__charge *charge = &charges.at[i];
+
+        if ((kith__load(&charge->count) == 0) != empty)
+            continue;
+        if (empty)
+            return charge;
+        if (found == NULL || kith__load(&charge->ticket) < kith__load(&found->ticket))
+            found = charge;
+    }
+    return found;
 }
 
 /* Moves the charges to a block with twice the room, and finds some empty one there. */
@@ -243,7 +263,8 @@ static kith_err
 charge_one(struct kith__self *self, struct kith__semaphore_root *root, uint64_t owner,
            const struct look *seen)
 {
-    struct kith__charge *charge = seen->mine != NULL ? seen->mine : seen->empty;
+    struct kith__charge *charge =
+        seen->mine != NULL ? seen->mine : find_charge(self->arena, root, true);
 
     if (charge == NULL) {
         kith_err err = grow(self, root, &charge);
@@ -251,7 +272,7 @@ charge_one(struct kith__self *self, struct kith__semaphore_root *root, uint64_t 
         if (err < 0)
             return err;
     }
-    if (charge != seen->mine) {
+    if (seen->count == 0) {
         uint64_t ticket = kith__load(&root->ticket) + 1;
 
         kith__store(&root->ticket, ticket);
@@ -259,7 +280,7 @@ charge_one(struct kith__self *self, struct kith__semaphore_root *root, uint64_t 
         kith__store(&charge->ticket, ticket);
         kith__step();
     }
-    kith__store(&charge->count, kith__load(&charge->count) + 1); /* A4 */
+    kith__store(&charge->count, seen->count + 1); /* A4 */
     return KITH_OK;
 }
 
@@ -315,13 +336,12 @@ static kith_err
 try_any(struct kith__self *self, const struct kith__root_ref *ref)
 {
     struct kith__semaphore_root *root = kith__semaphore_root(ref);
-    uint64_t owner;
+    uint64_t owner = kith__owner_of(self->arena, self->arena->holder);
     struct look seen;
     kith_err err = kith__root_lock(self, ref); /* A2 */
 
     if (err < 0)
         return err;
-    owner = kith__owner_of(self->arena, self->arena->holder);
     err = look(self->arena, root, owner, &seen);
 #ifdef KITH_MISTAKE_SEMAPHORE_LOOKS_BEFORE
     kith__root_unlock(self, ref);
@@ -522,13 +542,12 @@ kith_err
 kith__semaphore_release(struct kith__self *self, const struct kith__root_ref *ref, uint64_t n)
 {
     struct kith__semaphore_root *root = kith__semaphore_root(ref);
-    uint64_t owner;
+    uint64_t owner = kith__owner_of(self->arena, self->arena->holder);
     struct look seen;
     kith_err err = kith__root_lock(self, ref); /* R1 */
 
     if (err < 0)
         return err;
-    owner = kith__owner_of(self->arena, self->arena->holder);
     err = look(self->arena, root, owner, &seen);
     if (err == KITH_OK &&
         n > ((root->options & KITH__SEMAPHORE_BOUNDED) != 0 ? root->initial
@@ -540,7 +559,8 @@ kith__semaphore_release(struct kith__self *self, const struct kith__root_ref *re
         return err;
     }
     if (n == 1) {
-        struct kith__charge *from = seen.mine != NULL ? seen.mine : seen.oldest;
+        struct kith__charge *from =
+            seen.count != 0 ? seen.mine : find_charge(self->arena, root, false);
         kith__word *word = from != NULL ? &from->count : &root->stock;
 
         kith__store(word, kith__load(word) + (from != NULL ? UINT64_MAX : 1)); /* R2 */
@@ -569,8 +589,8 @@ release_holder(struct kith__self *self, uint64_t off, uint64_t id, uint64_t owne
     if (err < 0)
         return err;
     err = look(self->arena, root, owner, &seen);
-    if (err == KITH_OK && seen.mine != NULL) {
-        count = kith__load(&seen.mine->count);
+    if (err == KITH_OK && seen.count != 0) {
+        count = seen.count;
         if (seen.free < root->initial)
             back = count < root->initial - seen.free ? count : root->initial - seen.free;
 #ifndef KITH_MISTAKE_SEMAPHORE_KEEPS_CHARGES
