@@ -338,17 +338,22 @@ kith_value_cas_int(kith_value *value, int64_t expected, int64_t n)
     return outcome(value, value->ops->cas(value->handle.state, from, to), told);
 }
 
+static __attribute__((noinline)) kith_err
+add_to_any(kith_value *value, int64_t n, int64_t *now_out)
+{
+    return update("kith_value_add", value, KITH__MATH_ADD, false, (uint64_t)n, NULL,
+                  (uint64_t *)now_out);
+}
+
 kith_err
 kith_value_add(kith_value *value, int64_t n, int64_t *now_out)
 {
-    if (KITH__LIKELY(value != NULL && value->is_counter)) {
-        unsigned told = kith__told();
-        kith_err err = value->ops->add(value->handle.state, n, now_out);
+    unsigned told;
 
-        return outcome(value, err, told);
-    }
-    return update("kith_value_add", value, KITH__MATH_ADD, false, (uint64_t)n, NULL,
-                  (uint64_t *)now_out);
+    if (!KITH__LIKELY(value != NULL && value->is_counter))
+        return add_to_any(value, n, now_out);
+    told = kith__told();
+    return outcome(value, value->ops->add(value->handle.state, n, now_out), told);
 }
 
 #define INT_OPERATION(verb, what)                                                                  \

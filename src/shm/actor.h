@@ -40,6 +40,15 @@ extern __thread struct kith__self *kith__self_last;
 /* The calling thread's slot in `arena`, taken at the first call.  NULL with a sentence. */
 struct kith__self *kith__self_register(struct kith__arena *arena);
 
+/* The same without a call: NULL also if it has a slot and used another arena last. */
+static inline struct kith__self *
+kith__self_at_hand(const struct kith__arena *arena)
+{
+    struct kith__self *self = kith__self_last;
+
+    return self != NULL && self->arena == arena && self->serial == arena->serial ? self : NULL;
+}
+
 static inline struct kith__self *
 kith__self_of(struct kith__arena *arena)
 {

@@ -206,20 +206,6 @@ acquire_with_room(struct kith__self *self, const struct kith__sync *sync, int64_
     return acquire_slowly(self, sync, deadline_ns, false);
 }
 
-/*
- * The lock's line is about to be changed: it is fetched for that at once, and not first to be
- * looked at.  Where two processors want it, that is one journey of it instead of two.
- */
-static inline void
-fetch_to_change(struct kith__sync_root *root)
-{
-#if defined(__x86_64__)
-    __asm__ volatile("prefetchw %0" : : "m"(root->lock)); /* without -mprfchw gcc fetches to read */
-#else
-    __builtin_prefetch(&root->lock, 1);
-#endif
-}
-
 /* All that is out of the ordinary is called last, so that the rest needs no frame. */
 kith_err
 kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
@@ -229,7 +215,7 @@ kith__mutex_acquire(struct kith__self *self, const struct kith__sync *sync, int6
     uint64_t count = kith__load(&actor->ledger.count);
     uint32_t word = 0;
 
-    fetch_to_change(root);
+    kith__fetch_to_change(&root->lock);
     if (kith__load_acquire(&root->id) != sync->id)
         return KITH_EGONE;
     if ((root->options & KITH__SYNC_ROW) != 0)

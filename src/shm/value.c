@@ -111,7 +111,8 @@ kith__value_of(struct kith__arena *arena, uint64_t off, uint64_t id, struct kith
                                  off,
                                  id,
                                  { 0, KITH__SCALAR_PLAIN, (uint32_t)root->size },
-                                 (root->flags & KITH__VALUE_GUARDED) != 0 };
+                                 (root->flags & KITH__VALUE_GUARDED) != 0,
+                                 root };
     bool whole = root->code == 0 ? value.guarded && root->size > 0 : scalar != NULL;
 
     if (scalar != NULL)
@@ -260,6 +261,13 @@ leave(struct kith__self *self, struct kith__value_root *root)
     kith__signal_raise(self, &root->root.signal[0], INT32_MAX);
     kith__step();
     kith__store_release(&self->actor->pending_signal, 0);
+}
+
+kith_err
+kith__value_changed(struct kith__self *self, const struct kith__value *value)
+{
+    leave(self, kith__value_root(value));
+    return KITH_OK;
 }
 
 static inline kith_err

@@ -22,6 +22,7 @@ struct kith__value {
     uint64_t id;
     struct kith__scalar type; /* of a structure too: its code is 0 then */
     bool guarded;
+    struct kith__value_root *root; /* at `off`, found once: an addition is little more than that */
 };
 
 struct kith__value_making {
@@ -33,7 +34,7 @@ struct kith__value_making {
 static inline struct kith__value_root *
 kith__value_root(const struct kith__value *value)
 {
-    return (struct kith__value_root *)kith__ptr(value->arena, value->off);
+    return value->root;
 }
 
 /* Fills in a root; `arg` is a struct kith__value_making. */
@@ -63,6 +64,8 @@ kith__value_load(struct kith__self *self, const struct kith__value *value, uint6
 /* cell = cell WHAT n. */
 kith_err kith__value_update(struct kith__self *self, const struct kith__value *value,
                             enum kith__math what, uint64_t n, uint64_t *old_out, uint64_t *now_out);
+/* C4 and C5, where somebody waits. */
+kith_err kith__value_changed(struct kith__self *self, const struct kith__value *value);
 kith_err kith__value_add_slow(struct kith__self *self, const struct kith__value *value, int64_t n,
                               int64_t *now_out);
 
@@ -75,21 +78,25 @@ kith__value_add(struct kith__self *self, const struct kith__value *value, int64_
 #ifndef KITH_MISTAKE_VALUE_LOAD_AND_STORE
     struct kith__value_root *root = kith__value_root(value);
     kith__word *mark = &self->actor->pending_signal;
-    uint64_t old = kith__load(&root->cell);
+    uint64_t old;
     int64_t sum;
 
+    kith__fetch_to_change(&root->cell);
+    old = kith__load(&root->cell);
     if (value->guarded || __builtin_add_overflow((int64_t)old, n, &sum))
         return kith__value_add_slow(self, value, n, now_out);
     kith__store(mark, (value->off + KITH__VALUE_SIGNAL_OFF) | 1); /* C1 */
     kith__step();
     if (__builtin_expect(kith__load_acquire(&root->root.id) == value->id && /* C2 */
                              atomic_compare_exchange_strong(&root->cell, &old, (uint64_t)sum),
-                         1)) {                                      /* C3 */
-        kith__signal_raise(self, &root->root.signal[0], INT32_MAX); /* C4 */
-        kith__step();
-        kith__store_release(mark, 0); /* C5 */
+                         1)) { /* C3 */
         if (now_out != NULL)
             *now_out = sum;
+        kith__step();
+        if ((atomic_load_explicit(&root->root.signal[0], memory_order_relaxed) &
+             (KITH__SIGNAL_WAITERS | KITH__SIGNAL_POLLERS)) != 0)
+            return kith__value_changed(self, value); /* C4 */
+        kith__store_release(mark, 0);                /* C5 */
         return KITH_OK;
     }
     kith__store_release(mark, 0);

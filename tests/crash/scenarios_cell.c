@@ -47,11 +47,21 @@ static struct kith__value native, guarded, plain;
 static struct kith__array numbers, structures;
 static struct kith__segment segment;
 
+/* The image of an arena stands elsewhere. */
+static void
+move(struct kith__value *value, struct kith__arena *arena)
+{
+    value->arena = arena;
+    value->root = kith__ptr(arena, value->off);
+}
+
 /* The same objects in the arena that is acted on, which may be an image. */
 static void
 here(struct stage *stage)
 {
-    native.arena = guarded.arena = plain.arena = stage->arena;
+    move(&native, stage->arena);
+    move(&guarded, stage->arena);
+    move(&plain, stage->arena);
     numbers.arena = structures.arena = segment.arena = stage->arena;
 }
 

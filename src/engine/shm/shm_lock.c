@@ -121,13 +121,22 @@ close_either(void *state)
 
 /* ---- Having it -------------------------------------------------------------------------- */
 
-static kith_err
-acquire(void *state, int64_t deadline_ns)
+static __attribute__((noinline)) kith_err
+acquire_first(const struct kith__sync *lock, int64_t deadline_ns)
 {
-    struct kith__sync *lock = state;
     struct kith__self *self = kith__shm_self(lock->arena);
 
     return self == NULL ? kith__shm_refusal() : kith__mutex_acquire(self, lock, deadline_ns);
+}
+
+static kith_err
+acquire(void *state, int64_t deadline_ns)
+{
+    const struct kith__sync *lock = state;
+    struct kith__self *self = kith__self_at_hand(lock->arena);
+
+    return self == NULL ? acquire_first(lock, deadline_ns)
+                        : kith__mutex_acquire(self, lock, deadline_ns);
 }
 
 static kith_err
@@ -140,13 +149,21 @@ acquire_shared(void *state, int64_t deadline_ns)
                         : kith__rwlock_acquire_shared(self, lock, deadline_ns);
 }
 
-static kith_err
-release(void *state)
+static __attribute__((noinline)) kith_err
+release_first(const struct kith__sync *lock)
 {
-    struct kith__sync *lock = state;
     struct kith__self *self = kith__shm_self(lock->arena);
 
     return self == NULL ? kith__shm_refusal() : kith__mutex_release(self, lock);
+}
+
+static kith_err
+release(void *state)
+{
+    const struct kith__sync *lock = state;
+    struct kith__self *self = kith__self_at_hand(lock->arena);
+
+    return self == NULL ? release_first(lock) : kith__mutex_release(self, lock);
 }
 
 /* ---- Looking at it ---------------------------------------------------------------------- */

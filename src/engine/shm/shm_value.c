@@ -89,13 +89,21 @@ value_cas(void *state, uint64_t expected, uint64_t bits)
     return self == NULL ? kith__shm_refusal() : kith__value_cas(self, value, expected, bits, &seen);
 }
 
-static kith_err
-value_add(void *state, int64_t n, int64_t *now_out)
+static __attribute__((noinline)) kith_err
+add_first(const struct kith__value *value, int64_t n, int64_t *now_out)
 {
-    struct kith__value *value = state;
     struct kith__self *self = kith__shm_self(value->arena);
 
     return self == NULL ? kith__shm_refusal() : kith__value_add(self, value, n, now_out);
+}
+
+static kith_err
+value_add(void *state, int64_t n, int64_t *now_out)
+{
+    const struct kith__value *value = state;
+    struct kith__self *self = kith__self_at_hand(value->arena);
+
+    return self == NULL ? add_first(value, n, now_out) : kith__value_add(self, value, n, now_out);
 }
 
 static kith_err
