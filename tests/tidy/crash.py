@@ -72,7 +72,8 @@ def mistakes(scenarios):
     page = text_of(os.path.join(CRASH, "MISTAKES.md"))
     breaks, finds = page.split("## What finds them")
     listed = once(re.findall(r"^\| `([A-Z_]+)` \|", breaks, re.M), "the table of mistakes")
-    found = re.findall(r"^\| `([A-Z_]+)` \| `(main|wakes|stale)`: ([^|]+?) \|$", finds, re.M)
+    found = re.findall(r"^\| `([A-Z_]+)` \| `(main|wakes|stale|unfenced|linear)`: ([^|]+?) \|$",
+                       finds, re.M)
     tested = once([row[0] for row in found], "the table of what finds them")
     for name in sorted(macros ^ listed):
         expect(False, f"{name} is not in both the source and MISTAKES.md")
@@ -80,8 +81,12 @@ def mistakes(scenarios):
         expect(False, f"{name} is not in both tables of MISTAKES.md")
     expect(len(listed) >= MISTAKES_MIN, f"there are only {len(listed)} mistakes")
     for name, program, test in found:
-        known = test in scenarios if program == "main" else \
-            f'"{test}"' in text_of(os.path.join(CRASH, program + ".c"))
+        if program == "main":
+            known = test in scenarios
+        elif program == "linear":
+            known = f", {test})" in text_of(os.path.join(CRASH, "../linear/test_linear.c"))
+        else:
+            known = test == "all" or f'"{test}"' in text_of(os.path.join(CRASH, program + ".c"))
         expect(known, f'{name} is to be found by "{test}", which {program} does not have')
 
 
