@@ -484,7 +484,7 @@ use_dict(struct user *u)
         CALL(kith_dict_add_many(d, keys, ns, 4));
         break;
     default:
-        for (unsigned i = 0; i < 20; i++)
+        for (unsigned i = 0; i < 20 && !fuzz_enough(); i++)
             CALL(kith_dict_set(d, kith_int((int64_t)(1000 * i + fuzz_below(1000))), items[1]));
         break;
     }
