@@ -84,9 +84,9 @@ def mistakes(scenarios):
         if program == "main":
             known = test in scenarios
         elif program == "linear":
-            known = f", {test})" in text_of(os.path.join(CRASH, "../linear/test_linear.c"))
+            known = test in text_of(os.path.join(CRASH, "..", "linear", "test_linear.c"))
         else:
-            known = test == "all" or f'"{test}"' in text_of(os.path.join(CRASH, program + ".c"))
+            known = test in text_of(os.path.join(CRASH, program + ".c"))
         expect(known, f'{name} is to be found by "{test}", which {program} does not have')
 
 
