@@ -370,7 +370,8 @@ KITH_API kith_err kith_dict_add_many(kith_dict *dict, const struct kith_item *ke
  * has to make room by its policy goes in the same step in which the new item comes, and the
  * function returns KITH_EVICTED, a success; with KITH_DICT_REFUSE, and where even an empty dict
  * would be too small for the item, it is KITH_EFULL and nothing is changed.  So it is with every
- * function that sets or adds, and with transactions.
+ * function that sets or adds, and with transactions.  In an arena that is full, what has to go goes
+ * in a step before, for its memory; only a transaction that finds none there is KITH_ENOMEM.
  */
 
 /* As kith_dict_set(), told more by struct kith_dict_set_options; NULL options mean all defaults. */
@@ -420,6 +421,9 @@ KITH_API kith_err kith_dict_purge(kith_dict *dict, uint64_t *count_out);
  * until this function returns, and returns KITH_OK; or a negative code, which this function then
  * returns, and the next of those who wait has the turn.  So it has if the one who computes dies. An
  * item that somebody sets meanwhile wins: all get that one, and what was computed is dropped.
+ *
+ * `compute` has to return.  A thread that leaves it by longjmp() or an exception keeps the turn until
+ * it ends, and asking again is KITH_EDEADLOCK there.
  *
  * KITH_ETIMEDOUT     another was still computing
  * KITH_EINTERRUPTED  a signal came, and the function given to kith_on_interrupt() said so
