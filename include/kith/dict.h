@@ -422,8 +422,8 @@ KITH_API kith_err kith_dict_purge(kith_dict *dict, uint64_t *count_out);
  * returns, and the next of those who wait has the turn.  So it has if the one who computes dies. An
  * item that somebody sets meanwhile wins: all get that one, and what was computed is dropped.
  *
- * `compute` has to return.  A thread that leaves it by longjmp() or an exception keeps the turn until
- * it ends, and asking again is KITH_EDEADLOCK there.
+ * `compute` has to return.  A thread that leaves it by longjmp() or an exception keeps the turn
+ * until it ends, and asking again is KITH_EDEADLOCK there.
  *
  * KITH_ETIMEDOUT     another was still computing
  * KITH_EINTERRUPTED  a signal came, and the function given to kith_on_interrupt() said so
