@@ -263,6 +263,7 @@ kith__actor_leave(struct kith__self *self)
 {
     struct kith__arena *arena = self->arena;
     struct kith__actor *actor = self->actor;
+    uint64_t generation;
 
     if (arena->on_leave != NULL)
         arena->on_leave(self, false);
@@ -279,9 +280,15 @@ kith__actor_leave(struct kith__self *self)
             break;
         }
     unlock_token(actor);
-    kith__store_release(
-        &actor->state,
-        KITH__SLOT_STATE(KITH__SLOT_FREE, 0, KITH__SLOT_GENERATION(kith__load(&actor->state)) + 1));
+    generation = KITH__SLOT_GENERATION(kith__load(&actor->state));
+    if ((kith__load(&actor->staged.count) | kith__load(&actor->trash.count) |
+         kith__load(&actor->dropped)) != 0) {
+        /* A stopped process is in the way: what is left is for whoever cleans up next. */
+        kith__store_release(&actor->state, KITH__SLOT_STATE(KITH__SLOT_HUSK, 0, generation));
+        kith__store(&KITH__HEADER(arena)->husks, 1);
+    } else {
+        kith__store_release(&actor->state, KITH__SLOT_STATE(KITH__SLOT_FREE, 0, generation + 1));
+    }
     if (kith__self_last == self)
         kith__self_last = NULL;
     kith__free(self->scratch);

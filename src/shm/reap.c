@@ -637,8 +637,13 @@ on_idle(struct kith__self *self)
 {
     if (self->depth != 0 || self->tidying)
         return;
-    if ((kith__load(&self->actor->trash.count) | kith__load(&self->actor->dropped)) != 0)
-        tidy(self, self->actor);
+    if ((kith__load(&self->actor->trash.count) | kith__load(&self->actor->dropped)) != 0 &&
+        (self->put_off_ns == 0 || self->husks_seen || kith__now_ns() >= self->put_off_ns)) {
+        /* What a stopped process is in the way of is not tried again by each operation. */
+        self->put_off_ns = 0;
+        if (tidy(self, self->actor) == KITH_EUNAVAILABLE)
+            self->put_off_ns = kith__now_ns() + self->arena->timeout_ns;
+    }
     if (self->husks_seen) {
         kith__reap_sweep(self);
         look_after_holders(self);
@@ -646,6 +651,20 @@ on_idle(struct kith__self *self)
     if (kith__load(&KITH__HEADER(self->arena)->dirty) >
         256 + kith__load(&KITH__HEADER(self->arena)->used) / 4)
         kith__trim(self, false, NULL);
+}
+
+/* All memory of an actor that leaves; what cannot go back now stays in its lists. */
+static void
+give_back(struct kith__self *self)
+{
+    struct kith__actor *actor = self->actor;
+
+    if (return_memory(self, actor) < 0)
+        return;
+    kith__store(&actor->ledger.room, KITH__LEDGER_INLINE);
+    kith__store(&actor->staged.room, KITH__STAGED_INLINE);
+    kith__store(&actor->trash.room, KITH__TRASH_INLINE);
+    kith__store(&actor->record.room, 0);
 }
 
 /*
@@ -663,11 +682,7 @@ on_leave(struct kith__self *self, bool last)
     }
     settle(arena, self->actor, self->id);
     self->depth = 0;
-    return_memory(self, self->actor);
-    kith__store(&self->actor->ledger.room, KITH__LEDGER_INLINE);
-    kith__store(&self->actor->staged.room, KITH__STAGED_INLINE);
-    kith__store(&self->actor->trash.room, KITH__TRASH_INLINE);
-    kith__store(&self->actor->record.room, 0);
+    give_back(self);
     if (last) {
         struct kith__holder *holder = kith__holder_at(arena, arena->holder);
 
@@ -679,8 +694,7 @@ on_leave(struct kith__self *self, bool last)
         drop_pins(holder);
         if (kith__load(&KITH__HEADER(arena)->limbo) != 0)
             kith__limbo_sweep(self);
-        tidy(self, self->actor);
-        kith__magazines_flush(self, self->actor);
+        give_back(self); /* what the above has left over, and needed on the way */
     }
 }
 

@@ -740,6 +740,8 @@ close_the_space_first(void *arg)
     kith_dict *dict = NULL;
 
     EXPECT_OK(kith_dict_open(space, making->name, NULL, &dict));
+    for (int i = 0; i < 1000; i++) /* its end takes a long record */
+        EXPECT_OK(kith_dict_set(dict, kith_int(i), KITH_STR("an item with a block of its own")));
     kith_close(space);
     test_gate_open(making->made);
     GATE_WAIT(making->never);
