@@ -22,6 +22,7 @@ struct kith__self {
     bool husks_seen;           /* we reaped somebody: sweep when we hold no lock */
     bool tidying;              /* what our operations left over is being taken apart */
     int64_t put_off_ns;        /* a stopped process is in the way of that: when to go on; 0: now */
+    unsigned put_offs;         /* how often that was so */
     bool loading;              /* what a reference leads to may come after it */
     bool loose;                /* we stored one that was not counted, while loading */
     unsigned depth;            /* locks held, a user's not counted */

@@ -632,25 +632,48 @@ look_after_holders(struct kith__self *self)
 
 /* ---- The upward calls -------------------------------------------------------------------- */
 
+#define PUT_OFFS_MAX 6u /* each time twice as long, up to 64 times the space's timeout */
+
+static int64_t
+put_off_until(const struct kith__self *self)
+{
+    int64_t wait, until;
+
+    if (__builtin_mul_overflow(self->arena->timeout_ns, INT64_C(1) << self->put_offs, &wait) ||
+        __builtin_add_overflow(kith__now_ns(), wait, &until))
+        until = INT64_MAX;
+    return until;
+}
+
 static void
 on_idle(struct kith__self *self)
 {
+    struct kith__header *h = KITH__HEADER(self->arena);
+    kith_err err = KITH_OK;
+    bool later;
+
     if (self->depth != 0 || self->tidying)
         return;
-    if ((kith__load(&self->actor->trash.count) | kith__load(&self->actor->dropped)) != 0 &&
-        (self->put_off_ns == 0 || self->husks_seen || kith__now_ns() >= self->put_off_ns)) {
-        /* What a stopped process is in the way of is not tried again by each operation. */
-        self->put_off_ns = 0;
-        if (tidy(self, self->actor) == KITH_EUNAVAILABLE)
-            self->put_off_ns = kith__now_ns() + self->arena->timeout_ns;
-    }
+    /* What somebody who is stopped is in the way of is not tried again by each operation. */
+    later = self->put_off_ns != 0 && kith__now_ns() < self->put_off_ns;
+    if (!later && (kith__load(&self->actor->trash.count) | kith__load(&self->actor->dropped)) != 0)
+        err = tidy(self, self->actor);
     if (self->husks_seen) {
         kith__reap_sweep(self);
-        look_after_holders(self);
+        if (look_after_holders(self))
+            self->put_off_ns = 0; /* perhaps it was one of these */
     }
-    if (kith__load(&KITH__HEADER(self->arena)->dirty) >
-        256 + kith__load(&KITH__HEADER(self->arena)->used) / 4)
-        kith__trim(self, false, NULL);
+    if (later)
+        return;
+    if (err != KITH_EUNAVAILABLE && kith__load(&h->dirty) > 256 + kith__load(&h->used) / 4)
+        err = kith__trim(self, false, NULL);
+    if (err == KITH_EUNAVAILABLE || err == KITH_ECORRUPT) {
+        self->put_off_ns = put_off_until(self);
+        self->put_offs += self->put_offs < PUT_OFFS_MAX;
+    } else {
+        self->put_off_ns = 0;
+        self->put_offs = 0;
+    }
 }
 
 /* All memory of an actor that leaves; what cannot go back now stays in its lists. */

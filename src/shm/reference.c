@@ -266,7 +266,7 @@ kith__reference_settle(struct kith__self *self, kith__word *dropped)
             return count_off(self, dropped, reference, class_index, NULL);
         err = kith__lock_acquire(self, stripe); /* G3 */
         if (err < 0)
-            return err;
+            return err == KITH_ECORRUPT ? give_up(dropped) : err;
         if (kith__object_id(arena, root) != id)
             count = NULL;
         if (count == NULL || own_name || kith__load(count) != kith__load(&reference->weight)) {
