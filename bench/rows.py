@@ -287,9 +287,9 @@ ROWS = [
     Row("dict", "get beside a writer", "ratio", "kith get beside a writer", 2.5, GET[0]),
     Row("dict", "get, 1M entries, against in-process", "ratio", "kith get 1M", 2, "absl get 1M",
         why="Nearly all of it waits for two misses, one after the other: the bucket, and the entry "
-            "that it names, on 4 KiB pages of tmpfs.  An entry that is in order, has a version "
-            "and can be read without a lock takes about 100 bytes; absl's whole table is a third "
-            "of that and nearly fits this machine's cache."),
+            "that it names.  An entry that is in order, has a version and can be read without a "
+            "lock takes about 100 bytes; absl's whole table is a third of that and nearly fits "
+            "this machine's cache."),
     Row("dict", "get, 1M entries, against shared", "ratio", "kith get 1M", 0.2, "lmdb get 1M",
         why="The same two misses; the upper pages of LMDB's tree stay in the cache."),
     Row("dict", "add, existing key", "ratio", ADD[0], 1.0, BOOST_ADD[0],
@@ -300,8 +300,8 @@ ROWS = [
             "between the processors."),
     Row("dict", "set, existing key", "ratio", SET[0], 0.2, LMDB_SET[0]),
     Row("dict", "set, new key, growing to 1M", "plus", "kith grow 1M", 150, "absl grow 1M",
-        why="A fresh page of shared memory costs four times a private one here, and each "
-            "new key is a record of about ten words."),
+        why="Fresh shared memory costs more than private here, though most of it comes in huge "
+            "pages, and each new key is a record of seven words."),
     Row("dict", "set, two processes on own keys", "ratio", SET[1], 1.2, SET[0],
         why="The two meet at one of the shards' locks now and then; on a busy host one of them "
             "is put aside while it holds one."),

@@ -30,7 +30,7 @@
  * LIMITS   State has 48 bits of version: at 20 million changes a second, 162 days for a reader who
  *          was stopped all the while to be fooled.
  */
-#include "shm/list.h"
+#include "shm/list_parts.h"
 
 #include <string.h>
 
@@ -39,223 +39,6 @@
 #include "base/error.h"
 
 #define TRIES_OUTSIDE 3u /* how often large items are copied in before the lock is taken */
-
-static kith_err
-broken(const struct kith__arena *arena)
-{
-    return kith__fail(KITH_ECORRUPT, "A list in %s breaks an invariant; run kith check.",
-                      arena->path != NULL ? arena->path : "the mem:// space");
-}
-
-/* ---- Locking ---------------------------------------------------------------------------- */
-
-kith_err
-kith__list_lock(struct kith__self *self, const struct kith__list *list,
-                struct kith__list_root **root_out)
-{
-    struct kith__list_root *root = kith__list_root(list);
-    kith_err err = kith__lock_acquire(self, &root->root.lock);
-
-    if (err < 0)
-        return err;
-    if (kith__load(&root->root.id) != list->id) {
-        kith__lock_release(self, &root->root.lock);
-        return KITH_EGONE;
-    }
-    *root_out = root;
-    return KITH_OK;
-}
-
-/* The shape, lock held.  KITH_ECORRUPT: L1 does not hold. */
-kith_err
-kith__list_shape(const struct kith__list_root *root, struct kith__list_shape *shape)
-{
-    uint64_t state = kith__load(&root->state);
-
-    shape->h = KITH__LIST_HEAD(state);
-    shape->t = KITH__LIST_TAIL(state);
-    shape->head_off = kith__load(&root->head);
-    shape->tail_off = kith__load(&root->tail);
-    shape->tree = (struct kith__part){ kith__load(&root->tree), kith__load(&root->tree_count) };
-    if (shape->h > KITH__FAN || shape->t > KITH__FAN || (shape->h > 0 && shape->head_off == 0) ||
-        (shape->t > 0 && shape->tail_off == 0) ||
-        shape->tree.count > KITH__ITEM_MAX / sizeof(struct kith__slot) ||
-        (shape->tree.count == 0) != (shape->tree.word == 0))
-        return KITH_ECORRUPT;
-    return KITH_OK;
-}
-
-/* ---- What records have in common ----------------------------------------------------------- */
-
-static void
-set_state(struct kith__op *op, struct kith__list_root *root, uint64_t h, uint64_t t)
-{
-    kith__op_set(op, &root->state, kith__list_state(kith__load(&root->state), h, t));
-}
-
-static void
-cover(struct kith__op *op, struct kith__list_root *root)
-{
-    kith__op_cover(op, &root->cover,
-                   (kith__load(&root->cover) & ~KITH__HEAD_ACTOR) + KITH__LIST_VERSION_ONE);
-}
-
-static void
-set_tree(struct kith__op *op, struct kith__list_root *root, struct kith__part tree)
-{
-    cover(op, root);
-#ifndef KITH_MISTAKE_LIST_KEEPS_TREE_COUNT
-    kith__op_set(op, &root->tree_count, tree.count);
-#endif
-    kith__op_set(op, &root->tree, tree.word);
-}
-
-static kith_err
-finish(struct kith__op *op)
-{
-    kith_err err = kith__op_commit(op);
-
-    if (err < 0)
-        kith__op_abort(op);
-    return err;
-}
-
-static struct kith__leaf *
-take_chunk(struct kith__op *op, uint64_t *off_out)
-{
-    if (kith__op_take(op, sizeof(struct kith__leaf), off_out) < 0)
-        return NULL;
-    return kith__ptr(op->self->arena, *off_out);
-}
-
-static struct kith__leaf *
-chunk_at(struct kith__self *self, uint64_t off)
-{
-    return off == 0 ? NULL : kith__at(self->arena, off, sizeof(struct kith__leaf));
-}
-
-static inline void
-store_slot(struct kith__slot *slot, uint64_t meta, uint64_t value)
-{
-    kith__store(&slot->meta, meta);
-    kith__store(&slot->value, value);
-}
-
-static void
-move_slots(struct kith__slot *to, const struct kith__slot *from, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        store_slot(&to[i], kith__load(&from[i].meta), kith__load(&from[i].value));
-}
-
-/* ---- Chunks: made, emptied, filled.  Lock held; each changes nothing that can be seen ----------
- */
-
-/* The end has a chunk, if an empty one. */
-static kith_err
-have_chunk(struct kith__self *self, struct kith__list_root *root, bool front)
-{
-    kith__word *word = front ? &root->head : &root->tail;
-    struct kith__op op;
-    uint64_t off = 0;
-
-    if (kith__load(word) != 0)
-        return chunk_at(self, kith__load(word)) == NULL ? broken(self->arena) : KITH_OK;
-    kith__op_begin(&op, self);
-    if (take_chunk(&op, &off) != NULL)
-        kith__op_set(&op, word, off); /* no reader looks at it while it has no items */
-    return finish(&op);
-}
-
-/* The items of a chunk go into the tree; the chunk is empty after. */
-static kith_err
-flush_chunk(struct kith__self *self, struct kith__list_root *root, bool front)
-{
-    struct kith__tree_edit edit = { .keep = true };
-    struct kith__stored items[KITH__FAN];
-    struct kith__list_shape shape;
-    struct kith__leaf *chunk;
-    struct kith__op op;
-    uint64_t off = 0;
-    kith_err err = kith__list_shape(root, &shape);
-    unsigned n = front ? shape.h : shape.t;
-
-    if (err < 0)
-        return broken(self->arena);
-    if (n == 0)
-        return KITH_OK;
-    chunk = chunk_at(self, front ? shape.head_off : shape.tail_off);
-    if (chunk == NULL)
-        return broken(self->arena);
-    kith__op_begin(&op, self);
-    edit.op = &op;
-    if (n == KITH__FAN) { /* it is a leaf already */
-        uint64_t leaf = kith__off(self->arena, chunk);
-
-        if (take_chunk(&op, &off) != NULL)
-            kith__op_set(&op, front ? &root->head : &root->tail, off);
-        kith__tree_push(&edit, &shape.tree,
-                        (struct kith__part){ KITH__PART_WORD(leaf, KITH__FAN, 0), KITH__FAN },
-                        front);
-    } else {
-        const struct kith__slot *from = front ? &chunk->slot[KITH__FAN - n] : chunk->slot;
-        uint64_t at = front ? 0 : shape.tree.count;
-
-        for (unsigned i = 0; i < n; i++)
-            items[i] = (struct kith__stored){ .meta = kith__load(&from[i].meta),
-                                              .value = kith__load(&from[i].value) };
-        kith__tree_splice(&edit, &shape.tree, at, at, items, n);
-    }
-    set_tree(&op, root, shape.tree);
-    set_state(&op, root, front ? 0 : shape.h, front ? shape.t : 0);
-    return finish(&op);
-}
-
-/* An empty chunk gets items: those of the tree's outermost leaf, or of the other chunk. */
-static kith_err
-fill_chunk(struct kith__self *self, struct kith__list_root *root, bool front)
-{
-    struct kith__tree_edit edit = { .keep = true };
-    struct kith__list_shape shape;
-    struct kith__leaf *chunk, *from;
-    unsigned slot, n;
-    struct kith__op op;
-    kith_err err = have_chunk(self, root, front);
-
-    if (err < 0)
-        return err;
-    if (kith__list_shape(root, &shape) < 0)
-        return broken(self->arena);
-    chunk = chunk_at(self, front ? shape.head_off : shape.tail_off);
-    if (shape.tree.count == 0) {
-        const struct kith__slot *slots;
-
-        from = chunk_at(self, front ? shape.tail_off : shape.head_off);
-        n = front ? shape.t : shape.h;
-        if (chunk == NULL || from == NULL)
-            return broken(self->arena);
-        slots = front ? from->slot : &from->slot[KITH__FAN - n];
-        atomic_thread_fence(memory_order_release);
-        move_slots(front ? &chunk->slot[KITH__FAN - n] : chunk->slot, slots, n);
-        kith__step();
-        kith__store_release(
-            &root->state, kith__list_state(kith__load(&root->state), front ? n : 0, front ? 0 : n));
-        return KITH_OK;
-    }
-    from =
-        kith__tree_leaf(self->arena, shape.tree.word, front ? 0 : shape.tree.count - 1, &slot, &n);
-    if (chunk == NULL || from == NULL || n > shape.tree.count)
-        return broken(self->arena);
-    atomic_thread_fence(memory_order_release);
-    move_slots(front ? &chunk->slot[KITH__FAN - n] : chunk->slot, from->slot, n);
-    kith__op_begin(&op, self);
-    edit.op = &op;
-    kith__tree_splice(&edit, &shape.tree, front ? 0 : shape.tree.count - n,
-                      front ? n : shape.tree.count, NULL, 0);
-    set_tree(&op, root, shape.tree);
-    set_state(&op, root, front ? n : shape.h, front ? shape.t : n);
-    return finish(&op);
-}
 
 /* ---- Splicing: items [from, to) go, others come ------------------------------------------------
  */
@@ -297,15 +80,15 @@ make_ready(struct kith__self *self, struct kith__list_root *root,
     uint64_t in_front = shape->h + shape->tree.count;
 
     if (count == 0 && to - from == 1 && to == kith__shape_count(shape) && shape->t == 0)
-        return fill_chunk(self, root, false);
+        return kith__list_fill_chunk(self, root, false);
     if (count == 0 && to - from == 1 && from == 0 && shape->h == 0)
-        return fill_chunk(self, root, true);
+        return kith__list_fill_chunk(self, root, true);
     if (from == to && count <= KITH__FAN && from == kith__shape_count(shape) &&
         shape->tail_off == 0)
-        return have_chunk(self, root, false);
+        return kith__list_have_chunk(self, root, false);
     if (from == to && count <= KITH__FAN && from == 0 && shape->head_off == 0)
-        return have_chunk(self, root, true);
-    return flush_chunk(self, root, to <= in_front || (from < shape->h && shape->h > 0));
+        return kith__list_have_chunk(self, root, true);
+    return kith__list_flush_chunk(self, root, to <= in_front || (from < shape->h && shape->h > 0));
 }
 
 /* Whether make_ready() would do better than how_to(): an end that is about to be used often. */
@@ -334,17 +117,17 @@ remake_chunk(struct kith__op *op, const struct kith__leaf *chunk, unsigned n, un
              uint64_t *off_out)
 {
     unsigned after = n - (to - from) + count;
-    struct kith__leaf *made = take_chunk(op, off_out);
+    struct kith__leaf *made = kith__list_take_chunk(op, off_out);
     const struct kith__slot *old = front ? &chunk->slot[KITH__FAN - n] : chunk->slot;
     struct kith__slot *fresh;
 
     if (made == NULL)
         return op->err;
     fresh = front ? &made->slot[KITH__FAN - after] : made->slot;
-    move_slots(fresh, old, from);
+    kith__slots_move(fresh, old, from);
     for (unsigned i = 0; i < count; i++)
-        store_slot(&fresh[from + i], items[i].meta, items[i].value);
-    move_slots(&fresh[from + count], &old[to], n - to);
+        kith__slot_store(&fresh[from + i], items[i].meta, items[i].value);
+    kith__slots_move(&fresh[from + count], &old[to], n - to);
     give_slots(op, &old[from], to - from);
     kith__op_give(op, kith__off(op->self->arena, chunk));
     return op->err;
@@ -355,14 +138,15 @@ static kith_err
 splice_end(struct kith__op *op, struct kith__list_root *root, const struct kith__list_shape *shape,
            bool front, unsigned gone, const struct kith__stored *items, unsigned count)
 {
-    struct kith__leaf *chunk = chunk_at(op->self, front ? shape->head_off : shape->tail_off);
+    struct kith__leaf *chunk =
+        kith__list_chunk_at(op->self, front ? shape->head_off : shape->tail_off);
     unsigned n = front ? shape->h : shape->t, after = n - gone + count;
     uint64_t state = kith__list_state(kith__load(&root->state), front ? after : shape->h,
                                       front ? shape->t : after);
     struct kith__slot *slots;
 
     if (chunk == NULL || gone > n)
-        return broken(op->self->arena);
+        return kith__list_broken(op->self->arena);
     slots = front ? &chunk->slot[KITH__FAN - n] : chunk->slot;
     give_slots(op, front ? slots : slots + n - gone, gone);
     slots = front ? slots - count : slots + n;
@@ -373,7 +157,7 @@ splice_end(struct kith__op *op, struct kith__list_root *root, const struct kith_
     kith__step();
 #endif
     for (unsigned i = 0; i < count; i++) /* E1 */
-        store_slot(&slots[i], items[i].meta, items[i].value);
+        kith__slot_store(&slots[i], items[i].meta, items[i].value);
     kith__step();
     if (op->count == 0 && op->class_count == 0 && op->give_count == 0 && op->trash_count == 0 &&
         kith__load(&op->self->actor->staged.count) == 0) {
@@ -400,20 +184,20 @@ splice_ready(struct kith__op *op, struct kith__list_root *root, struct kith__lis
 
     if (how == AT_HEAD || how == AT_TAIL)
         return splice_end(op, root, shape, front, (unsigned)(to - from), items, (unsigned)count);
-    cover(op, root);
+    kith__list_cover(op, root);
     if (how == IN_TREE) {
         struct kith__part tree = shape->tree;
 
         err = kith__tree_splice(&edit, &tree, from - shape->h, to - shape->h, items, count);
         if (err < 0)
             return err;
-        set_tree(op, root, tree);
-        set_state(op, root, shape->h, shape->t);
+        kith__list_set_tree(op, root, tree);
+        kith__list_set_state(op, root, shape->h, shape->t);
         return kith__op_commit(op);
     }
-    chunk = chunk_at(self, front ? shape->head_off : shape->tail_off);
+    chunk = kith__list_chunk_at(self, front ? shape->head_off : shape->tail_off);
     if (chunk == NULL)
-        return broken(self->arena);
+        return kith__list_broken(self->arena);
     n = front ? shape->h : shape->t;
     first = (unsigned)(front ? from : from - shape->h - shape->tree.count);
     err = remake_chunk(op, chunk, n, first, first + (unsigned)(to - from), items, (unsigned)count,
@@ -422,7 +206,7 @@ splice_ready(struct kith__op *op, struct kith__list_root *root, struct kith__lis
         return err;
     n = n - (unsigned)(to - from) + (unsigned)count;
     kith__op_set(op, front ? &root->head : &root->tail, off);
-    set_state(op, root, front ? n : shape->h, front ? shape->t : n);
+    kith__list_set_state(op, root, front ? n : shape->h, front ? shape->t : n);
     return kith__op_commit(op);
 }
 
@@ -461,7 +245,7 @@ copy_out(struct kith__self *self, const struct kith__list_shape *shape, uint64_t
 
     if (slot == NULL || kith__stored_item(self->arena, kith__load(&slot->meta), &slot->value,
                                           kith__load(&slot->value), &item, tag) < 0)
-        return broken(self->arena);
+        return kith__list_broken(self->arena);
     return kith__buf_set(out, item);
 }
 
@@ -482,7 +266,7 @@ splice_locked(struct kith__op *op, struct kith__list_root *root, struct splicing
         kith_err err;
 
         if (kith__list_shape(root, &shape) < 0 || steps > 8)
-            return broken(self->arena);
+            return kith__list_broken(self->arena);
         err = s->where(s, self, &shape);
         if (err < 0)
             return err;
@@ -525,7 +309,7 @@ prepare(struct kith__self *self, struct splicing *s, uint64_t count)
         return err;
     for (unsigned steps = 0; err == KITH_OK && steps < 8; steps++) {
         if (kith__list_shape(root, &shape) < 0) {
-            err = broken(self->arena);
+            err = kith__list_broken(self->arena);
             break;
         }
         err = s->where(s, self, &shape);
@@ -600,14 +384,14 @@ kith__list_append(struct kith__self *self, const struct kith__list *list, struct
             return err;
         state = kith__load(&root->state);
         t = KITH__LIST_TAIL(state);
-        tail = chunk_at(self, kith__load(&root->tail));
+        tail = kith__list_chunk_at(self, kith__load(&root->tail));
         if (kith__load(&root->root.id) == list->id && tail != NULL && t < KITH__FAN) {
             struct kith__stored stored;
             struct kith__op none;
 
             kith__stored_make(&none, item, &stored); /* takes no block for these */
             atomic_thread_fence(memory_order_release);
-            store_slot(&tail->slot[t], stored.meta, stored.value);
+            kith__slot_store(&tail->slot[t], stored.meta, stored.value);
             kith__step();
             kith__store_release(&root->state,
                                 kith__list_state(state, KITH__LIST_HEAD(state), t + 1));
@@ -671,7 +455,7 @@ kith__list_pop(struct kith__self *self, const struct kith__list *list, int64_t i
             return err;
         state = kith__load(&root->state);
         t = KITH__LIST_TAIL(state);
-        tail = chunk_at(self, kith__load(&root->tail));
+        tail = kith__list_chunk_at(self, kith__load(&root->tail));
         meta = tail != NULL && t > 0 && t <= KITH__FAN ? kith__load(&tail->slot[t - 1].meta)
                                                        : KITH_TYPE_REFERENCE;
         if (kith__load(&root->root.id) == list->id && KITH__META_TYPE(meta) <= KITH_TYPE_FLOAT) {
@@ -721,7 +505,7 @@ where_wanted(struct splicing *s, struct kith__self *self, const struct kith__lis
     if (err == KITH_OK)
         return KITH_ENOENT;
     if (err != KITH_EEXIST)
-        return broken(self->arena);
+        return kith__list_broken(self->arena);
     s->from = search.at;
     s->to = search.at + 1;
     return KITH_OK;
@@ -767,12 +551,12 @@ kith__list_set(struct kith__self *self, const struct kith__list *list, int64_t i
         return err;
     }
     if (kith__list_shape(root, &shape) < 0)
-        err = broken(self->arena);
+        err = kith__list_broken(self->arena);
     else if (!kith__list_index(kith__shape_count(&shape), index, &at))
         err = KITH_ERANGE;
     slot = err < 0 ? NULL : kith__shape_slot(self->arena, &shape, at);
     if (err == KITH_OK && slot == NULL)
-        err = broken(self->arena);
+        err = kith__list_broken(self->arena);
     if (err == KITH_OK && !large)
         err = kith__stored_make(&op, item, &stored);
     if (err == KITH_OK) {
@@ -791,7 +575,7 @@ kith__list_set(struct kith__self *self, const struct kith__list *list, int64_t i
 #endif
         } else {
             kith__stored_give(&op, kith__load(&slot->meta), kith__load(&slot->value));
-            cover(&op, root);
+            kith__list_cover(&op, root);
             kith__op_set(&op, &slot->meta, stored.meta);
             kith__op_set(&op, &slot->value, stored.value);
             kith__op_set(&op, &root->state, state);

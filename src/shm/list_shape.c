@@ -81,3 +81,22 @@ kith__slice_of(uint64_t len, int64_t start, int64_t stop, int64_t step)
         slice.count = ((uint64_t)(start - stop) - 1) / (0 - (uint64_t)step) + 1;
     return slice;
 }
+
+/* The shape, lock held.  KITH_ECORRUPT: L1 does not hold. */
+kith_err
+kith__list_shape(const struct kith__list_root *root, struct kith__list_shape *shape)
+{
+    uint64_t state = kith__load(&root->state);
+
+    shape->h = KITH__LIST_HEAD(state);
+    shape->t = KITH__LIST_TAIL(state);
+    shape->head_off = kith__load(&root->head);
+    shape->tail_off = kith__load(&root->tail);
+    shape->tree = (struct kith__part){ kith__load(&root->tree), kith__load(&root->tree_count) };
+    if (shape->h > KITH__FAN || shape->t > KITH__FAN || (shape->h > 0 && shape->head_off == 0) ||
+        (shape->t > 0 && shape->tail_off == 0) ||
+        shape->tree.count > KITH__ITEM_MAX / sizeof(struct kith__slot) ||
+        (shape->tree.count == 0) != (shape->tree.word == 0))
+        return KITH_ECORRUPT;
+    return KITH_OK;
+}
