@@ -42,22 +42,19 @@
 /* ---- Waking ----------------------------------------------------------------------------- */
 
 /*
- * The getters' signal is the one that is raised with a fence, and joined without a barrier: theirs
- * is the way on which work is handed over, and the barrier would make each sleep a tenth longer.
+ * The signals of getters and of putters are raised with a fence, and joined without a barrier:
+ * theirs is the way on which work is handed over, and the barrier would make each sleep a tenth
+ * longer.
  */
-static void
-raise_items(struct kith__self *self, struct kith__queue_root *root, int count)
-{
-    atomic_thread_fence(memory_order_seq_cst);
-    kith__signal_raise(self, &root->items, count);
-}
 
 /* `items` were added or came back; `left`: some left for good. */
 void
 kith__queue_raise(struct kith__self *self, struct kith__queue_root *root, int items, bool left)
 {
+    if (items > 0 || root->capacity != 0)
+        atomic_thread_fence(memory_order_seq_cst);
     if (items > 0)
-        raise_items(self, root, items);
+        kith__signal_raise(self, &root->items, items);
     if (!left)
         return;
     if (root->capacity != 0)
@@ -67,8 +64,10 @@ kith__queue_raise(struct kith__self *self, struct kith__queue_root *root, int it
         (root->joinable != 0 || kith__queue_total(root) == 0))
         kith__signal_raise(self, &root->drained, INT32_MAX);
     /* The end of a queue that was shut down is news to getters. */
-    if (kith__load(&root->closed) != 0 && kith__queue_total(root) == 0)
-        raise_items(self, root, INT32_MAX);
+    if (kith__load(&root->closed) != 0 && kith__queue_total(root) == 0) {
+        atomic_thread_fence(memory_order_seq_cst);
+        kith__signal_raise(self, &root->items, INT32_MAX);
+    }
 }
 
 void
@@ -78,7 +77,8 @@ kith__queue_raise_due(struct kith__self *self, struct kith__queue_root *root, ui
 
     if (due == 0 || (due_before != 0 && due >= due_before))
         return;
-    raise_items(self, root, INT32_MAX);
+    atomic_thread_fence(memory_order_seq_cst);
+    kith__signal_raise(self, &root->items, INT32_MAX);
     kith__signal_raise(self, &root->room, INT32_MAX);
     kith__signal_raise(self, &root->drained, INT32_MAX);
 }
@@ -398,7 +398,6 @@ wait_on(struct kith__self *self, _Atomic uint32_t *signal, int64_t deadline_ns,
         bool (*ready)(const struct kith__queue *queue, size_t count),
         const struct kith__queue *queue, size_t count, const kith__word *counter)
 {
-    struct kith__queue_root *root = kith__queue_root(queue);
     uint32_t joined;
     kith_err err = KITH_OK;
     int64_t until;
@@ -409,7 +408,7 @@ wait_on(struct kith__self *self, _Atomic uint32_t *signal, int64_t deadline_ns,
     /* Named before joining: a wake that goes to us and dies with us is then repeated. */
     kith__store(&self->actor->waiting_on, kith__off(self->arena, signal));
     kith__step();
-    joined = signal == &root->items ? kith__signal_enter(signal) : kith__signal_join(self, signal);
+    joined = kith__signal_enter(signal);
     until = kith__queue_sleep_until(queue, deadline_ns);
     if (ready(queue, count)) {
         /* A queue that was overwritten may say so for ever, and have nothing. */
