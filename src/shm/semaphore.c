@@ -446,13 +446,24 @@ wait_fair(struct kith__self *self, const struct kith__root_ref *ref, int64_t dea
     }
 }
 
+/* What each acquire and each release is about to change. */
+static inline void
+fetch(struct kith__semaphore_root *root)
+{
+    kith__fetch_to_change(&root->root.lock);
+    kith__fetch_to_change(&root->charges[0]);
+}
+
 kith_err
 kith__semaphore_acquire(struct kith__self *self, const struct kith__root_ref *ref,
                         int64_t deadline_ns)
 {
-    bool fair = (kith__semaphore_root(ref)->options & KITH__SEMAPHORE_FAIR) != 0;
-    kith_err err = kith__root_chain(self, ref, KITH_KIND_SEMAPHORE); /* A1 */
+    bool fair;
+    kith_err err;
 
+    fetch(kith__semaphore_root(ref));
+    fair = (kith__semaphore_root(ref)->options & KITH__SEMAPHORE_FAIR) != 0;
+    err = kith__root_chain(self, ref, KITH_KIND_SEMAPHORE); /* A1 */
     if (err < 0)
         return err;
     err = fair ? try_fair(self, ref, false, false) : try_any(self, ref);
@@ -544,8 +555,10 @@ kith__semaphore_release(struct kith__self *self, const struct kith__root_ref *re
     struct kith__semaphore_root *root = kith__semaphore_root(ref);
     uint64_t owner = kith__owner_of(self->arena, self->arena->holder);
     struct look seen;
-    kith_err err = kith__root_lock(self, ref); /* R1 */
+    kith_err err;
 
+    fetch(root);
+    err = kith__root_lock(self, ref); /* R1 */
     if (err < 0)
         return err;
     err = look(self->arena, root, owner, &seen);

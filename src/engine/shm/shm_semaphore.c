@@ -24,10 +24,9 @@ semaphore_open(void *state, const char *name, const struct kith_semaphore_option
                                kith__semaphore_init, &making, semaphore_out);
 }
 
-static kith_err
-semaphore_acquire(void *state, int64_t deadline_ns)
+static __attribute__((noinline)) kith_err
+acquire_first(const struct kith__root_ref *semaphore, int64_t deadline_ns)
 {
-    struct kith__root_ref *semaphore = state;
     struct kith__self *self = kith__shm_self(semaphore->arena);
 
     return self == NULL ? kith__shm_refusal()
@@ -35,12 +34,30 @@ semaphore_acquire(void *state, int64_t deadline_ns)
 }
 
 static kith_err
-semaphore_release(void *state, uint32_t n)
+semaphore_acquire(void *state, int64_t deadline_ns)
 {
-    struct kith__root_ref *semaphore = state;
+    const struct kith__root_ref *semaphore = state;
+    struct kith__self *self = kith__self_at_hand(semaphore->arena);
+
+    return self == NULL ? acquire_first(semaphore, deadline_ns)
+                        : kith__semaphore_acquire(self, semaphore, deadline_ns);
+}
+
+static __attribute__((noinline)) kith_err
+release_first(const struct kith__root_ref *semaphore, uint32_t n)
+{
     struct kith__self *self = kith__shm_self(semaphore->arena);
 
     return self == NULL ? kith__shm_refusal() : kith__semaphore_release(self, semaphore, n);
+}
+
+static kith_err
+semaphore_release(void *state, uint32_t n)
+{
+    const struct kith__root_ref *semaphore = state;
+    struct kith__self *self = kith__self_at_hand(semaphore->arena);
+
+    return self == NULL ? release_first(semaphore, n) : kith__semaphore_release(self, semaphore, n);
 }
 
 static kith_err
