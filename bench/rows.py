@@ -334,11 +334,11 @@ ROWS = [
         why="futex_waitv watches the other's token too, and so costs half as much again as a "
             "wait for one word."),
     Row("lock", "acquire and release, free", "ratio", LOCK[0], 0.8, MUTEX[0],
-        why="Two locked instructions as in glibc, with a ledger entry beside "
-            "them."),
+        why="One locked instruction and a plain store, with a ledger entry beside them that "
+            "names the lock to survivors."),
     Row("lock", "acquire and release, two processes", "ratio", LOCK[1], 1.0, MUTEX[1],
-        why="Two locked instructions as in glibc, with a ledger entry beside "
-            "them."),
+        why="One locked instruction and a plain store, with a ledger entry beside them that "
+            "names the lock to survivors."),
     Row("lock", "recursive, acquire and release", "ratio", "kith rlock pair", 1.5, PLAIN_MUTEX,
         why="It takes the path of the plain lock, which survives its owner; glibc's plain "
             "mutex does not."),
@@ -346,8 +346,8 @@ ROWS = [
         why="Readers write nothing shared. On a busy host the second processor is often not "
             "there."),
     Row("semaphore", "acquire and release, free", "ratio", SEMAPHORE[0], 3, GLIBC_SEMAPHORE[0],
-        why="A permit is charged to its process under a lock; sem_t counts, and loses what a "
-            "killed process took."),
+        why="A permit is charged to its process under a lock, taken by one locked instruction and "
+            "left by a store; sem_t counts, and loses what a killed process took."),
     Row("event", "set and clear, nobody waiting", "limit", "kith event pair", 20,
         why="Three locked instructions, since a set is counted too: who slept is then told of it "
             "even if it was cleared at once."),
