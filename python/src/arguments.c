@@ -117,6 +117,8 @@ int64_of(PyObject *object, int64_t *out)
 {
     long long number;
 
+    if (PyLong_CheckExact(object) && small_int(object, out))
+        return true;
     if (!PyIndex_Check(object)) {
         PyErr_Format(PyExc_TypeError, "an int is needed, not %.100s", Py_TYPE(object)->tp_name);
         return false;

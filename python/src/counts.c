@@ -181,26 +181,26 @@ counts_subscript(PyObject *object, PyObject *key)
 {
     PyObject *self = ((struct counts *)object)->dict;
     struct encoded encoded;
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     int64_t number = 0;
     kith_err err;
     OPEN(kith_dict, dict, self);
 
     if (!encode_key(key, &encoded))
         return NULL;
-    buf = buffer_take();
-    err = kith_dict_get(dict, encoded.item, &buf);
+    buf = buffer_take(&other);
+    err = kith_dict_get(dict, encoded.item, buf);
     encoded_free(&encoded);
-    if (err >= 0 && buf.item.type == KITH_TYPE_INT) {
-        number = buf.item.integer;
-    } else if (err >= 0 && buf.item.type == KITH_TYPE_BOOL) {
-        number = buf.item.boolean;
+    if (err >= 0 && buf->item.type == KITH_TYPE_INT) {
+        number = buf->item.integer;
+    } else if (err >= 0 && buf->item.type == KITH_TYPE_BOOL) {
+        number = buf->item.boolean;
     } else if (err >= 0) {
         PyErr_Format(failures[KIND], "What stands at %R is no int of 64 bits, and is not counted.",
                      key);
         err = KITH_ETYPE;
     }
-    buffer_give(&buf);
+    buffer_give(buf);
     if (err < 0 && err != KITH_ENOENT)
         return raise_error(err);
     return count_new(PyLong_FromLongLong(number), self, key, 0);

@@ -55,18 +55,18 @@ static PyObject *
 subscript(PyObject *self, PyObject *key)
 {
     struct encoded encoded;
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     kith_err err;
     OPEN(kith_dict, dict, self);
 
     if (!encode_key(key, &encoded))
         return NULL;
-    buf = buffer_take();
-    err = kith_dict_get(dict, encoded.item, &buf);
+    buf = buffer_take(&other);
+    err = kith_dict_get(dict, encoded.item, buf);
     encoded_free(&encoded);
     if (err >= 0)
-        return decode_buffer(SPACE_OF(self), &buf);
-    buffer_give(&buf);
+        return decode_buffer(SPACE_OF(self), buf);
+    buffer_give(buf);
     return err == KITH_ENOENT ? raise_missing(key) : raise_error(err);
 }
 
@@ -138,18 +138,18 @@ get_by(PyObject *self, PyObject *key, PyObject *otherwise,
        kith_err (*get)(kith_dict *dict, struct kith_item key, struct kith_buf *item_out))
 {
     struct encoded encoded;
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     kith_err err;
     OPEN(kith_dict, dict, self);
 
     if (!encode_key(key, &encoded))
         return NULL;
-    buf = buffer_take();
-    err = get(dict, encoded.item, &buf);
+    buf = buffer_take(&other);
+    err = get(dict, encoded.item, buf);
     encoded_free(&encoded);
     if (err >= 0)
-        return decode_buffer(SPACE_OF(self), &buf);
-    buffer_give(&buf);
+        return decode_buffer(SPACE_OF(self), buf);
+    buffer_give(buf);
     if (err != KITH_ENOENT)
         return raise_error(err);
     return otherwise == NULL ? raise_missing(key) : Py_NewRef(otherwise);
@@ -246,19 +246,19 @@ method_setdefault(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObj
     static const char *const names[] = { "key", "default", NULL };
     PyObject *values[2];
     struct pair pair;
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     kith_err err;
     OPEN(kith_dict, dict, self);
 
     if (!arguments("setdefault", names, 1, args, count, keywords, values) ||
         !encode_pair(self, values[0], values[1] == NULL ? Py_None : values[1], &pair))
         return NULL;
-    buf = buffer_take();
-    err = kith_dict_setdefault(dict, pair.key.item, pair.item.item, &buf);
+    buf = buffer_take(&other);
+    err = kith_dict_setdefault(dict, pair.key.item, pair.item.item, buf);
     pair_free(&pair);
     if (err >= 0)
-        return decode_buffer(SPACE_OF(self), &buf);
-    buffer_give(&buf);
+        return decode_buffer(SPACE_OF(self), buf);
+    buffer_give(buf);
     return raise_error(err);
 }
 
@@ -268,19 +268,19 @@ method_swap(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *k
     static const char *const names[] = { "key", "value", "default", NULL };
     PyObject *values[3];
     struct pair pair;
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     kith_err err;
     OPEN(kith_dict, dict, self);
 
     if (!arguments("swap", names, 2, args, count, keywords, values) ||
         !encode_pair(self, values[0], values[1], &pair))
         return NULL;
-    buf = buffer_take();
-    err = kith_dict_swap(dict, pair.key.item, pair.item.item, &buf);
+    buf = buffer_take(&other);
+    err = kith_dict_swap(dict, pair.key.item, pair.item.item, buf);
     pair_free(&pair);
-    if (err >= 0 && buf.item.tag != kith_absent)
-        return decode_buffer(SPACE_OF(self), &buf);
-    buffer_give(&buf);
+    if (err >= 0 && buf->item.tag != kith_absent)
+        return decode_buffer(SPACE_OF(self), buf);
+    buffer_give(buf);
     if (err < 0)
         return raise_error(err);
     return Py_NewRef(values[2] == NULL ? Py_None : values[2]);
@@ -313,7 +313,7 @@ static PyObject *
 method_get_version(PyObject *self, PyObject *key)
 {
     struct encoded encoded;
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     uint64_t version;
     PyObject *value;
     kith_err err;
@@ -321,14 +321,14 @@ method_get_version(PyObject *self, PyObject *key)
 
     if (!encode_key(key, &encoded))
         return NULL;
-    buf = buffer_take();
-    err = kith_dict_get_version(dict, encoded.item, &buf, &version);
+    buf = buffer_take(&other);
+    err = kith_dict_get_version(dict, encoded.item, buf, &version);
     encoded_free(&encoded);
     if (err < 0) {
-        buffer_give(&buf);
+        buffer_give(buf);
         return err == KITH_ENOENT ? raise_missing(key) : raise_error(err);
     }
-    value = decode_buffer(SPACE_OF(self), &buf);
+    value = decode_buffer(SPACE_OF(self), buf);
     return value == NULL ? NULL : Py_BuildValue("(NK)", value, (unsigned long long)version);
 }
 

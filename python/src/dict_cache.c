@@ -105,7 +105,7 @@ dict_get_stale(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject
     static const char *const names[] = { "key", NULL };
     PyObject *values[1], *value;
     struct encoded encoded;
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     bool stale;
     kith_err err;
     OPEN(kith_dict, dict, self);
@@ -113,14 +113,14 @@ dict_get_stale(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject
     if (!arguments("get_stale", names, 1, args, count, keywords, values) ||
         !encode_key(values[0], &encoded))
         return NULL;
-    buf = buffer_take();
-    err = kith_dict_get_stale(dict, encoded.item, &buf, &stale);
+    buf = buffer_take(&other);
+    err = kith_dict_get_stale(dict, encoded.item, buf, &stale);
     encoded_free(&encoded);
     if (err < 0) {
-        buffer_give(&buf);
+        buffer_give(buf);
         return done_with(values[0], err);
     }
-    value = decode_buffer(SPACE_OF(self), &buf);
+    value = decode_buffer(SPACE_OF(self), buf);
     return value == NULL ? NULL : Py_BuildValue("(NO)", value, stale ? Py_True : Py_False);
 }
 
@@ -199,7 +199,7 @@ dict_get_or_compute(PyObject *self, PyObject *const *args, Py_ssize_t count, PyO
     struct kith_compute_options options = KITH_COMPUTE_OPTIONS_INIT;
     struct callback callback = { .space = SPACE_OF(self) };
     struct encoded key;
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     PyObject *values[5], *value = NULL;
     int64_t timeout_ns;
     kith_err err;
@@ -210,14 +210,14 @@ dict_get_or_compute(PyObject *self, PyObject *const *args, Py_ssize_t count, PyO
         !duration_of(values[3], "stale", &options.stale_ns) ||
         !timeout_of(values[4], &timeout_ns) || !encode_key(values[0], &key))
         return NULL;
-    buf = buffer_take();
-    err = kith_dict_get(dict, key.item, &buf);
+    buf = buffer_take(&other);
+    err = kith_dict_get(dict, key.item, buf);
     if (err == KITH_ENOENT) {
         callback.function = values[1];
         callback.argument = values[0];
         WAIT(&callback.wait, callback.space, err,
              kith_dict_get_or_compute(dict, key.item, compute, &callback, &options, timeout_ns,
-                                      &buf));
+                                      buf));
     }
     encoded_free(&key);
     /* Computed, and the dict refused to keep it: it is had all the same. */
@@ -225,10 +225,10 @@ dict_get_or_compute(PyObject *self, PyObject *const *args, Py_ssize_t count, PyO
         value = Py_NewRef(callback.result);
     callback_forget(&callback);
     if (value != NULL || err < 0 || PyErr_Occurred()) {
-        buffer_give(&buf);
+        buffer_give(buf);
         return value != NULL ? value : raise_error(err);
     }
-    return decode_buffer(SPACE_OF(self), &buf);
+    return decode_buffer(SPACE_OF(self), buf);
 }
 
 static kith_err
@@ -277,7 +277,7 @@ dict_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *key
     static const char *const names[] = { "key", "version", "timeout", NULL };
     struct wait wait;
     struct encoded key;
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     PyObject *values[3], *value;
     uint64_t version = 0;
     int64_t timeout_ns;
@@ -290,15 +290,15 @@ dict_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *key
         version = PyLong_AsUnsignedLongLong(values[1]);
     if (PyErr_Occurred() || !timeout_of(values[2], &timeout_ns) || !encode_key(values[0], &key))
         return NULL;
-    buf = buffer_take();
+    buf = buffer_take(&other);
     WAIT(&wait, SPACE_OF(self), err,
-         kith_dict_wait(dict, key.item, version, timeout_ns, &buf, &version));
+         kith_dict_wait(dict, key.item, version, timeout_ns, buf, &version));
     encoded_free(&key);
     if (err < 0) {
-        buffer_give(&buf);
+        buffer_give(buf);
         return err == KITH_ENOENT ? raise_missing(values[0]) : raise_error(err);
     }
-    value = decode_buffer(SPACE_OF(self), &buf);
+    value = decode_buffer(SPACE_OF(self), buf);
     return value == NULL ? NULL : Py_BuildValue("(NK)", value, (unsigned long long)version);
 }
 

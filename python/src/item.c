@@ -343,35 +343,5 @@ decode_slowly(struct space *space, const struct kith_item *item)
 
 /* ---- the buffer ---- */
 
-/* Memory that one result needed and the next may have; larger than this it goes back. */
-#define SPARE_MAX 65536
-
-static struct kith_buf spare;
-
-struct kith_buf
-buffer_take(void)
-{
-    struct kith_buf buf = spare;
-
-    spare.memory = NULL;
-    spare.capacity = 0;
-    return buf;
-}
-
-void
-buffer_give(struct kith_buf *buf)
-{
-    if (spare.memory != NULL || buf->capacity > SPARE_MAX)
-        kith_buf_free(buf);
-    else
-        spare = *buf;
-}
-
-PyObject *
-decode_buffer(struct space *space, struct kith_buf *buf)
-{
-    PyObject *object = decode(space, &buf->item);
-
-    buffer_give(buf);
-    return object;
-}
+struct kith_buf spare_buffer;
+bool spare_is_used;

@@ -96,15 +96,15 @@ length(PyObject *self)
 static PyObject *
 item_at(PyObject *self, int64_t index)
 {
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     kith_err err;
     OPEN(struct kith_list, list, self);
 
-    buf = buffer_take();
-    err = kith_list_get(list, index, &buf);
+    buf = buffer_take(&other);
+    err = kith_list_get(list, index, buf);
     if (err >= 0)
-        return decode_buffer(SPACE_OF(self), &buf);
-    buffer_give(&buf);
+        return decode_buffer(SPACE_OF(self), buf);
+    buffer_give(buf);
     return raise_place(err);
 }
 
@@ -421,7 +421,7 @@ method_pop(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *ke
 {
     static const char *const names[] = { "index", NULL };
     PyObject *values[1];
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     int64_t index = -1;
     kith_err err;
     OPEN(struct kith_list, list, self);
@@ -429,11 +429,11 @@ method_pop(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *ke
     if (!arguments("pop", names, 0, args, count, keywords, values) ||
         (values[0] != NULL && !index_of(values[0], &index)))
         return NULL;
-    buf = buffer_take();
-    err = kith_list_pop(list, index, &buf);
+    buf = buffer_take(&other);
+    err = kith_list_pop(list, index, buf);
     if (err >= 0)
-        return decode_buffer(SPACE_OF(self), &buf);
-    buffer_give(&buf);
+        return decode_buffer(SPACE_OF(self), buf);
+    buffer_give(buf);
     return raise_place(err);
 }
 

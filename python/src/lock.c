@@ -170,9 +170,17 @@ lock_release(PyObject *self, PyObject *unused)
 static PyObject *
 lock_enter(PyObject *self, PyObject *unused)
 {
-    PyObject *had = acquire_by(self, KITH_FOREVER, acquire_lock);
+    PyObject *had;
+    kith_err err;
+    OPEN(kith_lock, lock, self);
 
     (void)unused;
+    err = kith_lock_acquire(lock, 0);
+    if (err >= 0) {
+        ((struct lock *)self)->owner_died = err == KITH_OWNER_DIED;
+        return Py_NewRef(self);
+    }
+    had = acquire_by(self, KITH_FOREVER, acquire_lock);
     if (had == NULL)
         return NULL;
     Py_DECREF(had);

@@ -238,6 +238,24 @@ struct encoded {
 bool encode_key_slowly(PyObject *object, struct encoded *out);
 bool encode_item_slowly(struct space *space, PyObject *object, struct encoded *out);
 
+/* An int of one digit, which most are; the two ways in which CPython has laid it out. */
+static inline bool
+small_int(PyObject *object, int64_t *out)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    if (!PyUnstable_Long_IsCompact((PyLongObject *)object))
+        return false;
+    *out = PyUnstable_Long_CompactValue((PyLongObject *)object);
+#else
+    Py_ssize_t size = Py_SIZE(object);
+
+    if (size > 1 || size < -1)
+        return false;
+    *out = size * (int64_t)((PyLongObject *)object)->ob_digit[0];
+#endif
+    return true;
+}
+
 static inline bool
 encode_plain(PyObject *object, struct encoded *out)
 {
@@ -248,6 +266,8 @@ encode_plain(PyObject *object, struct encoded *out)
         int overflow;
 
         out->item.type = KITH_TYPE_INT;
+        if (small_int(object, &out->item.integer))
+            return true;
         out->item.integer = PyLong_AsLongLongAndOverflow(object, &overflow);
         return overflow == 0;
     }
@@ -300,11 +320,45 @@ decode(struct space *space, const struct kith_item *item)
     return decode_slowly(space, item);
 }
 
-/* A buffer for one result, reused from call to call.  Take it, and give it back with the same. */
-struct kith_buf buffer_take(void);
-void buffer_give(struct kith_buf *buf);
+/*
+ * The buffer for one result.  It is always the same one, unless that is in use further out: then it
+ * is `other`, which the caller has room for.  Give it back, or have it decoded.
+ */
+extern struct kith_buf spare_buffer;
+extern bool spare_is_used;
+
+static inline struct kith_buf *
+buffer_take(struct kith_buf *other)
+{
+    if (!spare_is_used) {
+        spare_is_used = true;
+        return &spare_buffer;
+    }
+    memset(other, 0, sizeof(*other));
+    return other;
+}
+
+/* Memory that one result needed and the next may have; larger than this it goes back. */
+#define SPARE_MAX (4 << 20)
+
+static inline void
+buffer_give(struct kith_buf *buf)
+{
+    if (buf != &spare_buffer || buf->capacity > SPARE_MAX)
+        kith_buf_free(buf);
+    if (buf == &spare_buffer)
+        spare_is_used = false;
+}
+
 /* What is in the buffer, which is given back. */
-PyObject *decode_buffer(struct space *space, struct kith_buf *buf);
+static inline PyObject *
+decode_buffer(struct space *space, struct kith_buf *buf)
+{
+    PyObject *object = decode(space, &buf->item);
+
+    buffer_give(buf);
+    return object;
+}
 
 /* MessagePack.  The writer begins in the caller's small memory. */
 struct packer {

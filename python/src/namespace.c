@@ -37,7 +37,7 @@ is_pythons(const char *name, size_t size)
 static PyObject *
 get_attribute(PyObject *self, PyObject *name)
 {
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     Py_ssize_t size;
     const char *text = PyUnicode_AsUTF8AndSize(name, &size);
     kith_err err;
@@ -49,12 +49,12 @@ get_attribute(PyObject *self, PyObject *name)
     {
         OPEN(kith_namespace, namespace, self);
 
-        buf = buffer_take();
-        err = kith_namespace_get(namespace, text, &buf);
+        buf = buffer_take(&other);
+        err = kith_namespace_get(namespace, text, buf);
     }
     if (err >= 0)
-        return decode_buffer(((struct handle *)self)->space, &buf);
-    buffer_give(&buf);
+        return decode_buffer(((struct handle *)self)->space, buf);
+    buffer_give(buf);
     if (err != KITH_ENOENT)
         return raise_error(err);
     PyErr_Format(PyExc_AttributeError, "the namespace \"%U\" has no attribute %R",

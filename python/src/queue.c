@@ -157,19 +157,19 @@ method_put_many(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObjec
 static PyObject *
 get(PyObject *self, int64_t timeout_ns)
 {
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     struct wait wait;
     kith_err err;
     OPEN(kith_queue, queue, self);
 
-    buf = buffer_take();
-    err = kith_queue_get(queue, 0, &buf);
+    buf = buffer_take(&other);
+    err = kith_queue_get(queue, 0, buf);
     if (err == KITH_EEMPTY && timeout_ns != 0) {
-        WAIT(&wait, SPACE_OF(self), err, kith_queue_get(queue, timeout_ns, &buf));
+        WAIT(&wait, SPACE_OF(self), err, kith_queue_get(queue, timeout_ns, buf));
     }
     if (err >= 0)
-        return decode_buffer(SPACE_OF(self), &buf);
-    buffer_give(&buf);
+        return decode_buffer(SPACE_OF(self), buf);
+    buffer_give(buf);
     return raise_getting(err);
 }
 
@@ -254,16 +254,16 @@ method_get_view(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObjec
 static PyObject *
 method_peek(PyObject *self, PyObject *unused)
 {
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     kith_err err;
     OPEN(kith_queue, queue, self);
 
     (void)unused;
-    buf = buffer_take();
-    err = kith_queue_peek(queue, &buf);
+    buf = buffer_take(&other);
+    err = kith_queue_peek(queue, buf);
     if (err >= 0)
-        return decode_buffer(SPACE_OF(self), &buf);
-    buffer_give(&buf);
+        return decode_buffer(SPACE_OF(self), buf);
+    buffer_give(buf);
     return raise_getting(err);
 }
 
@@ -284,7 +284,7 @@ method_lease(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
     struct kith_lease_options options = KITH_LEASE_OPTIONS_INIT;
     PyObject *values[2];
     struct lease *lease;
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     struct wait wait;
     int64_t timeout_ns;
     kith_err err;
@@ -298,20 +298,20 @@ method_lease(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
     if (lease == NULL)
         return NULL;
     lease->queue = (struct handle *)Py_NewRef(self);
-    buf = buffer_take();
-    err = kith_queue_lease_with(queue, &options, 0, &buf, &lease->open);
+    buf = buffer_take(&other);
+    err = kith_queue_lease_with(queue, &options, 0, buf, &lease->open);
     if (err == KITH_EEMPTY && timeout_ns != 0) {
         WAIT(&wait, SPACE_OF(self), err,
-             kith_queue_lease_with(queue, &options, timeout_ns, &buf, &lease->open));
+             kith_queue_lease_with(queue, &options, timeout_ns, buf, &lease->open));
     }
     if (err < 0) {
-        buffer_give(&buf);
+        buffer_give(buf);
         lease->open = NULL;
         Py_DECREF(lease);
         return raise_getting(err);
     }
     lease->attempts = kith_lease_attempts(lease->open);
-    lease->item = decode_buffer(SPACE_OF(self), &buf);
+    lease->item = decode_buffer(SPACE_OF(self), buf);
     if (lease->item == NULL)
         Py_CLEAR(lease); /* which gives the item back */
     return (PyObject *)lease;

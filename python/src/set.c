@@ -86,16 +86,16 @@ contains(PyObject *self, PyObject *member)
 static PyObject *
 method_pop(PyObject *self, PyObject *unused)
 {
-    struct kith_buf buf;
+    struct kith_buf other, *buf;
     kith_err err;
     OPEN(kith_set, set, self);
 
     (void)unused;
-    buf = buffer_take();
-    err = kith_set_pop(set, &buf);
+    buf = buffer_take(&other);
+    err = kith_set_pop(set, buf);
     if (err >= 0)
-        return decode_buffer(SPACE_OF(self), &buf);
-    buffer_give(&buf);
+        return decode_buffer(SPACE_OF(self), buf);
+    buffer_give(buf);
     return err == KITH_EEMPTY ? raise_as(NOT_FOUND, err) : raise_error(err);
 }
 
