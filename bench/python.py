@@ -149,12 +149,13 @@ def rows():
            "dict's d[k] += 1", "<= 6")
     yield ("d[k], managed", keys("d[k]", d=shared), Statement("d[0]", d=managed),
            "Manager().dict()", ">= 300")
-    yield ("counts[k] += 1, managed", keys("c[k] += 1", c=counts), Statement("d[0] += 1", d=managed),
-           "Manager().dict()", ">= 300")
+    yield ("counts[k] += 1, managed", keys("c[k] += 1", c=counts),
+           Statement("d[0] += 1", d=managed), "Manager().dict()", ">= 300")
     try:
         from UltraDict import UltraDict
         ultra = UltraDict({0: 0})
-        yield "d[k], UltraDict", keys("d[k]", d=shared), Statement("d[0]", d=ultra), "UltraDict", ">= 5"
+        yield ("d[k], UltraDict", keys("d[k]", d=shared), Statement("d[0]", d=ultra),
+               "UltraDict", ">= 5")
         yield ("d[k] = 1, UltraDict", keys("d[k] = 1", d=shared), Statement("d[0] = 1", d=ultra),
                "UltraDict", ">= 10")
         yield ("+=, UltraDict", keys("c[k] += 1", c=counts), Statement("d[0] += 1", d=ultra),
