@@ -32,8 +32,8 @@
  * do both in a transaction.
  *
  * Threads  Any function, from any thread.
- * Fork     A child's copy of a handle keeps nothing, and closing it lets nothing go: its parent's
- *          does.  The child opens what it wants to keep.
+ * Fork     A child's copy of a handle keeps what the handle keeps, by itself: until it is closed in
+ *          the child, or the child ends.
  * Death    What a killed process was storing is stored or not, and counted accordingly.  What only
  *          its handles kept ends with it, as soon as somebody cleans up after it.
  * Engines  all; kept or not is decided by shm.

@@ -32,6 +32,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "shm/inherit.h"
 
 __thread struct kith__self *kith__self_last;
 static __thread struct kith__self *thread_selves;
@@ -356,9 +357,11 @@ static void
 before_fork(void)
 {
     for (struct kith__arena *arena = *kith__arenas_lock(); arena != NULL; arena = arena->next) {
-        pthread_mutex_lock(&arena->mutex);
-        if (!arena->dead)
+        if (!arena->dead) {
             kith__holder_prepare_child(arena);
+            kith__inherit_prepare(arena);
+        }
+        pthread_mutex_lock(&arena->mutex);
     }
 }
 
@@ -368,6 +371,7 @@ after_fork_in_parent(void)
     for (struct kith__arena *arena = kith__arenas_held(); arena != NULL; arena = arena->next) {
         if (!arena->dead)
             kith__holder_parent_forked(arena);
+        kith__inherit_parent_forked(arena);
         pthread_mutex_unlock(&arena->mutex);
     }
     kith__arenas_unlock();
@@ -390,6 +394,7 @@ after_fork_in_child(void)
         arena->selves = NULL;
         if (!arena->dead)
             kith__holder_child_forked(arena);
+        kith__inherit_child_forked(arena);
     }
     thread_selves = NULL;
     kith__self_last = NULL;

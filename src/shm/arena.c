@@ -230,6 +230,7 @@ leave(struct kith__arena *arena)
     kith__arena_unmap(arena);
     pthread_mutex_destroy(&arena->mutex);
     free(arena->path);
+    kith__free(arena->inherited);
     kith__free(arena);
 }
 

@@ -65,6 +65,9 @@ struct kith__arena {
     uint32_t child_holder;
     _Atomic unsigned keeps; /* rises when all that our handles keep is let go of */
     int child_fd;
+    /* What its copies of handles keep in this process, and will in the child: see inherit.c */
+    struct kith__inherited *inherited, *child_inherited;
+    size_t inherited_count, child_inherited_count;
 };
 
 #define KITH__HUGE (UINT64_C(2) << 20)

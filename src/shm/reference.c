@@ -47,6 +47,7 @@
 #include "base/error.h"
 #include "base/made.h"
 #include "base/utf8.h"
+#include "shm/inherit.h"
 #include "shm/kind.h"
 
 #define TRIES_MAX 64u
@@ -334,31 +335,66 @@ kith__reference_make(struct kith__op *op, const char *name, enum kith_kind kind,
     return op->err;
 }
 
+/* F5 of a handle: the block that was staged last goes into a process's list, or is dropped. */
+static kith_err
+link_staged(struct kith__self *self, unsigned holder, uint64_t off)
+{
+    struct kith__arena *arena = self->arena;
+    struct kith__actor *actor = self->actor;
+    struct kith__lock *stripe = kith__stripe_of(arena, holder);
+    struct kith__op mini;
+    kith_err err = kith__lock_acquire(self, stripe);
+
+    if (err == KITH_OK) {
+        kith__op_begin_mini(&mini, self);
+        link_kept(&mini, kith__holder_at(arena, holder), off);
+        kith__op_set(&mini, &actor->staged.count, kith__load(&actor->staged.count) - 1);
+        err = kith__op_commit(&mini);
+        kith__lock_release(self, stripe);
+    }
+    if (err < 0)
+        kith__block_free(self, off, &actor->staged.count, kith__load(&actor->staged.count) - 1);
+    return err;
+}
+
 kith_err
 kith__reference_keep(struct kith__self *self, const char *name, struct kith__object *object)
 {
     struct kith__arena *arena = self->arena;
-    struct kith__actor *actor = self->actor;
-    struct kith__lock *stripe = kith__stripe_of(arena, arena->holder);
-    struct kith__op mini;
     uint64_t off;
     kith_err err = stage(self, name, KITH__CLASS_REFERENCE, KITH__REFERENCE_HANDLE, &off, object);
 
     if (err < 0)
         return err;
-    err = kith__lock_acquire(self, stripe);
-    if (err == KITH_OK) {
-        kith__op_begin_mini(&mini, self);
-        link_kept(&mini, kith__holder_at(arena, arena->holder), off);
-        kith__op_set(&mini, &actor->staged.count, kith__load(&actor->staged.count) - 1);
-        err = kith__op_commit(&mini);
-        kith__lock_release(self, stripe);
-    }
+    err = link_staged(self, arena->holder, off);
     if (err == KITH_OK)
         object->keep = keep_of(arena, off);
-    else
-        kith__block_free(self, off, &actor->staged.count, kith__load(&actor->staged.count) - 1);
     kith__op_end(self);
+    return err;
+}
+
+kith_err
+kith__reference_keep_for(struct kith__self *self, unsigned holder,
+                         const struct kith__reference *like, uint64_t *off_out)
+{
+    struct kith__object object = { .kind = (enum kith_kind)like->kind,
+                                   .off = kith__load(&like->root),
+                                   .id = kith__load(&like->id) };
+    char name[KITH_MADE_NAME_SIZE];
+    uint64_t off;
+    kith_err err = kith__stage_one(self, KITH__CLASS_REFERENCE, &off);
+
+    if (err < 0)
+        return err;
+    memcpy(name, like->name, sizeof like->name);
+    name[sizeof name - 1] = '\0';
+    fill(reference_in(self->arena, off, KITH__CLASS_REFERENCE), name, &object,
+         KITH__REFERENCE_HANDLE);
+    err = count_on(self, &object, KITH__CLASS_REFERENCE, off, KITH__REFERENCE_HANDLE);
+    if (err == KITH_OK)
+        err = link_staged(self, holder, off);
+    if (err == KITH_OK)
+        *off_out = off;
     return err;
 }
 
@@ -395,12 +431,16 @@ kith__reference_let_go(struct kith__self *self, const struct kith__keep *keep)
     struct kith__arena *arena = self->arena;
     struct kith__lock *stripe = kith__stripe_of(arena, arena->holder);
 
-    /* In a child it is its parent's; and of a space that was closed all was let go of before. */
-    if (keep->block == 0 || keep->owner != kith__owner_of(arena, arena->holder) ||
-        kith__lock_acquire(self, stripe) < 0)
+    uint64_t block;
+
+    if (keep->block == 0 || kith__lock_acquire(self, stripe) < 0)
         return;
-    if (keep->serial == atomic_load(&arena->keeps))
-        (void)unlink_kept(self, kith__holder_at(arena, arena->holder), keep->block);
+    /* Of a space that was closed all was let go of before. */
+    if (keep->serial == atomic_load(&arena->keeps)) {
+        block = kith__inherit_take(arena, keep);
+        if (block != 0)
+            (void)unlink_kept(self, kith__holder_at(arena, arena->holder), block);
+    }
     kith__lock_release(self, stripe);
     kith__op_end(self);
 }

@@ -52,6 +52,12 @@ kith_err kith__reference_make(struct kith__op *op, const char *name, enum kith_k
 /* A handle of this process keeps the object of that name; KITH_ENOENT, without a sentence. */
 kith_err kith__reference_keep(struct kith__self *self, const char *name,
                               struct kith__object *object_out);
+/*
+ * The process of that slot, which the caller has taken for a child, keeps what `like` leads to, a
+ * copy of another's block.  KITH_EGONE, without a sentence: it ended.  kith__op_end() is due then.
+ */
+kith_err kith__reference_keep_for(struct kith__self *self, unsigned holder,
+                                  const struct kith__reference *like, uint64_t *off_out);
 /* A handle is closed.  What it kept and nothing else does is ended by kith__op_end(). */
 void kith__reference_let_go(struct kith__self *self, const struct kith__keep *keep);
 /* All handles of a process that ended; `state` is that of its slot.  No lock is held. */

@@ -686,6 +686,7 @@ struct making {
     struct test *t;
     char name[KITH_MADE_NAME_SIZE];
     sem_t *made, *never;
+    kith_dict *dict, *other;
 };
 
 static void
@@ -701,7 +702,7 @@ make_and_wait(void *arg)
 
 TEST(the_dead_keep_nothing)
 {
-    struct making making = { t, "", test_gate(), test_gate() };
+    struct making making = { .t = t, .made = test_gate(), .never = test_gate() };
     pid_t child;
 
     (void)test_space(t);
@@ -715,20 +716,108 @@ TEST(the_dead_keep_nothing)
 }
 
 static void
-only_inherit(void *arg)
+close_and_look(void *arg)
 {
-    kith_dict_close(arg);
+    struct making *making = arg;
+
+    kith_dict_close(making->dict);
+    EXPECT_OK(there(making->t, making->name));
 }
 
-TEST(the_child_of_a_fork_keeps_nothing_and_lets_nothing_go)
+TEST(the_child_of_a_fork_lets_nothing_go_of_its_parents)
 {
-    char name[KITH_MADE_NAME_SIZE];
-    kith_dict *made = make_dict(t, name);
+    struct making making = { .t = t };
 
-    CHILD_JOIN(test_child(only_inherit, made));
-    EXPECT_OK(kith_dict_set(made, KITH_STR("k"), KITH_INT(1)));
+    making.dict = make_dict(t, making.name);
+    CHILD_JOIN(test_child(close_and_look, &making));
+    EXPECT_OK(kith_dict_set(making.dict, KITH_STR("k"), KITH_INT(1)));
     EXPECT_EQ(0, collect(t));
-    kith_dict_close(made);
+    kith_dict_close(making.dict);
+    EXPECT_EQ(0, objects(t));
+}
+
+/* Waits until its parent has closed the handle, and then uses its own copy of it. */
+static void
+use_what_the_parent_closed(void *arg)
+{
+    struct making *making = arg;
+
+    GATE_WAIT(making->made);
+    EXPECT_OK(kith_dict_set(making->dict, KITH_STR("k"), KITH_INT(1)));
+    EXPECT_EQ(0, collect(making->t));
+    EXPECT_HOLDS(making->dict, KITH_STR("k"), KITH_INT(1));
+    kith_dict_close(making->dict);
+    EXPECT_EQ(1, objects(making->t)); /* only "other" is left */
+}
+
+TEST(the_child_of_a_fork_keeps_what_its_copies_of_handles_do)
+{
+    struct making making = { .t = t, .made = test_gate() };
+    char other[KITH_MADE_NAME_SIZE];
+    kith_dict *kept = make_dict(t, other);
+    pid_t child;
+
+    making.dict = make_dict(t, making.name);
+    child = test_child(use_what_the_parent_closed, &making);
+    kith_dict_close(making.dict);
+    test_gate_open(making.made);
+    CHILD_JOIN(child);
+    kith_dict_close(kept);
+    EXPECT_EQ(0, objects(t));
+}
+
+/* The child lets its copy go, of two; the grandchild has copies of what is left, and of its own. */
+static void
+hand_on(void *arg)
+{
+    struct making *making = arg;
+    struct making own = *making;
+    pid_t child;
+
+    GATE_WAIT(making->made);
+    kith_dict_close(making->other);
+    own.other = make_dict(making->t, own.name);
+    own.made = making->never;
+    child = test_child(use_what_the_parent_closed, &own);
+    kith_dict_close(own.other);
+    kith_dict_close(own.dict);
+    test_gate_open(own.made);
+    CHILD_JOIN(child);
+}
+
+TEST(a_grandchild_keeps_what_its_copies_of_handles_do)
+{
+    struct making making = { .t = t, .made = test_gate(), .never = test_gate() };
+    char other[KITH_MADE_NAME_SIZE];
+    pid_t child;
+
+    making.dict = make_dict(t, making.name);
+    making.other = make_dict(t, other);
+    child = test_child(hand_on, &making);
+    kith_dict_close(making.dict);
+    kith_dict_close(making.other);
+    test_gate_open(making.made);
+    CHILD_JOIN(child);
+    EXPECT_EQ(0, objects(t));
+}
+
+static void
+wait_for_ever(void *arg)
+{
+    GATE_WAIT(((struct making *)arg)->never);
+}
+
+TEST(the_child_of_a_fork_that_is_killed_keeps_nothing)
+{
+    struct making making = { .t = t, .never = test_gate() };
+    pid_t child;
+
+    making.dict = make_dict(t, making.name);
+    child = test_child(wait_for_ever, &making);
+    kith_dict_close(making.dict);
+    EXPECT_EQ(0, collect(t));
+    EXPECT_OK(there(t, making.name));
+    test_child_kill(child);
     EXPECT_EQ(0, objects(t));
 }
 
@@ -750,7 +839,7 @@ close_the_space_first(void *arg)
 
 TEST_ON(TEST_NAMED, closing_a_space_lets_all_go_that_its_handles_kept)
 {
-    struct making making = { t, "", test_gate(), test_gate() };
+    struct making making = { .t = t, .made = test_gate(), .never = test_gate() };
     pid_t child;
 
     EXPECT_OK(kith_name_make(making.name));

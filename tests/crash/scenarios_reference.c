@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "scenarios.h"
+#include "shm/inherit.h"
 #include "shm/list.h"
 #include "shm/reference.h"
 #include "shm/verify.h"
@@ -246,6 +247,15 @@ static void
 let_go(struct stage *stage, struct kith__self *self)
 {
     kith__reference_let_go(self, &stage->object[4].keep);
+}
+
+/* What goes before a fork; there is no child. */
+static void
+prepare_child(struct stage *stage, struct kith__self *self)
+{
+    (void)self;
+    kith__holder_prepare_child(stage->arena);
+    kith__inherit_prepare(stage->arena);
 }
 
 static void
@@ -544,6 +554,8 @@ static const struct scenario scenarios[] = {
          .same_outcome = true, .peek = peek_two),
     CASE("opened", made, warm, open_unnamed, see_all, .same_outcome = true, .peek = peek_two),
     CASE("last handle closed", made, hold_handle, let_go, see_all, .same_outcome = true,
+         .alone = true, .peek = peek_two),
+    CASE("inherited", made, hold_handle, prepare_child, see_all, .same_outcome = true,
          .alone = true, .peek = peek_two),
     CASE("stored", made, warm, store_new, see_all, .peek = peek_circle),
     CASE("stored over the last of another", made, warm, store_over, see_all, .peek = peek_two),

@@ -260,7 +260,7 @@ kith__shm_object_close(struct kith__arena *arena, const struct kith__keep *keep)
     /* After the last kith_close() nothing is kept, and no slot is to be taken again. */
     if (keep->block == 0 || arena->dead || arena->holder == 0 ||
         keep->serial != atomic_load(&arena->keeps) ||
-        keep->owner != kith__owner_of(arena, arena->holder))
+        (keep->owner != kith__owner_of(arena, arena->holder) && arena->inherited == NULL))
         return;
     self = kith__shm_self(arena);
     if (self != NULL)
