@@ -314,6 +314,7 @@ kith__actors_leave(struct kith__arena *arena)
     }
     if (arena->on_leave != NULL)
         arena->on_leave(self, true);
+    kith__holder_renew(arena);
     kith__actor_leave(self);
 }
 
@@ -334,6 +335,10 @@ process_ends(void)
     for (struct kith__arena *arena = *all, *next; arena != NULL; arena = next) {
         next = arena->next;
         if (arena->readonly || arena->dead || arena->holder == 0)
+            continue;
+        /* What a child's copies of handles keep it lets go, though it did nothing else. */
+        if (kith__load(&kith__holder_at(arena, arena->holder)->kept) != 0 &&
+            kith__self_of(arena) == NULL)
             continue;
         for (struct kith__self *self = thread_selves, *after; self != NULL; self = after) {
             after = self->next_in_thread;

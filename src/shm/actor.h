@@ -77,6 +77,11 @@ kith__owner_of(const struct kith__arena *arena, unsigned holder)
     return holder | KITH__SLOT_GENERATION(kith__load(&kith__holder_at(arena, holder)->state)) << 16;
 }
 
+/*
+ * The process left, but has its byte and slot until its handles are closed.  Its end comes later,
+ * and is then not the end of who left: what that one meant to stay, stays.
+ */
+void kith__holder_renew(struct kith__arena *arena);
 /* Takes a process byte and its slot. */
 kith_err kith__holder_join(struct kith__arena *arena);
 /* For a read-only opener: a lock that keeps memory from being given back under it. */

@@ -179,6 +179,16 @@ kith__holder_join_reader(struct kith__arena *arena)
 }
 
 void
+kith__holder_renew(struct kith__arena *arena)
+{
+    struct kith__holder *holder = kith__holder_at(arena, arena->holder);
+    uint64_t state = kith__load(&holder->state);
+
+    kith__store_release(&holder->state,
+                        KITH__SLOT_STATE(KITH__SLOT_LIVE, 0, KITH__SLOT_GENERATION(state) + 1));
+}
+
+void
 kith__holder_leave(struct kith__arena *arena)
 {
     if (arena->holder != 0 && arena->base != NULL && !arena->dead) {

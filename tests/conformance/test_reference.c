@@ -802,6 +802,23 @@ TEST(a_grandchild_keeps_what_its_copies_of_handles_do)
 }
 
 static void
+only_end(void *unused)
+{
+    (void)unused;
+    exit(0);
+}
+
+TEST(the_child_of_a_fork_that_does_nothing_keeps_nothing_after_its_end)
+{
+    char name[KITH_MADE_NAME_SIZE];
+    kith_dict *made = make_dict(t, name);
+
+    CHILD_JOIN(test_child(only_end, NULL));
+    kith_dict_close(made);
+    EXPECT_EQ(0, objects(t));
+}
+
+static void
 wait_for_ever(void *arg)
 {
     GATE_WAIT(((struct making *)arg)->never);

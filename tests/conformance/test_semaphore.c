@@ -326,6 +326,32 @@ TEST(semaphore_that_is_unowned_stays_taken_after_an_orderly_end_only)
     EXPECT_OK(kith_semaphore_acquire(semaphore, KITH_FOREVER));
 }
 
+struct leaving {
+    struct test *t;
+    kith_semaphore *semaphore;
+};
+
+static void
+take_close_the_space_and_vanish(void *arg)
+{
+    struct leaving *leaving = arg;
+
+    EXPECT_OK(kith_semaphore_acquire(leaving->semaphore, 0));
+    kith_close(test_space(leaving->t)); /* a handle is open still */
+    _exit(0);
+}
+
+TEST(semaphore_that_is_unowned_stays_taken_when_who_left_is_found_dead)
+{
+    struct leaving leaving = { t, open_with(t, "flag", 1, UNOWNED) };
+    struct kith_report report;
+
+    CHILD_JOIN(test_child(take_close_the_space_and_vanish, &leaving));
+    EXPECT_OK(kith_check(test_space(t), &report)); /* cleans up after the dead */
+    EXPECT_EQ(0, value_of(leaving.semaphore));
+    EXPECT_RC(KITH_ETIMEDOUT, kith_semaphore_acquire(leaving.semaphore, 0));
+}
+
 TEST(semaphore_created_with_none_gets_none_back)
 {
     kith_semaphore *semaphore = open_with(t, "signal", 0, 0);
