@@ -26,6 +26,7 @@ PARTS = {
     "command": "The command",
     "space": "Beginning",
     "manager": "Against CPython's Manager",
+    "python": "From Python",
     "death": "Deaths",
     "memory": "Memory",
     "allocator": "The allocator, through a dict",

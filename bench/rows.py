@@ -257,6 +257,9 @@ PEERS = [
          "for 10,000"),
     Peer("flock true", "flock", "`flock FILE true` of util-linux beside `kith lock NAME -- true`, "
          "each from its start to its end, with the file on tmpfs"),
+    Peer("standard python", "standard", "CPython's own multiprocessing, with the start method fork "
+         "and the manager on the client's processor; for `import`, the modules that Kith's needs"),
+    Peer("plain python", "dict", "a dict of this process alone"),
     Peer("kith get", "get", "Kith's own get of a dict of as many keys, by one process"),
     Peer("kith set new", "plain set", "Kith's own set of a new key in a dict of as many keys "
          "without bounds, which loses its oldest by deletions that are not counted"),
@@ -270,6 +273,21 @@ PEERS = [
 def peer_of(name):
     return next(each for each in PEERS if name.startswith(each.begins))
 
+
+# From Python: the same case for each side.
+for side, cases in (
+        (("plain", "kith"), ("dict-get", "dict-add", "counts-add")),
+        (("standard", "kith"), ("manager-get", "manager-add", "value-add", "value-increase",
+                                "array-get", "lock-pair", "event-pair", "semaphore-pair",
+                                "shareable-get", "manager-start", "import", "queue-alone"))):
+    for case in cases:
+        for name in side:
+            measured(f"{name} python {case}", "python.py", name, case)
+for case in ("queue-pair", "queue-echo", "queue-array"):
+    for name in ("standard", "kith"):
+        measured(f"{name} python {case}", "python.py", name, case,
+                 processors=1 if case == "queue-echo" else 2)
+measured("kith python queue-array-view", "python.py", "kith", "queue-array-view", processors=2)
 
 # ---- rows ----
 
@@ -391,7 +409,35 @@ ROWS = [
             "and the two stores that tell whoever cleans up after a kill what was being done."),
     Row("value", "get: 3 ns and the calls", "limit", "kith value get", 7),
     Row("array", "view of 1 GiB, and its release", "limit", "kith array view", 2000),
+    *(Row("python", title, "ratio", f"kith python {case}", limit, f"plain python {case}")
+      for title, case, limit in (("`d[k]` of an int, against a plain dict", "dict-get", 4),
+                                 ("`d.add(k, 1)`, against a plain dict's `d[k] += 1`",
+                                  "dict-add", 5),
+                                 ("`counts[k] += 1`, against a plain dict's", "counts-add", 6))),
+    *(Row("python", title, "speedup", f"kith python {ours or case}", limit,
+          f"standard python {case}", why=why)
+      for title, case, ours, limit, why in (
+          ("Manager().dict(), `d[k]`", "manager-get", "", 300, ""),
+          ("Manager().dict(), adding 1", "manager-add", "", 300, ""),
+          ("Value, adding 1 for sure", "value-add", "", 8, ""),
+          ("Array, `a[i]`", "array-get", "", 6, ""),
+          ("`with lock`", "lock-pair", "", 2.5, ""),
+          ("`event.set(); event.clear()`", "event-pair", "", 10, ""),
+          ("semaphore, acquire and release", "semaphore-pair", "", 1,
+           "The standard's is a word of memory and a counter; ours notes whose each permit is, so "
+           "that a killed process's come back, under a lock."),
+          ("ShareableList, `l[i]`", "shareable-get", "", 10, ""),
+          ("Manager(), start and stop", "manager-start", "", 20, ""),
+          ("queue, small tuples, one to one", "queue-pair", "", 5, ""),
+          ("queue, small tuples, in one process", "queue-alone", "", 8, ""),
+          ("queue, there and back on one processor", "queue-echo", "", 3, ""),
+          ("queue, numpy arrays of 1 MiB", "queue-array", "", 12, ""),
+          ("queue, 1 MiB as a view", "queue-array", "queue-array-view", 50, ""))),
+    Row("python", "`import kith`, against `import _multiprocessing, pickle`", "ratio",
+        "kith python import", 1.5, "standard python import"),
     # Without a target.
+    Row("python", "Value, `v.value += 1`, two steps here as there", "none",
+        "kith python value-increase", peer="standard python value-increase"),
     Row("dict", "get, 8 processes", "none", GET[2], peer=BOOST_GET[2]),
     Row("dict", "get, str keys", "none", "kith get str", peer=GET[0]),
     Row("dict", "get", "none", GET[0], peer="redis get"),

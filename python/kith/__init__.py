@@ -70,22 +70,33 @@ def __dir__():
     return sorted({*globals(), *__all__})
 
 
+def _leave_last():
+    """Leaves the spaces, after the threads: multiprocessing would wait for them only then."""
+    import threading
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    _core._leave()
+
+
 def _register_leave(_=None):
     """Lets this child of multiprocessing leave its spaces in order: it ends by os._exit()."""
     from multiprocessing.util import Finalize
-    Finalize(None, _core._leave, exitpriority=-1000)
+    Finalize(None, _leave_last, exitpriority=-1000)
 
 
 class _Module:
     """Something that multiprocessing can hold a weak reference of."""
 
 
-_hooked = _Module()
+_hooked = None
 
 
 def _hook_multiprocessing():
+    global _hooked
     util = _sys.modules.get("multiprocessing.util")
-    if util is not None and hasattr(util, "register_after_fork"):
+    if _hooked is None and util is not None and hasattr(util, "register_after_fork"):
+        _hooked = _Module()  # once: children inherit what is registered
         util.register_after_fork(_hooked, _register_leave)
 
 

@@ -10,8 +10,10 @@ The table has the number of buffers and the size of the pickle, and for each buf
 little-endian numbers of 8 bytes.  Each part begins at a multiple of 64 bytes.
 """
 
+import io
 import pickle
 import struct
+import sys
 import weakref
 
 from kith import _core
@@ -39,7 +41,14 @@ def dumps(value):
         views.append(view)
         return False
 
-    data = pickle.dumps(value, protocol=5, buffer_callback=take)
+    reduction = sys.modules.get("multiprocessing.reduction")
+    if reduction is None:
+        data = pickle.dumps(value, protocol=5, buffer_callback=take)
+    else:
+        # Knows connections and sockets, and whatever else programs have registered there.
+        file = io.BytesIO()
+        reduction.ForkingPickler(file, 5, True, take).dump(value)
+        data = file.getvalue()
     if not views:
         return PLAIN, data
     table = struct.pack(f"<{2 + len(views)}Q", len(views), len(data),

@@ -811,5 +811,5 @@ static PyType_Slot slots[] = {
 
 PyType_Spec dict_spec = { .name = "kith.Dict",
                           .basicsize = sizeof(struct handle),
-                          .flags = HANDLE_FLAGS | Py_TPFLAGS_MAPPING,
+                          .flags = BASE_FLAGS | Py_TPFLAGS_MAPPING,
                           .slots = slots };

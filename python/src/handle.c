@@ -13,10 +13,21 @@ const struct kind *const kinds[] = { &dict_kind,    &list_kind,   &set_kind,    
                                      &barrier_kind, &once_kind,   &limiter_kind,   &segment_kind,
                                      NULL };
 
+/* The type of handles: the library's, or what the space has in its place. */
+static PyTypeObject *
+type_in(const struct space *space, const struct kind *kind)
+{
+    PyObject *type = space->types == NULL ? NULL : PyDict_GetItemString(space->types, kind->word);
+
+    return type != NULL && PyType_Check(type) && PyType_IsSubtype((PyTypeObject *)type, *kind->type)
+               ? (PyTypeObject *)type
+               : *kind->type;
+}
+
 PyObject *
 handle_new(const struct kind *kind, struct space *space, void *open, PyObject *name)
 {
-    PyTypeObject *type = *kind->type;
+    PyTypeObject *type = type_in(space, kind);
     struct handle *self = (struct handle *)type->tp_alloc(type, 0);
 
     if (self == NULL) {
@@ -59,7 +70,11 @@ handle_dealloc(PyObject *object)
 struct handle *
 handle_of(PyObject *self)
 {
-    return Py_TYPE(self)->tp_repr == handle_repr ? (struct handle *)self : NULL;
+    /* A subclass may have another repr; the type that it is of, in the end, has ours. */
+    for (PyTypeObject *type = Py_TYPE(self); type != NULL; type = type->tp_base)
+        if (type->tp_repr == handle_repr)
+            return (struct handle *)self;
+    return NULL;
 }
 
 PyObject *

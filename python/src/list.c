@@ -598,5 +598,5 @@ static PyType_Slot slots[] = {
 
 PyType_Spec list_spec = { .name = "kith.List",
                           .basicsize = sizeof(struct handle),
-                          .flags = HANDLE_FLAGS | Py_TPFLAGS_SEQUENCE,
+                          .flags = BASE_FLAGS | Py_TPFLAGS_SEQUENCE,
                           .slots = slots };

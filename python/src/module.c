@@ -1,7 +1,7 @@
 /*
  * module.c - kith._core: makes the types, the exceptions and the few functions.
  */
-#include "module.h"
+#include "standard.h"
 
 PyObject *kith_delete;
 
@@ -45,6 +45,10 @@ static const struct {
 #define X(word, name) { name, &word##_type, &word##_spec },
     TYPES(X)
 #undef X
+    { "StandardLock", &standard_lock_type, &standard_lock_spec },
+    { "StandardCell", &standard_cell_type, &standard_cell_spec },
+    { "StandardArray", &standard_array_type, &standard_array_spec },
+    { "StandardList", &standard_list_type, &standard_list_spec },
 };
 
 static bool

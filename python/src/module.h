@@ -40,8 +40,10 @@ struct space {
     struct handle *handles; /* all that stand on it */
     struct space *previous; /* among all spaces of this process */
     struct space *next;
-    size_t uses;  /* waits and views that go on */
-    bool pickles; /* values outside the contract are pickled, and loaded */
+    size_t uses;     /* waits and views that go on */
+    size_t waits;    /* of these, waits */
+    PyObject *types; /* a dict of a kind's word -> the subclass of its handles here; or NULL */
+    bool pickles;    /* values outside the contract are pickled, and loaded */
     bool readonly;
 };
 
@@ -149,6 +151,8 @@ extern PyGetSetDef handle_getset[];
     }
 #define HANDLE_FLAGS                                                                               \
     (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE)
+/* Of those that kith.multiprocessing's managers give other ways: see struct space's types. */
+#define BASE_FLAGS (HANDLE_FLAGS | Py_TPFLAGS_BASETYPE)
 
 /* The library's handle; if there is none any more, raises and returns from the function. */
 #define OPEN(type, variable, self)                                                                 \

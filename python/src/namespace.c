@@ -34,6 +34,13 @@ is_pythons(const char *name, size_t size)
     return size > 4 && memcmp(name, "__", 2) == 0 && memcmp(name + size - 2, "__", 2) == 0;
 }
 
+/* An attribute of the handle itself: Python's, or with a subclass any that begins with _. */
+static bool
+is_own(PyObject *self, const char *text, size_t size)
+{
+    return is_pythons(text, size) || (text[0] == '_' && !Py_IS_TYPE(self, namespace_type));
+}
+
 static PyObject *
 get_attribute(PyObject *self, PyObject *name)
 {
@@ -44,7 +51,7 @@ get_attribute(PyObject *self, PyObject *name)
 
     if (text == NULL)
         return NULL;
-    if (is_pythons(text, (size_t)size))
+    if (is_own(self, text, (size_t)size))
         return PyObject_GenericGetAttr(self, name);
     {
         OPEN(kith_namespace, namespace, self);
@@ -77,7 +84,7 @@ set_attribute(PyObject *self, PyObject *name, PyObject *value)
         PyErr_Format(failures[INVALID], "The name %R has a NUL in it.", name);
         return -1;
     }
-    if (is_pythons(text, (size_t)size))
+    if (is_own(self, text, (size_t)size))
         return PyObject_GenericSetAttr(self, name, value);
     if (value == NULL) {
         err = kith_namespace_delete(namespace, text);
@@ -163,5 +170,5 @@ static PyType_Slot slots[] = { { Py_tp_doc,
 
 PyType_Spec namespace_spec = { .name = "kith.Namespace",
                                .basicsize = sizeof(struct handle),
-                               .flags = HANDLE_FLAGS,
+                               .flags = BASE_FLAGS,
                                .slots = slots };

@@ -694,5 +694,5 @@ static PyType_Slot slots[] = {
 };
 
 PyType_Spec queue_spec = {
-    .name = "kith.Queue", .basicsize = sizeof(struct handle), .flags = HANDLE_FLAGS, .slots = slots
+    .name = "kith.Queue", .basicsize = sizeof(struct handle), .flags = BASE_FLAGS, .slots = slots
 };

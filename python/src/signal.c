@@ -509,7 +509,16 @@ get_broken(PyObject *self, void *unused)
     return err < 0 ? raise_error(err) : PyBool_FromLong(broken);
 }
 
+static int
+set_action(PyObject *self, PyObject *action, void *unused)
+{
+    (void)unused;
+    Py_XSETREF(((struct barrier *)self)->action, action == Py_None ? NULL : Py_XNewRef(action));
+    return 0;
+}
+
 static PyGetSetDef barrier_getset[] = {
+    { "_action", NULL, set_action, NULL, NULL },
     { "parties", get_parties, NULL, "How many have to arrive: an int.", NULL },
     { "n_waiting", get_waiting, NULL, "How many have arrived: an int.", NULL },
     { "broken", get_broken, NULL, "Whether it is broken: a bool.", NULL },

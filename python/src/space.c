@@ -87,6 +87,7 @@ space_dealloc(PyObject *object)
     struct space *self = (struct space *)object;
     PyTypeObject *type = Py_TYPE(object);
 
+    Py_XDECREF(self->types);
     if (self->weak != NULL)
         PyObject_ClearWeakRefs(object);
     kith_close(self->kept);
@@ -231,8 +232,14 @@ kith_module_leave(PyObject *module, PyObject *unused)
 {
     (void)module;
     (void)unused;
-    for (struct space *space = spaces; space != NULL; space = space->next)
+    for (struct space *space = spaces; space != NULL; space = space->next) {
         Py_XDECREF(space_close((PyObject *)space, NULL));
+        /* Views go on to the end; the library lets them.  Another thread's wait it does not. */
+        if (space->kept != NULL && space->waits == 0) {
+            kith_close(space->kept);
+            space->kept = NULL;
+        }
+    }
     Py_RETURN_NONE;
 }
 
@@ -386,7 +393,29 @@ static PyMemberDef members[] = {
     { NULL, 0, 0, 0, NULL }
 };
 
-static PyGetSetDef getset[] = { { "serializer", get_serializer, NULL, "\"pickle\" or None.", NULL },
+static PyObject *
+get_types(PyObject *self, void *unused)
+{
+    PyObject *types = ((struct space *)self)->types;
+
+    (void)unused;
+    return Py_NewRef(types == NULL ? Py_None : types);
+}
+
+static int
+set_types(PyObject *self, PyObject *types, void *unused)
+{
+    (void)unused;
+    if (types == NULL || !PyDict_Check(types)) {
+        PyErr_SetString(PyExc_TypeError, "the types of a space are a dict");
+        return -1;
+    }
+    Py_XSETREF(((struct space *)self)->types, Py_NewRef(types));
+    return 0;
+}
+
+static PyGetSetDef getset[] = { { "_types", get_types, set_types, NULL, NULL },
+                                { "serializer", get_serializer, NULL, "\"pickle\" or None.", NULL },
                                 { "closed", get_closed, NULL, "Whether close() was called: a bool.",
                                   NULL },
                                 { NULL, NULL, NULL, NULL, NULL } };

@@ -33,8 +33,10 @@ wait_begin(struct wait *wait, struct space *space)
     wait->outer = innermost;
     wait->space = space;
     wait->inside = true;
-    if (space != NULL)
+    if (space != NULL) {
         space->uses++;
+        space->waits++;
+    }
     innermost = wait;
     kith_on_interrupt(on_signal, wait);
     wait->thread = PyEval_SaveThread();
@@ -49,6 +51,7 @@ wait_end(struct wait *wait)
     kith_on_interrupt(innermost == NULL ? NULL : on_signal, innermost);
     if (wait->space != NULL) {
         wait->space->uses--;
+        wait->space->waits--;
         space_settle(wait->space);
     }
 }

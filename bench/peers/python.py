@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+"""One round of one case from Python: of the package kith, of the standard library, or of a dict.
+
+    python.py SIDE CASE [--ms N]        SIDE: kith, standard, plain
+
+prints nanoseconds an operation.  A statement is compiled into a loop, as timeit does it, so that no
+call stands between it and the clock.  What has two processes has a companion, which puts or echoes
+as fast as it can into a queue of bounded length, and is killed at the end.
+"""
+
+import argparse
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+LENGTH = 256  # of the queues that a companion fills
+
+
+def multiprocessing_of(side):
+    if side == "kith":
+        import kith.multiprocessing as module
+    else:
+        import multiprocessing as module
+    module.set_start_method("fork", force=True)
+    return module
+
+
+def loop_of(statement, names):
+    """A function that carries the statement out so many times, and gives the nanoseconds."""
+    code = ("def loop(count):\n"
+            "    start = clock()\n"
+            "    for _ in repeat(None, count):\n"
+            f"        {statement}\n"
+            "    return clock() - start\n")
+    from itertools import repeat
+    scope = dict(names, clock=time.perf_counter_ns, repeat=repeat)
+    exec(compile(code, "<case>", "exec"), scope)
+    return scope["loop"]
+
+
+def measure(statement, names, ms):
+    """Nanoseconds for one: warmed up, then for so many milliseconds in chunks of half a one."""
+    loop = loop_of(statement, names)
+    count, took = 1, loop(1)
+    until = time.perf_counter() + min(0.06, ms / 1000)
+    while time.perf_counter() < until or took < 500_000:
+        if took < 500_000:
+            count *= 2
+        took = loop(count)
+        if took > ms * 1_000_000:
+            break
+    done = spent = 0
+    while spent < ms * 1_000_000:
+        spent += loop(count)
+        done += count
+    return spent / done
+
+
+# ---- alone ----
+
+
+def dict_of(side):
+    if side == "plain":
+        return {"k": 1}
+    if side == "standard":
+        return multiprocessing_of(side).Manager().dict(k=1)
+    import kith
+    shared = kith.open("mem://").dict()
+    shared["k"] = 1
+    return shared
+
+
+def pin():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def dict_get(side, ms):
+    pin()
+    return measure("d['k']", {"d": dict_of(side)}, ms)
+
+
+def dict_add(side, ms):
+    pin()
+    statement = "d.add('k', 1)" if side == "kith" else "d['k'] += 1"
+    return measure(statement, {"d": dict_of(side)}, ms)
+
+
+def counts_add(side, ms):
+    shared = dict_of(side)
+    return measure("d['k'] += 1", {"d": shared.counts if side == "kith" else shared}, ms)
+
+
+def manager_get(side, ms):
+    pin()
+    with multiprocessing_of(side).Manager() as manager:
+        return measure("d['k']", {"d": manager.dict(k=1)}, ms)
+
+
+def manager_add(side, ms):
+    """Under a lock on the standard's side, since its `d['k'] += 1` loses counts."""
+    pin()
+    with multiprocessing_of(side).Manager() as manager:
+        names = {"d": manager.dict(k=1), "lock": manager.Lock()}
+        if side == "kith":
+            return measure("d.add('k', 1)", names, ms)
+        return measure("with lock: d['k'] += 1", names, ms)
+
+
+def value_add(side, ms):
+    """What adds for sure: the standard's needs its lock around both halves."""
+    value = multiprocessing_of(side).Value("q", 0)
+    if side == "kith":
+        return measure("v.add(1)", {"v": value}, ms)
+    return measure("with lock: v.value += 1", {"v": value, "lock": value.get_lock()}, ms)
+
+
+def value_increase(side, ms):
+    return measure("v.value += 1", {"v": multiprocessing_of(side).Value("q", 0)}, ms)
+
+
+def array_get(side, ms):
+    return measure("a[5]", {"a": multiprocessing_of(side).Array("i", 10)}, ms)
+
+
+def lock_pair(side, ms):
+    return measure("with lock: pass", {"lock": multiprocessing_of(side).Lock()}, ms)
+
+
+def event_pair(side, ms):
+    return measure("e.set(); e.clear()", {"e": multiprocessing_of(side).Event()}, ms)
+
+
+def semaphore_pair(side, ms):
+    semaphore = multiprocessing_of(side).Semaphore(2)
+    return measure("a(); r()", {"a": semaphore.acquire, "r": semaphore.release}, ms)
+
+
+def shareable_get(side, ms):
+    multiprocessing_of(side)
+    if side == "kith":
+        from kith.multiprocessing import shared_memory
+    else:
+        from multiprocessing import shared_memory
+    items = shared_memory.ShareableList([1, 2.5, "three"])
+    try:
+        return measure("items[0]", {"items": items}, ms)
+    finally:
+        items.shm.close()
+        items.shm.unlink()
+
+
+def manager_start(side, ms):
+    return measure("Manager().shutdown()", {"Manager": multiprocessing_of(side).Manager}, ms)
+
+
+def import_(side, ms):
+    """In a new interpreter each time; the median."""
+    what = "kith" if side == "kith" else "_multiprocessing, pickle"
+    text = f"import time; s = time.perf_counter_ns(); import {what}; " \
+           "print(time.perf_counter_ns() - s)"
+    took = []
+    until = time.monotonic() + ms / 1000
+    while time.monotonic() < until or len(took) < 5:
+        took.append(int(subprocess.run([sys.executable, "-c", text], stdout=subprocess.PIPE,
+                                       check=True).stdout))
+    return statistics.median(took)
+
+
+# ---- queues ----
+
+
+class Companion:
+    """A process that does something for ever; it has a processor of its own, if there are two."""
+
+    def __init__(self, module, work, *args, together=False):
+        processors = sorted(os.sched_getaffinity(0))
+        self.process = module.Process(target=self._work,
+                                      args=(processors[0 if together else -1], work, args),
+                                      daemon=True)
+        self.process.start()
+        os.sched_setaffinity(0, {processors[0]})
+
+    @staticmethod
+    def _work(processor, work, args):
+        os.sched_setaffinity(0, {processor})
+        while True:
+            work(*args)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.join()
+
+
+def queue_alone(side, ms):
+    pin()
+    queue = multiprocessing_of(side).Queue()
+    return measure("q.put((1, 'a')); q.get()", {"q": queue}, ms)
+
+
+def queue_pair(side, ms):
+    module = multiprocessing_of(side)
+    queue = module.Queue(LENGTH)
+    with Companion(module, queue.put, (1, "a")):
+        return measure("g()", {"g": queue.get}, ms)
+
+
+def echo(there, back):
+    back.put(there.get())
+
+
+def queue_echo(side, ms):
+    module = multiprocessing_of(side)
+    there, back = module.Queue(), module.Queue()
+    with Companion(module, echo, there, back, together=True):
+        return measure("p((1, 'a')); g()", {"p": there.put, "g": back.get}, ms)
+
+
+def array_of_1_mib():
+    import numpy
+    return numpy.arange(1 << 17, dtype="int64")
+
+
+def queue_array(side, ms):
+    module = multiprocessing_of(side)
+    queue = module.Queue(4)
+    with Companion(module, queue.put, array_of_1_mib()):
+        return measure("g()", {"g": queue.get}, ms)
+
+
+def queue_array_view(side, ms):
+    """The native queue: the consumer reads where the item is."""
+    import kith
+    import numpy
+    module = multiprocessing_of(side)
+    queue = kith.open("mem://").queue(capacity=4)
+
+    def get():
+        with queue.get_view() as view:
+            return numpy.frombuffer(view, dtype="int64")[-1]
+
+    with Companion(module, queue.put, memoryview(array_of_1_mib()).cast("B")):
+        return measure("g()", {"g": get}, ms)
+
+
+CASES = {function.__name__.strip("_").replace("_", "-"): function for function in (
+    dict_get, dict_add, counts_add, manager_get, manager_add, value_add, value_increase, array_get,
+    lock_pair, event_pair, semaphore_pair, shareable_get, manager_start, import_, queue_alone,
+    queue_pair, queue_echo, queue_array, queue_array_view)}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("side", choices=("kith", "standard", "plain"))
+    parser.add_argument("case", choices=CASES)
+    parser.add_argument("--ms", type=int, default=100)
+    arguments = parser.parse_args()
+    print(CASES[arguments.case](arguments.side, arguments.ms))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,396 @@
+"""Processes killed at random moments within the operations of kith.multiprocessing's objects.
+
+A victim notes before each step that it begins it, and after it that it has done it.  Then it is
+killed, whenever that is.  What it had begun and not noted as done may have happened or not; so the
+total after its death is one of two numbers, and no other.  Meanwhile a rival does the same steps,
+is told to stop, and then waits for nobody; and so does this process afterwards.
+"""
+
+import faulthandler
+import mmap
+import os
+import queue
+import random
+import threading
+import time
+import unittest
+
+import kith.multiprocessing as multiprocessing
+import support
+
+KILLS = 200 if support.LONG else 20
+fork = multiprocessing.get_context("fork")
+
+
+class Skip(Exception):
+    """This step could not be taken."""
+
+
+class Worker:
+    """A process that takes steps until it is killed or told to stop."""
+
+    def __init__(self, step):
+        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self.word = memoryview(self._memory).cast("Q")  # begun, done, whether to stop
+        self.child = support.Child(self._work, step)
+
+    def _work(self, step):
+        word = self.word
+        number = 0
+        while not word[2]:
+            word[0] = number + 1
+            try:
+                step()
+            except Skip:
+                word[0] = number
+                continue
+            number += 1
+            word[1] = number
+
+    def stop(self):
+        self.word[2] = 1
+        if self.child.wait() != 0:
+            raise AssertionError(f"a rival ended with {self.child.status}")
+        return self.word[1]
+
+    def close(self):
+        self.word.release()
+        self._memory.close()
+
+
+class Deaths(unittest.TestCase):
+    def setUp(self):
+        # What hangs is told by its name, and where.
+        faulthandler.dump_traceback_later(10 * support.CEILING_S, exit=True)
+        self.addCleanup(faulthandler.cancel_dump_traceback_later)
+
+    def kill_often(self, step, total=None, audit=None):
+        """total() gives what all steps together have made since it was last asked."""
+        for _ in range(KILLS):
+            victim, rival = Worker(step), Worker(step)
+            support.until(lambda: victim.word[0] > 0, "the first step")
+            time.sleep(random.uniform(0, 0.003))
+            victim.child.kill()
+            victim.child.wait()
+            steps = rival.stop()
+            try:
+                step()
+                steps += 1
+            except Skip:
+                pass
+            if total is not None:
+                self.assertIn(total() - steps, (victim.word[1], victim.word[0]))
+            if audit is not None:
+                audit()
+            victim.close()
+            rival.close()
+
+    # ---- Locks: two numbers that change together under them ----
+
+    def guard(self, guard):
+        numbers = fork.RawArray("q", 2)
+
+        def step():
+            with guard:
+                numbers[0] += 1
+                numbers[1] = numbers[0]
+
+        def total():
+            found = numbers[0]
+            numbers[0] = numbers[1] = 0
+            return found
+
+        self.kill_often(step, total)
+
+    def test_lock(self):
+        """Lock"""
+        self.guard(fork.Lock())
+
+    def test_rlock(self):
+        """RLock"""
+        self.guard(fork.RLock())
+
+    def test_semaphore(self):
+        """Semaphore"""
+        semaphore = fork.Semaphore(1)
+        self.guard(semaphore)
+        self.assertEqual(semaphore.get_value(), 1)
+
+    def test_bounded_semaphore(self):
+        """BoundedSemaphore"""
+        semaphore = fork.BoundedSemaphore(1)
+        self.guard(semaphore)
+        self.assertEqual(semaphore.get_value(), 1)
+
+    def test_condition(self):
+        """Condition"""
+        condition = fork.Condition()
+        turn = fork.RawValue("q", 0)
+
+        def step():
+            with condition:
+                turn.value += 1
+                condition.notify()
+                condition.wait_for(lambda: False, 0.0005)
+
+        self.kill_often(step)
+        with condition:
+            self.assertFalse(condition.wait(0))
+
+    def test_event(self):
+        """Event"""
+        event = fork.Event()
+
+        def step():
+            event.set()
+            event.is_set()
+            event.clear()
+            event.wait(0.0005)
+
+        self.kill_often(step)
+        event.set()
+        self.assertTrue(event.wait(0))
+
+    def test_barrier(self):
+        """Barrier"""
+        barrier = fork.Barrier(2)
+
+        def step():
+            try:
+                barrier.wait(0.002)
+            except threading.BrokenBarrierError:
+                barrier.reset()
+
+        self.kill_often(step)
+        barrier.reset()
+        self.assertEqual((barrier.n_waiting, barrier.broken), (0, False))
+
+    # ---- Numbers ----
+
+    def number(self, step, cell):
+        def total():
+            found = cell.value
+            cell.value = 0
+            return found
+
+        self.kill_often(step, total)
+
+    def test_value(self):
+        """Value, added to with its lock held"""
+        value = fork.Value("i", 0)
+
+        def step():
+            with value.get_lock():
+                value.value += 1
+
+        self.number(step, value)
+
+    def test_value_add(self):
+        """Value.add()"""
+        value = fork.Value("q", 0)
+        self.number(lambda: value.add(1), value)
+
+    def test_array(self):
+        """Array"""
+        array = fork.Array("d", 3)
+
+        def step():
+            with array:
+                array[1] += 1
+
+        def total():
+            found = array[1]
+            array[:] = [0, 0, 0]
+            return found
+
+        self.kill_often(step, total)
+
+    # ---- Queues ----
+
+    def puts(self, items):
+        def total():
+            count = 0
+            while not items.empty():
+                self.assertEqual(items.get(), ("an item", [1, 2.5, None]))
+                count += 1
+            return count
+
+        self.kill_often(lambda: items.put(("an item", [1, 2.5, None])), total)
+
+    def test_queue_put(self):
+        """Queue.put()"""
+        self.puts(fork.Queue())
+
+    def test_simple_queue_put(self):
+        """SimpleQueue.put()"""
+        self.puts(fork.SimpleQueue())
+
+    def test_joinable_queue_put(self):
+        """JoinableQueue.put()"""
+        self.puts(fork.JoinableQueue())
+
+    def test_manager_queue_put(self):
+        """A manager's Queue.put()"""
+        with fork.Manager() as manager:
+            self.puts(manager.Queue())
+
+    def test_big_items(self):
+        """Queue.put() of what is pickled"""
+        items = fork.Queue()
+        item = {"bytes": b"x" * 20000, "set": frozenset(range(9))}
+
+        def total():
+            count = 0
+            while not items.empty():
+                self.assertEqual(items.get(), item)
+                count += 1
+            return count
+
+        self.kill_often(lambda: items.put(item), total)
+
+    def test_queue_get(self):
+        """Queue.get()"""
+        items = fork.Queue()
+        put = 0
+
+        def fill():
+            nonlocal put
+            while items.qsize() < 500:
+                items.put(put)
+                put += 1
+
+        def step():
+            try:
+                items.get_nowait()
+            except queue.Empty:
+                raise Skip from None
+
+        def total():
+            taken = 500 - items.qsize()
+            fill()
+            return taken
+
+        fill()
+        self.kill_often(step, total)
+
+    def test_bounded_queue(self):
+        """A bounded Queue, through which items go"""
+        items = fork.Queue(2)
+
+        def step():
+            try:
+                items.put(1, timeout=0.001)
+            except queue.Full:
+                raise Skip from None
+            try:
+                items.get(timeout=0.001)
+            except queue.Empty:
+                pass
+
+        def audit():
+            while not items.empty():
+                items.get()
+            items.put(1)
+            items.put(1)
+            self.assertTrue(items.full())
+            items.get()
+            items.get()
+
+        self.kill_often(step, audit=audit)
+
+    # ---- Managers ----
+
+    def test_dict(self):
+        """A manager's dict"""
+        with fork.Manager() as manager:
+            shared = manager.dict()
+
+            def step():
+                shared.add("n", 1)
+                raise_if_lost(shared.setdefault("list", [1, 2]) != [1, 2])
+                shared.update({"a": "x" * 100})
+                shared.pop("a", None)
+
+            def total():
+                return shared.pop("n")
+
+            self.kill_often(step, total)
+
+    def test_list(self):
+        """A manager's list"""
+        with fork.Manager() as manager:
+            shared = manager.list()
+
+            def total():
+                found = shared[:]
+                shared[:] = []
+                self.assertEqual(set(found), {"one"})
+                return len(found)
+
+            self.kill_often(lambda: shared.append("one"), total)
+
+    def test_namespace(self):
+        """A manager's Namespace"""
+        with fork.Manager() as manager:
+            shared = manager.Namespace(value=0)
+
+            def step():
+                shared.value = [os.getpid()] * 30
+
+            self.kill_often(step, audit=lambda: self.assertEqual(len(set(shared.value)), 1))
+
+    def test_cells(self):
+        """A manager's Value and Array"""
+        with fork.Manager() as manager:
+            value, array = manager.Value("i", 0), manager.Array("i", [0, 0])
+
+            def step():
+                value.value = ["any", {os.getpid()}]
+                array[0] = os.getpid()
+
+            self.kill_often(step, audit=lambda: self.assertEqual(value.value[0], "any"))
+
+    def test_manager_lock(self):
+        """A manager's Lock"""
+        with fork.Manager() as manager:
+            self.guard(manager.Lock())
+
+    def test_making(self):
+        """Objects made and dropped"""
+        space = multiprocessing._space.space()
+        space.gc()
+        before = space.stat().objects
+
+        def step():
+            kept = [fork.Lock(), fork.Queue(), fork.Condition(), fork.Barrier(2)]
+            kept[1].put(kept[0])
+            del kept
+
+        def audit():
+            self.assertEqual(space.check().violations, [])
+            self.assertEqual(space.stat().objects, before)
+
+        self.kill_often(step, audit=audit)
+
+    def test_shareable_list(self):
+        """ShareableList"""
+        from kith.multiprocessing import shared_memory
+
+        made = shared_memory.ShareableList([0, "text"])
+
+        def step():
+            made[0] = os.getpid()
+            raise_if_lost(made[1] != "text")
+
+        self.kill_often(step, audit=lambda: self.assertGreater(made[0], 0))
+        made.shm.close()
+        made.shm.unlink()
+
+
+def raise_if_lost(lost):
+    if lost:
+        raise AssertionError("an item is not what it was")
+
+
+if __name__ == "__main__":
+    support.main()
