@@ -120,6 +120,11 @@ handle_open(struct space *space, PyObject *name, enum kith_kind number)
         if (err != KITH_ETYPE)
             break;
     }
+    if (err == KITH_ENOENT && number == KITH_KIND_NONE) {
+        PyErr_Format(failures[NOT_FOUND], "There is no object \"%U\" in the space \"%U\".", name,
+                     space->address);
+        return NULL;
+    }
     return raise_error(err);
 }
 
@@ -151,6 +156,7 @@ opener_begin(struct opener *opener, struct space *space, PyObject *name, PyObjec
     bool may_create, must_create;
     char made[KITH_MADE_NAME_SIZE];
 
+    opener->missing = NULL;
     if (space->open == NULL) {
         PyErr_Format(failures[CLOSED], "The space \"%U\" was closed.", space->address);
         return false;
@@ -179,12 +185,29 @@ opener_begin(struct opener *opener, struct space *space, PyObject *name, PyObjec
     return opener->name != NULL;
 }
 
+enum kith_create
+opener_without(struct opener *opener, const char *missing)
+{
+    if (opener->create != KITH_CREATE_OR_OPEN)
+        return opener->create;
+    opener->missing = missing;
+    return KITH_MUST_EXIST;
+}
+
 PyObject *
 opener_end(struct opener *opener, const struct kind *kind, struct space *space, kith_err err,
            void *open)
 {
-    PyObject *handle = err < 0 ? raise_error(err) : handle_new(kind, space, open, opener->name);
+    PyObject *handle = NULL;
 
+    if (err >= 0)
+        handle = handle_new(kind, space, open, opener->name);
+    else if (err == KITH_ENOENT && opener->missing != NULL)
+        PyErr_Format(failures[NOT_FOUND],
+                     "There is no %s \"%U\", and to make it %s has to be given.",
+                     kith_kind_name(kind->number), opener->name, opener->missing);
+    else
+        raise_error(err);
     Py_CLEAR(opener->name);
     return handle;
 }

@@ -94,9 +94,12 @@ struct opener {
     PyObject *name;   /* str, owned */
     const char *text; /* its UTF-8 */
     enum kith_create create;
+    const char *missing; /* the argument without which it cannot be made and that was not given */
 };
 bool opener_begin(struct opener *opener, struct space *space, PyObject *name, PyObject *create,
                   PyObject *exclusive);
+/* Without that argument it can only be one that is there: what `create` is to be then. */
+enum kith_create opener_without(struct opener *opener, const char *missing);
 /* The handle that an opener returns; it gives back what opener_begin() took. */
 PyObject *opener_end(struct opener *opener, const struct kind *kind, struct space *space,
                      kith_err err, void *open);

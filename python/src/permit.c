@@ -203,9 +203,7 @@ limiter_open(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
         options.burst = to_32_bits(burst);
     if (!opener_begin(&opener, space, values[0], values[1], values[2]))
         return NULL;
-    /* Without a rate it can only be one that is there. */
-    options.create =
-        values[3] == NULL && opener.create == KITH_CREATE_OR_OPEN ? KITH_MUST_EXIST : opener.create;
+    options.create = values[3] == NULL ? opener_without(&opener, "rate") : opener.create;
     err = kith_limiter_open(space->open, opener.text, &options, &limiter);
     return opener_end(&opener, &limiter_kind, space, err, limiter);
 }

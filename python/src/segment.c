@@ -22,9 +22,7 @@ segment_open(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
         !uint64_of(values[3], "a size", &options.size) ||
         !opener_begin(&opener, space, values[0], values[1], values[2]))
         return NULL;
-    /* Without a size it can only be one that is there. */
-    options.create =
-        values[3] == NULL && opener.create == KITH_CREATE_OR_OPEN ? KITH_MUST_EXIST : opener.create;
+    options.create = values[3] == NULL ? opener_without(&opener, "size") : opener.create;
     err = kith_segment_open(space->open, opener.text, &options, &segment);
     return opener_end(&opener, &segment_kind, space, err, segment);
 }

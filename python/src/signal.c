@@ -394,10 +394,7 @@ barrier_open(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
         !uint64_of(values[3], "parties", &parties) ||
         !opener_begin(&opener, space, values[0], values[1], values[2]))
         return NULL;
-    /* Without them it can only be one that is there. */
-    options.create = parties == 0 && opener.create == KITH_CREATE_OR_OPEN && values[3] == NULL
-                         ? KITH_MUST_EXIST
-                         : opener.create;
+    options.create = values[3] == NULL ? opener_without(&opener, "parties") : opener.create;
     options.parties = parties > UINT32_MAX ? UINT32_MAX : (uint32_t)parties;
     err = kith_barrier_open(space->open, opener.text, &options, &barrier);
     handle = opener_end(&opener, &barrier_kind, space, err, barrier);
