@@ -116,9 +116,25 @@ encode_key_slowly(PyObject *object, struct encoded *out)
 }
 
 static bool
+is_kind(const PyTypeObject *type)
+{
+    for (size_t i = 0; kinds[i] != NULL; i++)
+        if (*kinds[i]->type == type)
+            return true;
+    return false;
+}
+
+static bool
 refuse_item(PyTypeObject *culprit)
 {
-    if (culprit == NULL)
+    if (culprit != NULL && is_kind(culprit))
+        /* By itself it would have been a reference. */
+        PyErr_Format(failures[KIND],
+                     "A %.200s within a tuple, list, dict or set is not stored: a handle becomes a "
+                     "reference only if it is the value itself.  Store it so, in a kith.Dict or a "
+                     "kith.List.",
+                     culprit->tp_name);
+    else if (culprit == NULL)
         PyErr_Format(failures[INVALID],
                      "The value is nested deeper than %d, or in itself.  Open the space with "
                      "serializer=\"pickle\" to store it all the same.",
