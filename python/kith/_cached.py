@@ -62,8 +62,8 @@ def cached(space, ttl=None, *, stale=None, name=None, max_items=0, key=None):
     9
     """
     if not isinstance(space, (Space, Dict)):
-        raise TypeError("cached() needs a kith.Space or a kith.Dict, as in @kith.cached(space), not "
-                        f"{type(space).__name__}")
+        raise TypeError("cached() needs a kith.Space or a kith.Dict, as in "
+                        f"@kith.cached(space), not {type(space).__name__}")
 
     def decorate(function):
         if getattr(getattr(function, "__code__", None), "co_flags", 0) & _COROUTINE:

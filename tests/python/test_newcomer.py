@@ -77,7 +77,7 @@ class Newcomer(support.Case):
         self.assertEqual(len(told.results), len(calls))
 
     def test_cached_in_main(self):
-        """A function of a main module has its results by the file's name, in spawned children too"""
+        """A main module goes by its file, in what it spawns, too, and shares no results"""
         name = support.named(self)
         program = """
             import multiprocessing
