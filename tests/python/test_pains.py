@@ -134,6 +134,7 @@ class Ends(support.Case):
         del lists[1:]
         self.assertEqual(lists[0][1][1][1][0], "seen")
         del lists, box, each, use
+        self.space.gc()  # the child ended without a word
         self.assertEqual(self.space.stat().objects, before)
 
 
