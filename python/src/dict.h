@@ -6,6 +6,22 @@
 
 #include "module.h"
 
+/* dict_whole.c */
+fast_method dict_get_many;
+PyObject *dict_update(PyObject *self, PyObject *positional, PyObject *keywords);
+PyObject *dict_delete_many(PyObject *self, PyObject *keys);
+PyObject *dict_popitem(PyObject *self, PyObject *unused);
+PyObject *dict_clear(PyObject *self, PyObject *unused);
+PyObject *dict_list_keys(PyObject *self, PyObject *unused);
+PyObject *dict_list_items(PyObject *self, PyObject *unused);
+PyObject *dict_list_values(PyObject *self, PyObject *unused);
+PyObject *dict_iterate(PyObject *self);
+PyObject *dict_reversed(PyObject *self, PyObject *unused);
+PyObject *dict_copy(PyObject *self, PyObject *unused);
+PyObject *dict_compare(PyObject *self, PyObject *other, int operation);
+PyObject *dict_merged(PyObject *left, PyObject *right);
+PyObject *dict_merge_in(PyObject *self, PyObject *other);
+
 /* dict_number.c */
 fast_method dict_add, dict_sub, dict_min, dict_max, dict_and, dict_or, dict_xor, dict_add_limit;
 PyObject *dict_add_many(PyObject *self, PyObject *other);

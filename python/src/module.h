@@ -445,6 +445,9 @@ PyObject *call_lazily(const char *module, const char *function, PyObject *self,
         return call_lazily(module, function, self, args, count, keywords);                         \
     }
 
+/* Raises what getting from a queue gave: that the time ran out is queue.Empty, too. */
+PyObject *raise_getting(kith_err err);
+extern fast_method queue_lease;
 /* Where a lease that has not ended, and whose space is open, has its pointer; else raises. */
 kith_lease **lease_open(PyObject *object);
 
