@@ -100,6 +100,7 @@ def _hook_multiprocessing():
         util.register_after_fork(_hooked, _register_leave)
 
 
+_os.register_at_fork(after_in_child=_core._after_fork)
 # A forked child is told here, before multiprocessing looks who wants to know; a spawned one, which
 # multiprocessing has prepared when it imports this module, at once.
 _os.register_at_fork(after_in_child=_hook_multiprocessing)

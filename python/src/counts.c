@@ -15,7 +15,8 @@
 #define DIGITS 4
 
 struct counts {
-    PyObject_HEAD PyObject *dict;
+    PyObject_HEAD
+    PyObject *dict;
 };
 
 struct memory {

@@ -4,8 +4,9 @@
 #include "module.h"
 
 struct foreign {
-    PyObject_HEAD PyObject *tag; /* str */
-    PyObject *data;              /* bytes */
+    PyObject_HEAD
+    PyObject *tag;  /* str */
+    PyObject *data; /* bytes */
 };
 
 PyObject *

@@ -6,8 +6,9 @@
 #define SPACE_OF(self) (((struct handle *)(self))->space)
 
 struct lease {
-    PyObject_HEAD struct handle *queue; /* owned, and so is its space */
-    kith_lease *open;                   /* NULL once it was ended */
+    PyObject_HEAD
+    struct handle *queue; /* owned, and so is its space */
+    kith_lease *open;     /* NULL once it was ended */
     PyObject *item;
     PyObject *weak;
     uint32_t attempts;

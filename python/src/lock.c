@@ -426,7 +426,8 @@ rwlock_owner(PyObject *self, PyObject *unused)
 
 /* `with rwlock.shared():` */
 struct share {
-    PyObject_HEAD PyObject *rwlock;
+    PyObject_HEAD
+    PyObject *rwlock;
 };
 
 static PyObject *

@@ -45,7 +45,7 @@ static const struct {
 #define X(word, name) { name, &word##_type, &word##_spec },
     TYPES(X)
 #undef X
-    { "StandardLock", &standard_lock_type, &standard_lock_spec },
+        { "StandardLock", &standard_lock_type, &standard_lock_spec },
     { "StandardCell", &standard_cell_type, &standard_cell_spec },
     { "StandardArray", &standard_array_type, &standard_array_spec },
     { "StandardList", &standard_list_type, &standard_list_spec },
@@ -103,6 +103,7 @@ static PyMethodDef functions[] = {
       "remove(address, /)\n--\n\nRemoves a whole space; those who have it open keep it till they "
       "close.\n\nNotFoundError." },
     { "_reopen", kith_module_reopen, METH_VARARGS, NULL },
+    { "_after_fork", kith_module_after_fork, METH_NOARGS, NULL },
     { "_leave", kith_module_leave, METH_NOARGS, NULL },
     METHODS_END
 };

@@ -32,10 +32,11 @@ struct handle;
  * library's own close runs when the last wait and the last view that go on have ended.
  */
 struct space {
-    PyObject_HEAD kith_space *open; /* NULL after close() */
-    kith_space *kept;               /* the same, until kith_close() */
-    PyObject *address;              /* str, as it was given, without its query */
-    PyObject *key; /* str: the same for all who have this space open, see space_key() */
+    PyObject_HEAD
+    kith_space *open;  /* NULL after close() */
+    kith_space *kept;  /* the same, until kith_close() */
+    PyObject *address; /* str, as it was given, without its query */
+    PyObject *key;     /* str: the same for all who have this space open, see space_key() */
     PyObject *weak;
     struct handle *handles; /* all that stand on it */
     struct space *previous; /* among all spaces of this process */
@@ -49,9 +50,10 @@ struct space {
 
 /* What every handle begins with. */
 struct handle {
-    PyObject_HEAD void *open; /* the library's handle; NULL after the space was closed */
-    void *kept;               /* the same, until it is closed */
-    struct space *space;      /* owned */
+    PyObject_HEAD
+    void *open;          /* the library's handle; NULL after the space was closed */
+    void *kept;          /* the same, until it is closed */
+    struct space *space; /* owned */
     const struct kind *kind;
     PyObject *name; /* str */
     PyObject *weak;
@@ -409,6 +411,8 @@ void wait_end(struct wait *wait);
             err = KITH_EINTERRUPTED;                                                               \
         }                                                                                          \
     } while (0)
+/* In a forked child: the waits of this thread, which are in callbacks, are the only ones. */
+void waits_after_fork(void);
 /* Around what a callback does in Python during a wait of this thread. */
 void wait_leave(struct wait *wait);
 void wait_return(struct wait *wait);
@@ -487,6 +491,7 @@ bool keeping_init(PyObject *module);
 
 extern fast_method kith_module_open;
 PyObject *kith_module_reopen(PyObject *module, PyObject *positional);
+PyObject *kith_module_after_fork(PyObject *module, PyObject *unused);
 PyObject *kith_module_leave(PyObject *module, PyObject *unused);
 PyObject *kith_module_spaces(PyObject *module, PyObject *unused);
 PyObject *kith_module_remove(PyObject *module, PyObject *address);

@@ -4,7 +4,8 @@
 #include "dict.h"
 
 struct snapshot {
-    PyObject_HEAD struct space *space; /* owned; for what is pickled, and for references */
+    PyObject_HEAD
+    struct space *space; /* owned; for what is pickled, and for references */
     kith_snapshot *open;
     PyObject *weak;
 };

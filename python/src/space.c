@@ -226,6 +226,23 @@ kith_module_reopen(PyObject *module, PyObject *positional)
     return err < 0 ? raise_error(err) : space_new(space, address, key, pickles != 0, readonly != 0);
 }
 
+/*
+ * _after_fork(): in a forked child, where none of the parent's other threads goes on with what it
+ * waited for, though they are counted.
+ */
+PyObject *
+kith_module_after_fork(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    for (struct space *space = spaces; space != NULL; space = space->next) {
+        space->uses -= space->waits;
+        space->waits = 0;
+    }
+    waits_after_fork();
+    Py_RETURN_NONE;
+}
+
 /* _leave(): for a process that is about to end by os._exit(), which runs no destructors. */
 PyObject *
 kith_module_leave(PyObject *module, PyObject *unused)

@@ -11,7 +11,8 @@
 enum standard_what { STANDARD_LOCK, STANDARD_RLOCK, STANDARD_SEMAPHORE };
 
 struct standard_lock {
-    PyObject_HEAD struct handle *handle; /* owned: a kith.Lock or kith.Semaphore */
+    PyObject_HEAD
+    struct handle *handle; /* owned: a kith.Lock or kith.Semaphore */
     enum standard_what what;
     bool threads; /* its errors are those of `threading`, as a manager's are */
     PyObject *weak;

@@ -10,11 +10,12 @@
 PyTypeObject *standard_cell_type, *standard_array_type;
 
 struct cell {
-    PyObject_HEAD PyObject *object; /* of ctypes */
-    PyObject *lock;                 /* anything with acquire() and release() */
-    Py_buffer memory;               /* of the object */
-    Py_ssize_t length;              /* of an array */
-    char code;                      /* of the number, or of the numbers; 0: by ctypes */
+    PyObject_HEAD
+    PyObject *object;  /* of ctypes */
+    PyObject *lock;    /* anything with acquire() and release() */
+    Py_buffer memory;  /* of the object */
+    Py_ssize_t length; /* of an array */
+    char code;         /* of the number, or of the numbers; 0: by ctypes */
     PyObject *weak;
 };
 

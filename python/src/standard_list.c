@@ -17,7 +17,8 @@
 PyTypeObject *standard_list_type;
 
 struct standard_list {
-    PyObject_HEAD Py_buffer memory;
+    PyObject_HEAD
+    Py_buffer memory;
     Py_ssize_t count;
     size_t formats, codes; /* where in the memory they begin */
     int64_t *offset;       /* of each item and of the end, in the memory */

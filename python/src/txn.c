@@ -4,10 +4,11 @@
 #include "cell.h"
 
 struct txn {
-    PyObject_HEAD struct space *space; /* owned */
-    kith_txn *open;                    /* NULL once it was committed or discarded */
-    PyObject *kept;   /* list of the handles that it was given, which stay open until then */
-    PyObject *leases; /* list of those that it acknowledges */
+    PyObject_HEAD
+    struct space *space; /* owned */
+    kith_txn *open;      /* NULL once it was committed or discarded */
+    PyObject *kept;      /* list of the handles that it was given, which stay open until then */
+    PyObject *leases;    /* list of those that it acknowledges */
     PyObject *weak;
 };
 

@@ -10,7 +10,8 @@
 #define FORMAT_SIZE 24
 
 struct view {
-    PyObject_HEAD struct view *previous; /* among those of arrays and segments */
+    PyObject_HEAD
+    struct view *previous; /* among those of arrays and segments */
     struct view *next;
     struct space *space; /* owned, and in use */
     kith_view *open;     /* NULL once it was released */

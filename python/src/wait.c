@@ -57,6 +57,19 @@ wait_end(struct wait *wait)
 }
 
 void
+waits_after_fork(void)
+{
+    for (struct wait *wait = innermost; wait != NULL; wait = wait->outer) {
+        if (wait->space != NULL) {
+            wait->space->uses++;
+            wait->space->waits++;
+        }
+    }
+    if (innermost == NULL)
+        spare_is_used = false;
+}
+
+void
 wait_leave(struct wait *wait)
 {
     PyEval_RestoreThread(wait->thread);

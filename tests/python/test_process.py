@@ -201,6 +201,21 @@ class Ends(unittest.TestCase):
         """So does a spawned one"""
         self.end("spawn")
 
+    def test_fork_beside_a_wait(self):
+        """So does one that was forked while another thread waited"""
+        with kith.open(support.named(self)) as space:
+            q, lock = space.queue("q"), space.lock("l", unowned=True)
+            thread = threading.Thread(target=q.get)
+            thread.start()
+            support.until(lambda: support.is_asleep(os.getpid(), thread.native_id))
+            process = multiprocessing.get_context("fork").Process(target=lock.acquire)
+            process.start()
+            process.join(support.CEILING_S)
+            self.assertEqual(process.exitcode, 0)
+            self.assertFalse(lock.acquire(timeout=0.3))
+            q.put(1)
+            thread.join()
+
     def test_program(self):
         """A program that ends in order gives its locks back without the news of a death"""
         name = support.named(self)
