@@ -137,6 +137,27 @@ class Handles(unittest.TestCase):
         for end in (ours, theirs, left, right):
             end.close()
 
+    def test_arrays(self):
+        """Arrays that come out of a queue are apart, may be written, and outlive the queue"""
+        try:
+            import numpy
+        except ImportError:
+            self.skipTest("numpy is not installed")
+        items = fork.Queue()
+        for size in (10, 8192, 1 << 17, 1 << 21):
+            items.put(numpy.full(size, size))
+            items.put(numpy.full(size, -size))
+            first, second = items.get(), items.get()
+            first += 1
+            items.put((first, {"more": second}))
+            third, fourth = items.get()
+            third[:] = 0
+            self.assertTrue((first == size + 1).all())
+            self.assertTrue((second == -size).all())
+            self.assertTrue((fourth["more"] == -size).all())
+        del items
+        self.assertTrue((second == -size).all())
+
     def test_pickled_elsewhere(self):
         """An object pickles at any time, not only to a child"""
         event = fork.Event()
