@@ -3,6 +3,7 @@
 That it is as the standard's is tested by test_cpython.py and test_examples.py.
 """
 
+import concurrent.futures.process
 import copy
 import glob
 import importlib
@@ -172,6 +173,51 @@ def send_through(items):
     with connection, end:
         connection.send("by the connection")
         end.sendall(b"by the socket")
+
+
+def square(number):
+    return number * number
+
+
+def die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Executors(unittest.TestCase):
+    def test_executor(self):
+        """An executor of concurrent.futures takes our contexts"""
+        for method in ("fork", "spawn", "forkserver"):
+            context = multiprocessing.get_context(method)
+            with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as executor:
+                self.assertEqual(list(executor.map(square, range(50))),
+                                 [n * n for n in range(50)])
+
+    def test_killed_worker(self):
+        """It is told that a worker was killed"""
+        with concurrent.futures.ProcessPoolExecutor(2, mp_context=fork) as executor:
+            with self.assertRaises(concurrent.futures.process.BrokenProcessPool):
+                executor.submit(die, 1).result(support.CEILING_S)
+
+    def test_pool(self):
+        """A pool shares what its initialiser was given"""
+        for method in ("fork", "spawn"):
+            context = multiprocessing.get_context(method)
+            value = context.Value("q", 0)
+            with context.Pool(2, set_shared, (value,)) as pool:
+                pool.map(add_shared, range(100))
+            self.assertEqual(value.value, 100)
+        with multiprocessing.pool.Pool(2, context=fork) as pool:
+            self.assertEqual(pool.map(square, range(9)), [n * n for n in range(9)])
+
+
+def set_shared(value):
+    global shared_value
+    shared_value = value
+
+
+def add_shared(_):
+    with shared_value.get_lock():
+        shared_value.value += 1
 
 
 class Own:

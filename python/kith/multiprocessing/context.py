@@ -1,10 +1,15 @@
 """Contexts whose shared types are ours; the start method is the standard library's own."""
 import multiprocessing.context as standard
+import sys
 from multiprocessing import process
 from multiprocessing.context import (AuthenticationError, BufferTooShort, Process, ProcessError,
                                      TimeoutError, assert_spawning, get_spawning_popen)
 
 __all__ = ()
+
+
+# Executors and pools wait for the pipes of their queues: they get the standard's, with our locks.
+_WAIT_FOR_PIPES = ("concurrent.futures.process", "multiprocessing.pool")
 
 
 class BaseContext(standard.BaseContext):
@@ -74,7 +79,10 @@ class BaseContext(standard.BaseContext):
 
     def SimpleQueue(self):
         """Returns a queue object with get() and put() alone."""
-        from .queues import SimpleQueue
+        if sys._getframe(1).f_globals.get("__name__") in _WAIT_FOR_PIPES:
+            from multiprocessing.queues import SimpleQueue
+        else:
+            from .queues import SimpleQueue
 
         return SimpleQueue(ctx=self.get_context())
 

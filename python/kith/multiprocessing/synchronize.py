@@ -40,6 +40,15 @@ class SemLock(_core.StandardLock):
         keep_while_spawning(self)
         return _rebuild, (type(self), (self._handle,))
 
+    # The standard's own queues, which concurrent.futures has, look at what is behind their locks.
+    _semlock = property(lambda self: self)
+
+    def _is_zero(self):
+        return self.locked()
+
+    def _get_value(self):
+        return self._handle.value if self._what == _SEMAPHORE else int(not self.locked())
+
     def _is_mine(self):
         """Whether the calling thread holds it, as far as anyone can say of a lock without owner."""
         owner = self._handle.owner()
