@@ -32,6 +32,7 @@ kith__quick_get(const struct kith__dict *dict, const struct kith__short_key *key
     const struct kith__bucket *bucket;
     const struct kith__entry *entry;
     uint64_t shards = kith__load_acquire(&root->shards), table, head, off, meta = 0, value = 0;
+    uint64_t intent;
     struct kith__short stored;
     uint32_t match;
 
@@ -67,9 +68,14 @@ kith__quick_get(const struct kith__dict *dict, const struct kith__short_key *key
         return KITH__QUICK_UNSURE;
     }
     atomic_thread_fence(memory_order_acquire);
+    /*
+     * Before the words that a record under an intent sets: if there is none yet, they are as they
+     * were when it was looked for; if there is none any more, they are what the record made them.
+     */
+    intent = kith__load_acquire(&shard->intent);
     if (((kith__load(&bucket->head) ^ head) | (kith__load(&shard->table) ^ table) |
-         (head & KITH__HEAD_ACTOR) | kith__load(&shard->intent) |
-         (kith__load(&root->shards) ^ shards) | (kith__load(&root->id) ^ dict->id)) != 0)
+         (head & KITH__HEAD_ACTOR) | intent | (kith__load(&root->shards) ^ shards) |
+         (kith__load(&root->id) ^ dict->id)) != 0)
         return KITH__QUICK_UNSURE;
     if (match == 0)
         return KITH__QUICK_ABSENT;

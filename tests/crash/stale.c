@@ -16,6 +16,9 @@
  *
  * And one who is about to sleep for an object, has joined its signal and looked, does not fall
  * asleep if the object is destroyed just then: the word is not what joining returned.
+ *
+ * A reader is stopped as well: it sets out when a dict's emptying is committed and not yet carried
+ * out, and goes on when it has been.  Others know by then that the dict is empty, and so must it.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -28,6 +31,7 @@
 #include "shm/array.h"
 #include "shm/boot.h"
 #include "shm/extent.h"
+#include "shm/quick.h"
 #include "shm/value.h"
 #include "stepper.h"
 
@@ -319,6 +323,124 @@ end_is_heard(unsigned what)
     return asleep;
 }
 
+/* ---- Emptied meanwhile ---------------------------------------------------------------------- */
+
+static const struct kith_item only_key = { .type = KITH_TYPE_INT, .integer = 7 };
+
+static void
+set_only_key(struct stage *stage, struct kith__self *self)
+{
+    struct kith__change change = { .what = KITH__CHANGE_SET, .item = only_key };
+    struct kith__key key;
+
+    if (kith__key_of(stage->arena->hash_key, &only_key, &key) < 0 ||
+        kith__dict_change(self, &stage->a, &key, &change) < 0)
+        abort();
+}
+
+/* A child that is traced, and stopped before what it does. */
+static pid_t
+start_child(struct stage *stage, void (*act)(struct stage *stage, struct kith__self *self))
+{
+    int status;
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        struct kith__self *mine = kith__self_of(stage->arena);
+
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        act(stage, mine);
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    return pid;
+}
+
+static void
+empty(struct stage *stage, struct kith__self *self)
+{
+    kith__dict_clear(self, &stage->a);
+}
+
+static enum kith__quick *seen; /* shared with the reader */
+
+static void
+look(struct stage *stage, struct kith__self *self)
+{
+    struct kith__short_key key;
+
+    if (!kith__short_key_of(stage->arena->hash_key, &only_key, &key))
+        abort();
+    kith__reading_begin(self->actor);
+    *seen = kith__quick_get(&stage->a, &key, NULL);
+    kith__reading_end(self->actor);
+}
+
+/* Whether the dict's emptying has been decided, and may not have been carried out. */
+static bool
+is_decided(struct stage *stage)
+{
+    uint64_t intent = kith__load(&kith__dict_root(&stage->a)->own.intent);
+    unsigned actor = (unsigned)(intent & KITH__HEAD_ACTOR);
+
+    return actor != 0 &&
+           (kith__load(&kith__actor_at(stage->arena, actor)->main.state) & KITH__COMMITTED) != 0;
+}
+
+/* The reader is stopped at `at`. */
+static bool
+one_emptying(uint64_t at, unsigned *stale)
+{
+    struct stage stage;
+    pid_t writer, reader;
+    unsigned steps = 0;
+    bool more;
+
+    stage_open(&stage, getenv("STEPPER_FOLDER"));
+    set_only_key(&stage, stage_self(&stage));
+    writer = start_child(&stage, empty);
+    while (!is_decided(&stage))
+        if (++steps == STEPS_MAX || !step(writer, 1))
+            stage_die("the dict is not emptied by a record");
+    *seen = KITH__QUICK_UNSURE;
+    reader = start_child(&stage, look);
+    more = step(reader, at);
+    let_end(writer);
+    if (more)
+        let_end(reader);
+    if (*seen == KITH__QUICK_FOUND && (*stale)++ < 5)
+        printf("# stopped at step %llu, it found what was not there any more\n",
+               (unsigned long long)at);
+    kill(reader, SIGKILL);
+    waitpid(reader, NULL, 0);
+    kill(writer, SIGKILL);
+    waitpid(writer, NULL, 0);
+    kith__reap_all(stage_self(&stage));
+    stage_close(&stage);
+    return more;
+}
+
+static unsigned
+emptied_meanwhile(unsigned unused)
+{
+    unsigned stale = 0;
+    uint64_t at = 0;
+
+    (void)unused;
+    seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (seen == MAP_FAILED)
+        abort();
+    while (at < STEPS_MAX && one_emptying(at, &stale))
+        at++;
+    printf("# stopped at %llu steps\n", (unsigned long long)at);
+    munmap(seen, sizeof *seen);
+    return stale;
+}
+
 static unsigned
 destroyed_meanwhile(unsigned what)
 {
@@ -359,6 +481,7 @@ static const struct {
     { "an addition to a value loses none that was made meanwhile", added_meanwhile, OF_VALUE },
     { "an addition to an array loses none that was made meanwhile", added_meanwhile, OF_ARRAY },
     { "who opens on a new boot has the clock of who opened meanwhile", booted_meanwhile, 0 },
+    { "who reads a dict after it was emptied finds it empty", emptied_meanwhile, 0 },
     { "who is about to sleep for a value hears of its end", end_is_heard, 0 },
     { "who is about to sleep for an event hears of its end", end_is_heard, 1 },
     { "who is about to sleep for a key hears of its dict's end", end_is_heard, 2 },
