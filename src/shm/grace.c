@@ -13,6 +13,7 @@
  */
 #include "shm/grace.h"
 
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -38,10 +39,14 @@ global_barrier(void)
     return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0;
 }
 
+/* All of it: signals that come meanwhile do not cut it short. */
 static void
 pause_1ms(void)
 {
-    nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+    struct timespec left = { 0, 1000000 };
+
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        continue;
 }
 
 bool
