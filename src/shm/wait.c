@@ -141,22 +141,28 @@ look_at_watched(struct kith__self *self, const struct kith__futex *words, const 
             self->arena->on_death(self, ids[i]);
 }
 
-/* Whether a process may be dying, as whoever reaped a thread of it has left word. */
-static void
+/*
+ * A process may be dying, as whoever reaped a thread of it has left word.  Whether one was found
+ * dead and cleaned up after: that may have slept for locks, and then the slot no longer names what
+ * the caller is about to sleep on.
+ */
+static bool
 heed_suspicion(struct kith__self *self, int64_t now)
 {
     struct kith__header *h = KITH__HEADER(self->arena);
     uint64_t until = kith__load_acquire(&h->suspect_until);
+    bool found = false;
 
     if (until == 0 || self->depth != 0)
-        return;
+        return false;
     if ((int64_t)until > now && (int64_t)until - now <= KITH__SUSPECT_NS) {
         if (self->suspect_ns == 0)
             self->suspect_ns = SUSPECT_FIRST_NS;
     } else {
-        self->arena->on_idle_holders(self);
+        found = self->arena->on_idle_holders(self);
         atomic_compare_exchange_strong(&h->suspect_until, &until, 0);
     }
+    return found;
 }
 
 enum kith__slept
@@ -187,7 +193,8 @@ kith__sleep(struct kith__self *self, _Atomic uint32_t *word, uint32_t expected, 
     }
     if (!kith__futex_many())
         until = earlier(until, now + BLIND_RECHECK_NS);
-    heed_suspicion(self, now);
+    if (heed_suspicion(self, now))
+        return KITH__SLEPT_AGAIN;
     if (self->suspect_ns != 0) {
         if (look_at_all(self, false)) {
             self->suspect_ns = SUSPECT_FIRST_NS;
