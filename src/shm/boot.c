@@ -7,7 +7,8 @@
  * DEATH    There is one step.  Of those who open at once, stopped or killed wherever, one exchanges
  *          it, and all others find his: a word with our mark is changed by nobody.
  * LIMITS   The mark has 21 bits: once in two million reboots the shift of the boot before stays,
- * and the arena's clock misses the time between.
+ *          and the arena's clock misses the time between.  So it does if only processes that the
+ *          kernel does not tell the boot open the arena after a reboot.
  */
 #include "shm/boot.h"
 
@@ -17,7 +18,7 @@
 
 #include "base/hash.h"
 
-/* 0 where the kernel does not tell: then every boot looks like the first one. */
+/* 0 where the kernel does not tell, as in a sandbox without /proc. */
 static uint64_t
 this_boot(void)
 {
@@ -64,7 +65,8 @@ kith__boot_enter(struct kith__arena *arena)
     int64_t fresh_ms = (kith__real_ns() - boot_ns()) / 1000000;
     uint64_t fresh = (fresh_ms > 0 ? (uint64_t)fresh_ms << MARK_BITS : 0) | mark;
 
-    if (mark_of(word) != mark) {
+    /* Who is not told takes what is there: others were, and have their clocks from it. */
+    if (word == 0 || (mark != 0 && mark_of(word) != mark)) {
         if (arena->readonly || atomic_compare_exchange_strong(at, &word, fresh)) /* B1 */
             word = fresh;
     }
