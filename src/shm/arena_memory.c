@@ -166,6 +166,17 @@ make_huge(struct kith__arena *arena, uint64_t window, uint64_t count)
     return true;
 }
 
+/* Whether this window is one of those that are passed over; each is counted by one thread. */
+static bool
+passes_over(struct kith__arena *arena)
+{
+    uint32_t left = atomic_load(&arena->huge_wait);
+
+    while (left > 0 && !atomic_compare_exchange_weak(&arena->huge_wait, &left, left - 1))
+        ;
+    return left > 0;
+}
+
 /*
  * Commits each window of 2 MiB that the range touches and that has no page yet as a huge page, and
  * some that will be needed next.  That costs an eighth of what its 512 pages would, and a random
@@ -187,10 +198,8 @@ commit_huge(struct kith__arena *arena, uint64_t from, uint64_t to)
             window == arena->huge_last)
             continue;
         arena->huge_last = window;
-        if (arena->huge_wait > 0) {
-            arena->huge_wait--;
+        if (passes_over(arena))
             continue;
-        }
         count = windows_at(arena, window, to);
         if (count > 0 && make_huge(arena, window, count)) {
             arena->huge_last = window + (count - 1) * KITH__HUGE;
