@@ -61,17 +61,18 @@ bytes_of(const struct cell *cell, PyObject *object, struct bytes *bytes)
         bytes->size = (size_t)bytes->buffer.len;
         return true;
     }
-    sequence = PySequence_Fast(object, "the items are a buffer or a sequence");
+    /* A tuple, since an item's __index__ may change the list that it stands in. */
+    sequence = PySequence_Tuple(object);
     if (sequence == NULL)
         return false;
-    count = PySequence_Fast_GET_SIZE(sequence);
+    count = PyTuple_GET_SIZE(sequence);
     bytes->size = (size_t)count * cell->size;
     bytes->memory = PyMem_Malloc(bytes->size + 8);
     bytes->at = bytes->memory;
     if (bytes->memory == NULL)
         PyErr_NoMemory();
     for (Py_ssize_t i = 0; bytes->memory != NULL && i < count; i++) {
-        if (!cell_encode(cell, PySequence_Fast_GET_ITEM(sequence, i),
+        if (!cell_encode(cell, PyTuple_GET_ITEM(sequence, i),
                          bytes->memory + (size_t)i * cell->size)) {
             PyMem_Free(bytes->memory);
             bytes->memory = NULL;

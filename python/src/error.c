@@ -92,13 +92,29 @@ errors_init(PyObject *module)
 }
 
 PyObject *
+text_read(const char *text)
+{
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+}
+
+static void
+raise_sentence(PyObject *class, const char *sentence)
+{
+    PyObject *text = text_read(sentence);
+
+    if (text != NULL)
+        PyErr_SetObject(class, text);
+    Py_XDECREF(text);
+}
+
+PyObject *
 raise_lazily(const char *name)
 {
     PyObject *module = PyImport_ImportModule("kith._errors");
     PyObject *class = module == NULL ? NULL : PyObject_GetAttrString(module, name);
 
     if (class != NULL)
-        PyErr_SetString(class, kith_last_error());
+        raise_sentence(class, kith_last_error());
     Py_XDECREF(class);
     Py_XDECREF(module);
     return NULL;
@@ -157,7 +173,7 @@ raise_as(enum failure which, kith_err err)
     /* The exception of a signal's handler, or of a callback, is what ended it. */
     if (PyErr_Occurred())
         return NULL;
-    PyErr_SetString(failures[which], sentence[0] != '\0' ? sentence : kith_strerror(err));
+    raise_sentence(failures[which], sentence[0] != '\0' ? sentence : kith_strerror(err));
     return NULL;
 }
 

@@ -157,12 +157,13 @@ opener_begin(struct opener *opener, struct space *space, PyObject *name, PyObjec
     char made[KITH_MADE_NAME_SIZE];
 
     opener->missing = NULL;
+    if (!flag_of(create, true, &may_create) || !flag_of(exclusive, false, &must_create))
+        return false;
+    /* Asked last, since what comes before may run Python code. */
     if (space->open == NULL) {
         PyErr_Format(failures[CLOSED], "The space \"%U\" was closed.", space->address);
         return false;
     }
-    if (!flag_of(create, true, &may_create) || !flag_of(exclusive, false, &must_create))
-        return false;
     opener->create = must_create  ? KITH_MUST_CREATE
                      : may_create ? KITH_CREATE_OR_OPEN
                                   : KITH_MUST_EXIST;

@@ -174,13 +174,14 @@ encode_pickle(PyObject *object, struct encoded *out)
 static bool
 encode_reference(struct space *space, struct handle *handle, struct encoded *out)
 {
-    if (handle->space != space &&
-        PyObject_RichCompareBool(handle->space->key, space->key, Py_EQ) != 1) {
-        if (!PyErr_Occurred())
-            PyErr_Format(failures[INVALID],
-                         "The %s \"%U\" is of the space \"%U\", and cannot be referred to from "
-                         "the space \"%U\".",
-                         handle->kind->word, handle->name, handle->space->address, space->address);
+    if (handle->space != space && PyUnicode_Compare(handle->space->key, space->key) != 0) {
+        /* What has an address is found from elsewhere, too. */
+        if (space->pickles && strncmp(PyUnicode_AsUTF8(handle->space->address), "mem:", 4) != 0)
+            return encode_pickle((PyObject *)handle, out);
+        PyErr_Format(failures[INVALID],
+                     "The %s \"%U\" is of the space \"%U\", and cannot be referred to from "
+                     "the space \"%U\".",
+                     handle->kind->word, handle->name, handle->space->address, space->address);
         return false;
     }
     out->item = kith_reference(PyUnicode_AsUTF8(handle->name));
@@ -190,8 +191,13 @@ encode_reference(struct space *space, struct handle *handle, struct encoded *out
 static bool
 encode_memoryview(PyObject *object, struct encoded *out)
 {
-    Py_buffer *buffer = PyMemoryView_GET_BUFFER(object);
+    Py_buffer *buffer;
 
+    /* One of our own, which keeps the memory; that of one that was released is no more. */
+    out->owner = PyMemoryView_FromObject(object);
+    if (out->owner == NULL)
+        return false;
+    buffer = PyMemoryView_GET_BUFFER(out->owner);
     out->item.type = KITH_TYPE_BYTES;
     out->item.size = (size_t)buffer->len;
     if (PyBuffer_IsContiguous(buffer, 'C')) {
@@ -201,6 +207,7 @@ encode_memoryview(PyObject *object, struct encoded *out)
     out->memory = PyMem_Malloc((size_t)buffer->len + 1);
     if (out->memory == NULL) {
         PyErr_NoMemory();
+        Py_CLEAR(out->owner);
         return false;
     }
     out->item.data = out->memory;
@@ -265,9 +272,13 @@ encode_item_slowly(struct space *space, PyObject *object, struct encoded *out)
 bool
 encode_run(struct space *space, PyObject *sequence, bool keys, struct encoded_run *out)
 {
-    size_t count = (size_t)PySequence_Fast_GET_SIZE(sequence);
+    size_t count;
 
-    out->count = 0;
+    memset(out, 0, sizeof(*out));
+    out->members = PySequence_Tuple(sequence);
+    if (out->members == NULL)
+        return false;
+    count = (size_t)PyTuple_GET_SIZE(out->members);
     out->items = PyMem_New(struct kith_item, count + 1);
     out->parts = PyMem_New(struct encoded, count + 1);
     if (out->items == NULL || out->parts == NULL) {
@@ -276,7 +287,7 @@ encode_run(struct space *space, PyObject *sequence, bool keys, struct encoded_ru
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        PyObject *object = PySequence_Fast_GET_ITEM(sequence, (Py_ssize_t)i);
+        PyObject *object = PyTuple_GET_ITEM(out->members, (Py_ssize_t)i);
         struct encoded *part = &out->parts[i];
 
         if (!(keys ? encode_key(object, part) : encode_item(space, object, part))) {
@@ -296,6 +307,7 @@ encoded_run_free(struct encoded_run *run)
         encoded_free(&run->parts[i]);
     PyMem_Free(run->items);
     PyMem_Free(run->parts);
+    Py_CLEAR(run->members);
     run->count = 0;
 }
 
@@ -321,8 +333,15 @@ decode_foreign(struct space *space, const struct kith_item *item)
 static PyObject *
 decode_reference(struct space *space, const struct kith_item *item)
 {
-    PyObject *name = PyUnicode_FromStringAndSize(item->data, (Py_ssize_t)item->size);
-    PyObject *handle = name == NULL ? NULL : handle_open(space, name, KITH_KIND_NONE);
+    PyObject *name, *handle;
+
+    if (space->open == NULL) {
+        PyErr_Format(failures[CLOSED], "The space \"%U\" of what is referred to was closed.",
+                     space->address);
+        return NULL;
+    }
+    name = PyUnicode_FromStringAndSize(item->data, (Py_ssize_t)item->size);
+    handle = name == NULL ? NULL : handle_open(space, name, KITH_KIND_NONE);
 
     Py_XDECREF(name);
     return handle;

@@ -176,7 +176,7 @@ kith_module_spaces(PyObject *module, PyObject *unused)
 PyObject *
 kith_module_remove(PyObject *module, PyObject *address)
 {
-    const char *text = PyUnicode_AsUTF8(address);
+    const char *text = text_of(address, "an address");
 
     (void)module;
     return text == NULL ? NULL : done(kith_remove(text));
@@ -349,6 +349,7 @@ keeping_dump(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
     const char *name;
     kith_err err;
     SPACE(open, self);
+    CALL((struct space *)self);
 
     if (!arguments("dump", names, 1, args, count, keywords, values) ||
         !optional_text(values[1], &name))
@@ -366,6 +367,7 @@ keeping_load(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
     PyObject *values[3];
     kith_err err;
     SPACE(open, self);
+    CALL((struct space *)self);
 
     if (!arguments("load", names, 1, args, count, keywords, values) ||
         !optional_text(values[1], &options.only) || !optional_text(values[2], &options.as))

@@ -100,10 +100,10 @@ owner_of(const struct kith_owner *owner)
                                  : PyFloat_FromDouble((double)owner->since_ns / 1e9);
     if (since == NULL)
         return NULL;
-    return Py_BuildValue("{sssLsLsNsIsIsIsO}", "host", owner->host, "pid", (long long)owner->pid,
-                         "thread", (long long)owner->thread, "since", since, "waiters",
-                         owner->waiters, "depth", owner->depth, "sharers", owner->sharers, "alive",
-                         owner->alive ? Py_True : Py_False);
+    return Py_BuildValue("{sNsLsLsNsIsIsIsO}", "host", text_read(owner->host), "pid",
+                         (long long)owner->pid, "thread", (long long)owner->thread, "since", since,
+                         "waiters", owner->waiters, "depth", owner->depth, "sharers",
+                         owner->sharers, "alive", owner->alive ? Py_True : Py_False);
 }
 
 /* ---- locks ---- */
@@ -223,8 +223,8 @@ static int
 each_party(const struct kith_party *party, void *arg)
 {
     PyObject *one = Py_BuildValue(
-        "{sssssLsLsOsOsO}", "host", party->host, "command", party->command, "pid",
-        (long long)party->pid, "thread", (long long)party->thread, "holds",
+        "{sNsNsLsLsOsOsO}", "host", text_read(party->host), "command", text_read(party->command),
+        "pid", (long long)party->pid, "thread", (long long)party->thread, "holds",
         party->holds ? Py_True : Py_False, "shared", party->shared ? Py_True : Py_False, "alive",
         party->alive ? Py_True : Py_False);
     int failed = one == NULL || PyList_Append(arg, one) < 0;

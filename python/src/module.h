@@ -42,6 +42,7 @@ struct space {
     struct space *previous; /* among all spaces of this process */
     struct space *next;
     size_t uses;     /* waits and views that go on */
+    size_t calls;    /* calls into the library that are not over: what they run may close it */
     size_t waits;    /* of these, waits */
     PyObject *types; /* a dict of a kind's word -> the subclass of its handles here; or NULL */
     bool pickles;    /* values outside the contract are pickled, and loaded */
@@ -87,8 +88,36 @@ PyObject *handle_reduce(PyObject *self, PyObject *unused);
 struct handle *handle_of(PyObject *self);
 /* The library closes what is closed and no longer used. */
 void space_settle(struct space *space);
+
+/*
+ * A call into the library begins and ends.  Between, Python code may run, of this thread or of
+ * another: an argument's __index__, an iterable, a pickle.  If that closes the space, what the call
+ * works with stays until it is over.
+ */
+static inline struct space *
+call_begin(struct space *space)
+{
+    space->calls++;
+    return space;
+}
+
+static inline void
+call_end(struct space **space)
+{
+    /* 0 if the call forked, and this is the child: see kith_module_after_fork(). */
+    if ((*space)->calls > 0)
+        (*space)->calls--;
+    if ((*space)->open == NULL)
+        space_settle(*space);
+}
+
+/* For the rest of the block. */
+#define CALL(its)                                                                                  \
+    __attribute__((cleanup(call_end), unused)) struct space *kith_call = call_begin(its)
 PyObject *space_close(PyObject *self, PyObject *unused);
 
+/* UTF-8 without a NUL of what has to be a str; NULL with an exception. */
+const char *text_of(PyObject *object, const char *what);
 /* Raises that the space is closed. */
 PyObject *raise_closed(struct handle *handle);
 /* What an opener takes first: a name (None: one is made), create and exclusive. */
@@ -159,15 +188,20 @@ extern PyGetSetDef handle_getset[];
 /* Of those that kith.multiprocessing's managers give other ways: see struct space's types. */
 #define BASE_FLAGS (HANDLE_FLAGS | Py_TPFLAGS_BASETYPE)
 
-/* The library's handle; if there is none any more, raises and returns from the function. */
+/*
+ * The library's handle, for the rest of the block; if there is none any more, raises and returns
+ * from the function.
+ */
 #define OPEN(type, variable, self)                                                                 \
     type *variable = ((struct handle *)(self))->open;                                              \
     if (variable == NULL)                                                                          \
-    return raise_closed((struct handle *)(self))
+        return raise_closed((struct handle *)(self));                                              \
+    CALL(((struct handle *)(self))->space)
 #define OPEN_OR(type, variable, self, result)                                                      \
     type *variable = ((struct handle *)(self))->open;                                              \
     if (variable == NULL)                                                                          \
-    return raise_closed((struct handle *)(self)), result
+        return raise_closed((struct handle *)(self)), result;                                      \
+    CALL(((struct handle *)(self))->space)
 
 /* ---- types, made at import ---- */
 
@@ -210,6 +244,8 @@ enum failure {
 extern PyObject *failures[FAILURES];
 
 bool errors_init(PyObject *module);
+/* A str of what another process may have written: its name is cut anywhere, in a character, too. */
+PyObject *text_read(const char *text);
 /* Raises what `err` stands for, with the library's sentence.  Returns NULL. */
 PyObject *raise_error(kith_err err);
 /* The same, as the exception given. */
@@ -314,6 +350,7 @@ struct encoded_run {
     struct kith_item *items;
     struct encoded *parts;
     size_t count;
+    PyObject *members; /* a tuple: what is encoded may change the list that it stands in */
 };
 /* `sequence` is a list or tuple; `keys`: each is a key. */
 bool encode_run(struct space *space, PyObject *sequence, bool keys, struct encoded_run *out);

@@ -152,7 +152,9 @@ put_bin(struct packer *packer, PyObject *object)
 PyObject *
 big_int_bytes(PyObject *object)
 {
-    PyObject *bits = PyObject_CallMethod(object, "bit_length", NULL);
+    /* int's own methods: a subclass may have others. */
+    PyObject *type = (PyObject *)&PyLong_Type;
+    PyObject *bits = PyObject_CallMethod(type, "bit_length", "O", object);
     PyObject *to_bytes = NULL, *arguments = NULL, *keywords = NULL, *bytes = NULL;
     long long count;
 
@@ -160,8 +162,8 @@ big_int_bytes(PyObject *object)
         return NULL;
     count = PyLong_AsLongLong(bits) / 8 + 1;
     Py_DECREF(bits);
-    to_bytes = PyObject_GetAttrString(object, "to_bytes");
-    arguments = Py_BuildValue("(Ls)", count, "little");
+    to_bytes = PyObject_GetAttrString(type, "to_bytes");
+    arguments = Py_BuildValue("(OLs)", object, count, "little");
     keywords = Py_BuildValue("{sO}", "signed", Py_True);
     if (to_bytes != NULL && arguments != NULL && keywords != NULL)
         bytes = PyObject_Call(to_bytes, arguments, keywords);

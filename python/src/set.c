@@ -162,14 +162,15 @@ method_clear(PyObject *self, PyObject *unused)
 static PyObject *
 update_from(PyObject *self, PyObject *iterable)
 {
-    PyObject *sequence = Py_TYPE(iterable) == set_type
-                             ? members_of(iterable)
-                             : PySequence_Fast(iterable, "update() takes iterables");
+    PyObject *sequence;
     struct encoded_run run;
     bool encoded = false;
     kith_err err = KITH_OK;
-    kith_set *set = ((struct handle *)self)->open;
+    OPEN(kith_set, set, self);
 
+    sequence = Py_TYPE(iterable) == set_type
+                   ? members_of(iterable)
+                   : PySequence_Fast(iterable, "update() takes iterables");
     if (sequence == NULL)
         return NULL;
     if (encode_run(SPACE_OF(self), sequence, true, &run)) {

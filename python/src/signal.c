@@ -406,8 +406,25 @@ barrier_open(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
 static void
 barrier_dealloc(PyObject *self)
 {
+    PyObject_GC_UnTrack(self);
     Py_CLEAR(((struct barrier *)self)->action);
     handle_dealloc(self);
+}
+
+/* An action is often a method of what the barrier is an attribute of. */
+static int
+barrier_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((struct barrier *)self)->action);
+    return 0;
+}
+
+static int
+barrier_clear(PyObject *self)
+{
+    Py_CLEAR(((struct barrier *)self)->action);
+    return 0;
 }
 
 struct action {
@@ -433,7 +450,7 @@ act(void *arg)
 static PyObject *
 barrier_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    struct action action = { .function = ((struct barrier *)self)->action };
+    struct action action;
     int64_t timeout_ns;
     uint32_t index;
     kith_err err;
@@ -441,10 +458,12 @@ barrier_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
 
     if (!timeout_argument("wait", args, count, keywords, &timeout_ns))
         return NULL;
+    action.function = Py_XNewRef(((struct barrier *)self)->action);
     WAIT(&action.wait, SPACE_OF(self), err,
          action.function == NULL
              ? kith_barrier_wait(barrier, timeout_ns, &index)
              : kith_barrier_wait_with(barrier, timeout_ns, act, &action, &index));
+    Py_XDECREF(action.function);
     if (PyErr_Occurred())
         return NULL;
     if (err == KITH_ECONFLICT || err == KITH_ETIMEDOUT)
@@ -544,6 +563,8 @@ static PyType_Slot barrier_slots[] = {
       ">>> barrier.wait(), barrier.parties, barrier.broken\n"
       "(0, 1, False)\n" },
     { Py_tp_dealloc, (void *)barrier_dealloc },
+    { Py_tp_traverse, (void *)barrier_traverse },
+    { Py_tp_clear, (void *)barrier_clear },
     { Py_tp_repr, (void *)handle_repr },
     { Py_tp_members, handle_members },
     { Py_tp_getset, barrier_getset },
@@ -553,5 +574,5 @@ static PyType_Slot barrier_slots[] = {
 
 PyType_Spec barrier_spec = { .name = "kith.Barrier",
                              .basicsize = sizeof(struct barrier),
-                             .flags = HANDLE_FLAGS,
+                             .flags = HANDLE_FLAGS | Py_TPFLAGS_HAVE_GC,
                              .slots = barrier_slots };

@@ -57,7 +57,7 @@ space_settle(struct space *space)
 {
     kith_space *kept = space->kept;
 
-    if (space->open != NULL || kept == NULL || space->uses > 0)
+    if (space->open != NULL || kept == NULL || space->uses > 0 || space->calls > 0)
         return;
     space->kept = NULL;
     for (struct handle *handle = space->handles; handle != NULL; handle = handle->next) {
@@ -87,16 +87,17 @@ space_dealloc(PyObject *object)
     struct space *self = (struct space *)object;
     PyTypeObject *type = Py_TYPE(object);
 
-    Py_XDECREF(self->types);
-    if (self->weak != NULL)
-        PyObject_ClearWeakRefs(object);
-    kith_close(self->kept);
+    /* First of all, so that what runs Python code here does not find it. */
     if (self->previous != NULL)
         self->previous->next = self->next;
     else if (spaces == self)
         spaces = self->next;
     if (self->next != NULL)
         self->next->previous = self->previous;
+    Py_XDECREF(self->types);
+    if (self->weak != NULL)
+        PyObject_ClearWeakRefs(object);
+    kith_close(self->kept);
     Py_XDECREF(self->address);
     Py_XDECREF(self->key);
     type->tp_free(object);
@@ -117,7 +118,7 @@ serializer_of(PyObject *object, bool *pickles_out)
     return *pickles_out;
 }
 
-static const char *
+const char *
 text_of(PyObject *object, const char *what)
 {
     Py_ssize_t size;

@@ -209,6 +209,7 @@ traverse(PyObject *object, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->object);
+    Py_VISIT(self->memory.obj);
     Py_VISIT(self->lock);
     return 0;
 }
@@ -416,10 +417,12 @@ place_of(const struct cell *self, PyObject *index)
     if (self->code == 0 || !PyLong_CheckExact(index))
         return NULL;
     at = PyLong_AsSsize_t(index);
-    if (at < 0) {
+    if (at == -1 && PyErr_Occurred() != NULL) {
         PyErr_Clear();
-        at += self->length;
+        return NULL;
     }
+    if (at < 0)
+        at += self->length;
     return at < 0 || at >= self->length
                ? NULL
                : (char *)self->memory.buf + at * (self->memory.len / self->length);

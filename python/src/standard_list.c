@@ -84,6 +84,7 @@ attach(PyObject *object, PyObject *memory)
         return NULL;
     }
     if (!find(self)) {
+        self->count = 0;
         PyErr_SetString(PyExc_ValueError, "the block holds no ShareableList, or a broken one");
         return NULL;
     }

@@ -70,9 +70,7 @@ standard_lock_take(struct standard_lock *self, bool wait, int64_t timeout_ns)
         return raise_closed(self->handle), -1;
     err = acquire_of(self, open, 0);
     if (err == KITH_ETIMEDOUT && wait) {
-        wait_begin(&waiting, self->handle->space);
-        err = acquire_of(self, open, timeout_ns);
-        wait_end(&waiting);
+        WAIT(&waiting, self->handle->space, err, acquire_of(self, open, timeout_ns));
     }
     if (err >= 0)
         return 1; /* KITH_OWNER_DIED, too: the standard has no way to tell of it */

@@ -9,6 +9,7 @@ one that starts with an initializer, types that a program registers, and Pool().
 when it is first needed.
 """
 import array
+import weakref
 from multiprocessing import ProcessError, util
 from multiprocessing import managers as standard
 from multiprocessing.managers import BaseManager, BaseProxy, Token
@@ -306,7 +307,8 @@ class Barrier(_Sync, synchronize.Barrier):
     _proxy, _typeid = "BarrierProxy", "Barrier"
 
 
-_types_known = {}
+# Address -> space, for as long as anything of it is in use: a worker sees many managers.
+_types_known = weakref.WeakValueDictionary()
 
 
 def _known(address):

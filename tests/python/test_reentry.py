@@ -1,0 +1,327 @@
+"""Python code that runs in the middle of a call, and does there what the call does not expect."""
+
+import gc
+import os
+import textwrap
+import threading
+import unittest
+import weakref
+
+import kith
+import kith.multiprocessing as multiprocessing
+import support
+
+
+class Turn:
+    """Has a barrier whose action is a method of its own."""
+
+    def __init__(self, make):
+        self.barrier = make(1, self.act)
+        self.acted = 0
+
+    def act(self):
+        self.acted += 1
+
+
+class Reentry(unittest.TestCase):
+    def runs(self, body, serializer=None):
+        """The program ends well, whatever becomes of memory that was given back."""
+        text = f"import kith\nspace = kith.open('mem://', serializer={serializer!r})\n"
+        result = support.script(text + textwrap.dedent(body),
+                                env=dict(os.environ, PYTHONMALLOC="debug"))
+        self.assertEqual(result, (0, "", ""))
+
+    def test_closed_by_an_argument(self):
+        """A space that an argument closes stays until the call is over"""
+        for act in ("space.dict('d').add('a', Index())", "space.list('l').extend(generate())",
+                    "space.queue('q').put_many(generate())", "space.set('s').update(generate())",
+                    "space.array('a', count=3)[0] = Index()", "space.value('v').add(Index())",
+                    "space.list('l').sort(key=lambda item: space.close() or -item)"):
+            with self.subTest(act):
+                self.runs(f"""
+                    class Index:
+                        def __index__(self):
+                            space.close()
+                            return 1
+
+                    def generate():
+                        yield 1
+                        space.close()
+                        yield 2
+
+                    space.list('l').extend(range(100))
+                    {act}
+                    assert space.closed
+                    """)
+
+    def test_closed_by_an_opener(self):
+        """A space that an opener's argument closes is closed for it"""
+        self.runs("""
+            class Truth:
+                def __bool__(self):
+                    space.close()
+                    return True
+
+            try:
+                space.dict("d", create=Truth())
+            except kith.ClosedError:
+                pass
+            else:
+                raise AssertionError
+            """)
+
+    def test_closed_by_a_pickle(self):
+        """A space that is closed while a value is pickled or loaded stays until that is over"""
+        for act in ("d['b'] = Closes()", "l.append(Closes())", "q.put(Closes())",
+                    "l[:]", "d.get_many(['a'] * 3)", "d['a']", "d.scan('')"):
+            with self.subTest(act):
+                self.runs(f"""
+                    class Closes:
+                        def __reduce__(self):
+                            if built:
+                                space.close()
+                            return close, ()
+
+                    def close():
+                        space.close()
+                        return 1
+
+                    built = False
+                    d, l, q = space.dict(), space.list(), space.queue()
+                    d["a"] = Closes()
+                    l.extend([Closes()] * 3)
+                    built = True
+                    {act}
+                    assert space.closed
+                    """, "pickle")
+
+    def test_closed_by_a_file(self):
+        """A space that the file closes is dumped whole"""
+        self.runs("""
+            class File:
+                def write(self, data):
+                    space.close()
+
+            space.list("l").extend(["text" * 20] * 20000)
+            assert space.dump(File()).items == 20000
+            """)
+
+    def test_a_list_shrinks(self):
+        """Items go in as they were when the call began"""
+        self.runs("""
+            class Clears:
+                def __reduce__(self):
+                    values.clear()
+                    return int, ()
+
+                def __index__(self):
+                    values.clear()
+                    return 1
+
+            shared = space.list()
+            values = [Clears(), *("text" * 10 + str(i) for i in range(10000))]
+            shared.extend(values)
+            assert not values and len(shared) == 10001 and shared[-1].endswith("text9999")
+            array = space.array(count=10000)
+            values = [Clears(), *range(10 ** 15, 10 ** 15 + 9999)]
+            array[:] = values
+            assert not values and array[9999] == 10 ** 15 + 9998
+            """, "pickle")
+
+    def test_released(self):
+        """A memoryview that was released is refused"""
+        self.runs("""
+            data = bytes(1 << 20)
+            view = memoryview(data)
+            view.release()
+            del data
+            try:
+                space.dict()["a"] = view
+            except ValueError:
+                pass
+            else:
+                raise AssertionError
+            """)
+
+    def test_referred_to(self):
+        """A reference of a closed space says so"""
+        space = kith.open("mem://")
+        d = space.dict()
+        d["q"] = space.queue("q")
+        snapshot, view = d.snapshot(), d.view("q")
+        space.close()
+        for load in (lambda: snapshot["q"], view.load):
+            with self.assertRaises(kith.ClosedError):
+                load()
+
+    def test_interrupted_before(self):
+        """A signal that comes before the wait for a standard lock ends it"""
+        self.runs("""
+            import _thread, operator
+            import kith.multiprocessing
+            lock = kith.multiprocessing.Lock()
+            lock.acquire()
+            try:
+                list(map(operator.call, [_thread.interrupt_main, lock.acquire]))
+            except KeyboardInterrupt:
+                pass
+            else:
+                raise AssertionError
+            """)
+
+
+class Subclasses(support.Case):
+    def test_int(self):
+        """An int's own methods make the key of it"""
+        class Number(int):
+            def bit_length(self):
+                return 1
+
+            def to_bytes(self, *_, **__):
+                return "text"
+
+        d = self.space.dict()
+        d[Number(2 ** 70)] = 1
+        self.assertEqual(list(d), [2 ** 70])
+
+
+class Cycles(unittest.TestCase):
+    def test_action(self):
+        """A barrier does not keep what its action is a method of"""
+        space = kith.open("mem://")
+        self.addCleanup(space.close)
+        for make in (lambda parties, action: space.barrier(parties=parties, action=action),
+                     multiprocessing.Barrier):
+            turn = Turn(make)
+            turn.barrier.wait()
+            self.assertEqual(turn.acted, 1)
+            gone = weakref.ref(turn)
+            del turn
+            gc.collect()
+            self.assertIsNone(gone())
+
+
+class Fork(unittest.TestCase):
+    def test_close_in_the_child(self):
+        """A child that was forked while another thread waited leaves with close()"""
+        name = support.named(self)
+        space = kith.open(name)
+        queue = space.queue("q")
+        thread = threading.Thread(target=queue.get)
+        thread.start()
+        support.until(lambda: support.is_asleep(os.getpid(), thread.native_id))
+        child = support.Child(self.closes, space, name)
+        self.assertEqual(child.wait(), 0)
+        queue.put(1)
+        thread.join(support.CEILING_S)
+        space.close()
+
+    @staticmethod
+    def closes(space, name):
+        """What the child does."""
+        def attached():
+            return [one.attached for one in kith.spaces() if one.name == name]
+
+        len(space.queue("q"))
+        assert attached() == [2], attached()
+        space.close()
+        assert attached() == [1], attached()
+
+    def test_close_in_a_callback(self):
+        """A child that is forked in a callback, and closes the space there, goes on in peace"""
+        result = support.script(textwrap.dedent("""
+            import os
+            import kith
+            space = kith.open("mem://")
+            d = space.dict()
+            forked = []
+
+            def function(_):
+                if not forked:
+                    forked.append(os.fork())
+                    if forked[0] == 0:
+                        space.close()
+                return 1
+
+            try:
+                d.modify("a", function, 0)
+            finally:
+                if forked[0] == 0:
+                    os._exit(0)
+            assert os.waitpid(forked[0], 0)[1] == 0
+            assert d["a"] == 1
+            """))
+        self.assertEqual(result, (0, "", ""))
+
+
+class Texts(support.Case):
+    def test_command(self):
+        """A process whose name is cut within a character is shown all the same"""
+        status, output, messages = support.script(textwrap.dedent(r"""
+            import ctypes
+            ctypes.CDLL(None).prctl(15, b"k\xc3\xbchlschrank-\xc3")
+            import kith
+            lock = kith.open("mem://").lock()
+            with lock:
+                print(ascii(lock.parties()[0]["command"]))
+            """))
+        self.assertEqual((status, output, messages), (0, "'k\\xfchlschrank-\\ufffd'\n", ""))
+
+    def test_remove(self):
+        """A name with a NUL in it removes no other space"""
+        name = support.named(self)
+        kith.open(name).close()
+        with self.assertRaises(kith.InvalidError):
+            kith.remove(name + "\0more")
+        kith.open(name, create=False).close()
+
+
+def _take(queue, back):
+    """Works on what managers made, and lets it go."""
+    for _ in range(3):
+        queue.get()["seen"] = os.getpid()
+        back.put(None)
+    gc.collect()
+    back.put(None)
+    queue.get()
+
+
+class Standard(unittest.TestCase):
+    def test_index(self):
+        """An index beyond all sizes is none of an array"""
+        array = multiprocessing.Array("i", [1, 2, 3])
+        self.assertEqual([array[-1], array[-3]], [3, 1])
+        for index in (2 ** 70, -2 ** 70, 3, -4):
+            with self.assertRaises(IndexError):
+                array[index]
+            with self.assertRaises(IndexError):
+                array[index] = 5
+        self.assertEqual(array[:], [1, 2, 3])
+
+    def test_proxies(self):
+        """A manager's objects go through queues, and what is left of the manager goes with them"""
+        queue, back = multiprocessing.Queue(), multiprocessing.Queue()
+        child = multiprocessing.Process(target=_take, args=(queue, back))
+        child.start()
+        names = set()
+        for _ in range(3):
+            with multiprocessing.Manager() as manager:
+                names.add(manager.dict().space.address)
+                shared = manager.dict()
+                queue.put(shared)
+                back.get(timeout=support.CEILING_S)
+                self.assertEqual(shared["seen"], child.pid)
+                with multiprocessing.Manager() as other:
+                    holder = other.list([shared])
+                    self.assertEqual(holder[0]["seen"], child.pid)
+                del shared, holder
+        back.get(timeout=support.CEILING_S)
+        # The child lives, and has none of them open.
+        self.assertEqual(names & {one.name for one in kith.spaces()}, set())
+        queue.put(None)
+        child.join()
+        self.assertEqual(child.exitcode, 0)
+
+
+if __name__ == "__main__":
+    support.main()
