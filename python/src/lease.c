@@ -106,10 +106,13 @@ lease_nack(PyObject *self, PyObject *unused)
 static PyObject *
 lease_extend(PyObject *self, PyObject *limit)
 {
-    kith_lease **open = lease_open(self);
+    kith_lease **open;
     int64_t limit_ns;
 
-    if (open == NULL || !duration_of(limit, "a limit", &limit_ns))
+    if (!duration_of(limit, "a limit", &limit_ns))
+        return NULL;
+    open = lease_open(self);
+    if (open == NULL)
         return NULL;
     return done(kith_lease_extend(*open, limit_ns == 0 ? KITH_FOREVER : limit_ns));
 }
@@ -134,12 +137,29 @@ lease_exit(PyObject *self, PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
+static int
+lease_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(((struct lease *)object)->item);
+    return 0;
+}
+
+/* The item may hold the lease that it is of. */
+static int
+lease_clear(PyObject *object)
+{
+    Py_CLEAR(((struct lease *)object)->item);
+    return 0;
+}
+
 static void
 lease_dealloc(PyObject *object)
 {
     struct lease *self = (struct lease *)object;
     PyTypeObject *type = Py_TYPE(object);
 
+    PyObject_GC_UnTrack(object);
     if (self->weak != NULL)
         PyObject_ClearWeakRefs(object);
     /* Dropped without a word: the work failed.  A lease of a parent process is not ours. */
@@ -200,6 +220,8 @@ static PyType_Slot lease_slots[] = {
       ">>> q.empty()\n"
       "True\n" },
     { Py_tp_dealloc, (void *)lease_dealloc },
+    { Py_tp_traverse, (void *)lease_traverse },
+    { Py_tp_clear, (void *)lease_clear },
     { Py_tp_repr, (void *)lease_repr },
     { Py_tp_members, lease_members },
     { Py_tp_methods, lease_methods },
@@ -208,5 +230,5 @@ static PyType_Slot lease_slots[] = {
 
 PyType_Spec lease_spec = { .name = "kith.Lease",
                            .basicsize = sizeof(struct lease),
-                           .flags = HANDLE_FLAGS,
+                           .flags = HANDLE_FLAGS | Py_TPFLAGS_HAVE_GC,
                            .slots = lease_slots };

@@ -239,8 +239,11 @@ kith_module_after_fork(PyObject *module, PyObject *unused)
     for (struct space *space = spaces; space != NULL; space = space->next) {
         space->uses -= space->waits;
         space->waits = 0;
+        space->calls = 0;
     }
     waits_after_fork();
+    for (struct space *space = spaces; space != NULL; space = space->next)
+        space_settle(space);
     Py_RETURN_NONE;
 }
 

@@ -119,7 +119,9 @@ build_with_item(const char *function, PyObject *self, PyObject *const *args, Py_
         encoded_free(&key);
         return NULL;
     }
-    err = build(txn, dict, key.item, item.item);
+    /* The value's pickle may have ended it. */
+    txn = building(self);
+    err = txn == NULL ? KITH_EINVAL : build(txn, dict, key.item, item.item);
     encoded_free(&key);
     encoded_free(&item);
     return done(err);
@@ -308,7 +310,8 @@ put(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
     queue = keep(self, values[0], queue_type);
     if (queue == NULL || !encode_item(((struct txn *)self)->space, values[1], &item))
         return NULL;
-    err = kith_txn_queue_put_with(txn, queue, item.item, &options);
+    txn = building(self); /* the item's pickle may have ended it */
+    err = txn == NULL ? KITH_EINVAL : kith_txn_queue_put_with(txn, queue, item.item, &options);
     encoded_free(&item);
     return done(err);
 }

@@ -81,17 +81,25 @@ view_shared(struct space *space, kith_view *open, char type, size_t item_size)
     return (PyObject *)self;
 }
 
+/* No longer one that may be used again. */
 static void
-give_up(struct view *self)
+withdraw(struct view *self)
 {
-    if (self->open == NULL)
-        return;
     if (self->previous != NULL)
         self->previous->next = self->next;
     else if (shared == self)
         shared = self->next;
     if (self->next != NULL)
         self->next->previous = self->previous;
+    self->previous = self->next = NULL;
+}
+
+static void
+give_up(struct view *self)
+{
+    if (self->open == NULL)
+        return;
+    withdraw(self);
     kith_view_release(self->open);
     self->open = NULL;
     self->space->uses--;
@@ -104,6 +112,7 @@ dealloc(PyObject *object)
     struct view *self = (struct view *)object;
     PyTypeObject *type = Py_TYPE(object);
 
+    withdraw(self); /* before what may run Python code, which must not find it */
     if (self->weak != NULL)
         PyObject_ClearWeakRefs(object);
     give_up(self);

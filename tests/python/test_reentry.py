@@ -23,6 +23,10 @@ class Turn:
         self.acted += 1
 
 
+class Job:
+    """Work that is put into a queue."""
+
+
 class Reentry(unittest.TestCase):
     def runs(self, body, serializer=None):
         """The program ends well, whatever becomes of memory that was given back."""
@@ -93,6 +97,25 @@ class Reentry(unittest.TestCase):
                     built = True
                     {act}
                     assert space.closed
+                    """, "pickle")
+
+    def test_ended_by_a_pickle(self):
+        """A transaction that a value's pickle ends is not gone on with"""
+        for act in ("txn.set(d, 'a', Ends())", "txn.put(q, Ends())"):
+            with self.subTest(act):
+                self.runs(f"""
+                    class Ends:
+                        def __reduce__(self):
+                            txn.discard()
+                            return int, ()
+
+                    d, q, txn = space.dict(), space.queue(), space.txn()
+                    try:
+                        {act}
+                    except kith.InvalidError as error:
+                        assert "before" in str(error), error
+                    else:
+                        raise AssertionError
                     """, "pickle")
 
     def test_closed_by_a_file(self):
@@ -199,6 +222,27 @@ class Cycles(unittest.TestCase):
             del turn
             gc.collect()
             self.assertIsNone(gone())
+
+
+    def test_lease(self):
+        """A lease whose item holds it is collected, and the item is back in its place"""
+        with kith.open("mem://", serializer="pickle") as space:
+            queue = space.queue()
+            queue.put(Job())
+            lease = queue.lease()
+            lease.item.lease = lease
+            del lease
+            gc.collect()
+            self.assertEqual(queue.qsize(), 1)
+
+    def test_ctypes(self):
+        """So is a synchronised value that its ctypes object holds"""
+        value = multiprocessing.Value("i", 5)
+        value.get_obj().back = value
+        gone = weakref.ref(value)
+        del value
+        gc.collect()
+        self.assertIsNone(gone())
 
 
 class Fork(unittest.TestCase):
