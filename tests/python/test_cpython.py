@@ -114,6 +114,11 @@ def run_class(method, tests):
                     running = None
         if running is not None and running not in results:
             results[running] = ["failed", ["the process that ran it ended"]]
+        if ended:
+            try:
+                process.wait(CEILING_S)  # it leaves its spaces after its last word
+            except subprocess.TimeoutExpired:
+                results["its class"] = ["hung", ["all tests were run, but it did not end"]]
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
