@@ -561,7 +561,9 @@ if __name__ == "__main__":
         self.assertEqual(set(os.listdir(folder)) - before, set())
         status, _, messages = support.script(text, "kill")
         self.assertEqual((status, messages), (-signal.SIGKILL, ""))
-        _space.space().gc()
+        self.assertEqual(len(set(os.listdir(folder)) - before), 2)
+        status, output, messages = support.script(text, "end")
+        self.assertEqual((status, output, messages), (0, "", ""))
         self.assertEqual(set(os.listdir(folder)) - before, set())
 
 

@@ -3,7 +3,7 @@
 A program and all its children have one for what is not a manager's.  It is made when it is first
 needed, and its name is handed on in the standard's own process configuration, which children
 inherit whatever their start method.  It is removed by the last process to leave; what kills leave
-behind is removed by whoever opens such a space next, or by `kith gc`.
+behind is removed by the next program that makes such a space, or by `kith gc`.
 """
 import os
 import threading
@@ -13,13 +13,20 @@ import kith
 
 _lock = threading.Lock()
 _space = None
+_swept = False
 
 
 def open_temporary(address=None, create=True):
     """A space for this program and its children; `address`: one that there is."""
-    if address is None:
-        address = f"multiprocessing-{os.getpid()}-{os.urandom(6).hex()}"
-    return kith.open(address, create=create, temporary=True, serializer="pickle")
+    global _swept
+    if address is not None:
+        return kith.open(address, create=create, temporary=True, serializer="pickle")
+    opened = kith.open(f"multiprocessing-{os.getpid()}-{os.urandom(6).hex()}", temporary=True,
+                       serializer="pickle")
+    if not _swept:
+        _swept = True
+        opened.gc()  # once a program: removes what killed programs have left
+    return opened
 
 
 def space():
