@@ -154,17 +154,6 @@ wait_for_lock(struct kith__self *self, const struct kith__sync *sync, int64_t de
 
 /* ---- Acquiring -------------------------------------------------------------------------- */
 
-/* The claim of a word that may be another lock's: it is taken off, unless somebody did. */
-static void
-give_up(struct kith__self *self, const struct kith__sync *sync)
-{
-    struct kith__sync_root *root = kith__sync_root(sync);
-    uint32_t word = self->id;
-
-    if (atomic_compare_exchange_strong(&root->lock.word, &word, 0))
-        wake_one(self, root);
-}
-
 /* The ledger names it, and the word did not name us, or the lock may not be what it was. */
 static __attribute__((noinline)) kith_err
 acquire_slowly(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns,
@@ -184,7 +173,7 @@ acquire_slowly(struct kith__self *self, const struct kith__sync *sync, int64_t d
     if (err == KITH_OWNER_DIED && kith__load(&root->depth) != 0)
         kith__store(&root->depth, 0); /* the dead owner's */
     if (err >= 0 && kith__load(&root->id) != sync->id) {
-        give_up(self, sync);
+        kith__row_unclaim(self, sync, self->id);
         err = KITH_EGONE;
     }
     if (err < 0)

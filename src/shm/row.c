@@ -39,6 +39,7 @@
 
 #include "base/clock.h"
 #include "shm/futex.h"
+#include "shm/poll.h"
 
 /* ---- Looking --------------------------------------------------------------------------- */
 
@@ -164,6 +165,31 @@ kith__row_pass_on(struct kith__self *self, const struct kith__sync *sync)
         kith__row_call(self->arena, row.first_alone);
     else
         call_sharers(self->arena, entry, row.alone_ticket);
+}
+
+/*
+ * Those who wait for it have flags in the word beside the claim, or in the signal, and saw the
+ * claim as an owner that calls them.  As after a death they are called all: each looks for itself,
+ * and sets its flag again before it sleeps.
+ */
+void
+kith__row_unclaim(struct kith__self *self, const struct kith__sync *sync, uint32_t mine)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+    uint32_t word = atomic_load(&root->lock.word);
+
+    kith__store(&self->actor->pending_wake, kith__sync_entry(sync));
+    kith__step();
+    while ((word & KITH__LOCK_ACTOR) == mine)
+        if (atomic_compare_exchange_weak(&root->lock.word, &word, word & KITH__LOCK_DIED)) {
+            kith__row_call_all(self->arena, kith__sync_entry(sync));
+            kith__signal_wake(self, &root->signal, INT_MAX);
+            if ((word & KITH__LOCK_POLLERS) != 0)
+                kith__poke(self->arena);
+            break;
+        }
+    kith__step();
+    kith__store(&self->actor->pending_wake, 0);
 }
 
 /* ---- Waiting --------------------------------------------------------------------------- */

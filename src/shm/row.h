@@ -53,6 +53,12 @@ void kith__row_leave(struct kith__self *self, const struct kith__sync *sync);
 /* The lock has no owner: calls those whose turn it is. */
 void kith__row_pass_on(struct kith__self *self, const struct kith__sync *sync);
 
+/*
+ * Takes the caller's claim, `mine` in the word, off what was destroyed meanwhile.  It may be
+ * another lock by now, of any kind, so all who may sleep for it are called.
+ */
+void kith__row_unclaim(struct kith__self *self, const struct kith__sync *sync, uint32_t mine);
+
 /* Wakes one who waits, or all who want a lock: they look again. */
 void kith__row_call(struct kith__arena *arena, unsigned actor);
 void kith__row_call_all(struct kith__arena *arena, uint64_t entry);

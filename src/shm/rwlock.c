@@ -396,7 +396,9 @@ acquire_slowly(struct kith__self *self, const struct kith__sync *sync, bool clai
                              KITH__LOCK_WAITERS | KITH__LOCK_DIED);
     if (err >= 0) {
         err = wait_for_readers(self, sync, &wait);
-        if (err < 0)
+        if (err == KITH_EGONE)
+            kith__row_unclaim(self, sync, self->id);
+        else if (err < 0)
             end_claim(self, root, true);
     }
     kith__row_leave(self, sync);
@@ -436,7 +438,8 @@ kith__rwlock_acquire(struct kith__self *self, const struct kith__sync *sync, int
     else
         err = end_claim(self, root, false);
     if (err >= 0 && kith__load(&root->id) != sync->id) {
-        release_alone(self, sync);
+        kith__row_unclaim(self, sync, self->id);
+        kith__ledger_forget(self, entry | KITH__LEDGER_USER);
         err = KITH_EGONE;
     }
     if (self->husks_seen)

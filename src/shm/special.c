@@ -236,7 +236,7 @@ kith__special_acquire(struct kith__self *self, const struct kith__sync *sync, in
     if (err >= 0 && kith__load(&root->depth) != 0)
         kith__store(&root->depth, 0); /* a dead owner's */
     if (err >= 0 && kith__load(&root->id) != sync->id) {
-        release(self, sync, atomic_load(&root->lock.word));
+        kith__row_unclaim(self, sync, mine);
         err = KITH_EGONE;
     }
     if (err < 0 && owned)

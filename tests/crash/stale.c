@@ -17,6 +17,9 @@
  * And one who is about to sleep for an object, has joined its signal and looked, does not fall
  * asleep if the object is destroyed just then: the word is not what joining returned.
  *
+ * One who found a lock, and claims its word when the memory is another lock's, gives that back:
+ * also if somebody began to wait for it in between.
+ *
  * A reader is stopped as well: it sets out when a dict's emptying is committed and not yet carried
  * out, and goes on when it has been.  Others know by then that the dict is empty, and so must it.
  */
@@ -28,6 +31,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "shm/array.h"
 #include "shm/boot.h"
 #include "shm/extent.h"
@@ -323,21 +327,6 @@ end_is_heard(unsigned what)
     return asleep;
 }
 
-/* ---- Emptied meanwhile ---------------------------------------------------------------------- */
-
-static const struct kith_item only_key = { .type = KITH_TYPE_INT, .integer = 7 };
-
-static void
-set_only_key(struct stage *stage, struct kith__self *self)
-{
-    struct kith__change change = { .what = KITH__CHANGE_SET, .item = only_key };
-    struct kith__key key;
-
-    if (kith__key_of(stage->arena->hash_key, &only_key, &key) < 0 ||
-        kith__dict_change(self, &stage->a, &key, &change) < 0)
-        abort();
-}
-
 /* A child that is traced, and stopped before what it does. */
 static pid_t
 start_child(struct stage *stage, void (*act)(struct stage *stage, struct kith__self *self))
@@ -358,6 +347,118 @@ start_child(struct stage *stage, void (*act)(struct stage *stage, struct kith__s
     }
     waitpid(pid, &status, 0);
     return pid;
+}
+
+/* ---- Claimed meanwhile ---------------------------------------------------------------------- */
+
+#define CLAIM_STEPS 400u /* from looking at the id to the claim, and many more */
+
+/* What a lock was made with that is destroyed, and what the one that gets its memory. */
+static const uint32_t kinds_of_lock[][2] = {
+    { 0, KITH__SYNC_FAIR },
+    { 0, KITH__SYNC_UNOWNED },
+    { 0, KITH__SYNC_SHARED },
+    { KITH__SYNC_FAIR, 0 },
+    { KITH__SYNC_UNOWNED, 0 },
+    { KITH__SYNC_UNOWNED, KITH__SYNC_FAIR },
+    { KITH__SYNC_FAIR, KITH__SYNC_UNOWNED },
+    { KITH__SYNC_SHARED, 0 },
+};
+
+static struct kith__sync
+make_lock(struct kith__self *self, const char *name, uint32_t options)
+{
+    struct kith__object object;
+
+    if (kith__catalog_open(self, name, KITH_KIND_LOCK, KITH_MUST_CREATE, kith__sync_init, &options,
+                           &object) < 0)
+        abort();
+    return (struct kith__sync){ self->arena, object.off, object.id };
+}
+
+static struct kith__sync claimed;
+
+static void
+claim(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__mutex_acquire(self, &claimed, 0);
+}
+
+static uint32_t
+word_of(const struct kith__sync *lock)
+{
+    return atomic_load(&kith__sync_root(lock)->lock.word);
+}
+
+/* The victim had found the lock at `at`, and claims what has its memory then. */
+static bool
+one_claim(unsigned kinds, uint64_t at, unsigned *taken)
+{
+    struct kith__sync others[OTHERS];
+    struct kith__self *self;
+    struct stage stage;
+    uint64_t more_steps = 0;
+    bool more, runs;
+    pid_t pid;
+
+    stage_open(&stage, getenv("STEPPER_FOLDER"));
+    self = stage_self(&stage);
+    claimed = make_lock(self, "claimed", kinds_of_lock[kinds][0]);
+    pid = start_child(&stage, claim);
+    more = step(pid, at);
+    kith__catalog_destroy(self, "claimed");
+    for (unsigned i = 0; i < OTHERS; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "other %u", i);
+        others[i] = make_lock(self, name, kinds_of_lock[kinds][1]);
+    }
+    runs = more;
+    while (runs && word_of(&claimed) == 0 && more_steps++ < CLAIM_STEPS)
+        runs = step(pid, 1);
+    for (unsigned i = 0; i < OTHERS; i++)
+        if (word_of(&others[i]) != 0) /* whoever waits for it says so in the word, or elsewhere */
+            kith__mutex_acquire(self, &others[i], kith__deadline_after(KITH__NS_PER_MS));
+    if (runs)
+        let_end(pid);
+    for (unsigned i = 0; i < OTHERS; i++)
+        if (word_of(&others[i]) != 0 && kith__mutex_acquire(self, &others[i], 0) != KITH_OK &&
+            (*taken)++ < 5)
+            printf("# stopped at step %llu, it has another lock for good (%#x)\n",
+                   (unsigned long long)at, word_of(&others[i]));
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    kith__reap_all(self);
+    stage_close(&stage);
+    return more;
+}
+
+static unsigned
+claimed_meanwhile(unsigned kinds)
+{
+    unsigned taken = 0;
+    uint64_t at = 0;
+
+    while (at < STEPS_MAX && one_claim(kinds, at, &taken))
+        at++;
+    printf("# stopped at %llu steps\n", (unsigned long long)at);
+    return taken;
+}
+
+/* ---- Emptied meanwhile ---------------------------------------------------------------------- */
+
+static const struct kith_item only_key = { .type = KITH_TYPE_INT, .integer = 7 };
+
+static void
+set_only_key(struct stage *stage, struct kith__self *self)
+{
+    struct kith__change change = { .what = KITH__CHANGE_SET, .item = only_key };
+    struct kith__key key;
+
+    if (kith__key_of(stage->arena->hash_key, &only_key, &key) < 0 ||
+        kith__dict_change(self, &stage->a, &key, &change) < 0)
+        abort();
 }
 
 static void
@@ -478,6 +579,22 @@ static const struct {
       OF_EVENT },
     { "a release of a lock that was destroyed meanwhile touches no other", destroyed_meanwhile,
       OF_LOCK },
+    { "who claims a plain lock that was destroyed meanwhile takes no fair one", claimed_meanwhile,
+      0 },
+    { "who claims a plain lock that was destroyed meanwhile takes no unowned one",
+      claimed_meanwhile, 1 },
+    { "who claims a plain lock that was destroyed meanwhile takes no rwlock", claimed_meanwhile,
+      2 },
+    { "who claims a fair lock that was destroyed meanwhile takes no plain one", claimed_meanwhile,
+      3 },
+    { "who claims an unowned lock that was destroyed meanwhile takes no plain one",
+      claimed_meanwhile, 4 },
+    { "who claims an unowned lock that was destroyed meanwhile takes no fair one",
+      claimed_meanwhile, 5 },
+    { "who claims a fair lock that was destroyed meanwhile takes no unowned one", claimed_meanwhile,
+      6 },
+    { "who claims a rwlock that was destroyed meanwhile takes no plain lock", claimed_meanwhile,
+      7 },
     { "an addition to a value loses none that was made meanwhile", added_meanwhile, OF_VALUE },
     { "an addition to an array loses none that was made meanwhile", added_meanwhile, OF_ARRAY },
     { "who opens on a new boot has the clock of who opened meanwhile", booted_meanwhile, 0 },
