@@ -79,12 +79,17 @@ def _parts(view):
 
 def loads(tag, view):
     """The value; its buffers are its own, and may be written."""
-    if tag == PLAIN:
-        return pickle.loads(view)
-    if tag != BUFFERS:
+    if tag not in (PLAIN, BUFFERS):
         return _core.Foreign(tag, view)
-    data, buffers = _parts(view)
-    return pickle.loads(data, buffers=[bytearray(buffer) for buffer in buffers])
+    # Released at once: the traceback of what fails would keep views of memory that is used again.
+    with view:
+        if tag == PLAIN:
+            return pickle.loads(view)
+        data, buffers = _parts(view)
+        with data:
+            copies = [bytearray(buffer) for buffer in buffers]
+            del buffers
+            return pickle.loads(data, buffers=copies)
 
 
 def loads_view(tag, view):

@@ -2,8 +2,10 @@
 
 import gc
 import os
+import pickle
 import textwrap
 import threading
+import traceback
 import unittest
 import weakref
 
@@ -25,6 +27,13 @@ class Turn:
 
 class Job:
     """Work that is put into a queue."""
+
+
+class Fails:
+    """Does not load."""
+
+    def __reduce__(self):
+        return divmod, (1, 0)
 
 
 class Reentry(unittest.TestCase):
@@ -98,6 +107,23 @@ class Reentry(unittest.TestCase):
                     {act}
                     assert space.closed
                     """, "pickle")
+
+    def test_failing_pickle(self):
+        """The traceback of a pickle that fails to load has no view of its memory"""
+        with kith.open("mem://", serializer="pickle") as space:
+            d = space.dict()
+            for value in (Fails(), [Fails(), pickle.PickleBuffer(bytearray(1 << 16))]):
+                d["a"] = value
+                try:
+                    d["a"]
+                except ZeroDivisionError as error:
+                    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+                views = [local for frame in frames for local in frame.f_locals.values()
+                         if isinstance(local, memoryview)]
+                self.assertTrue(views)
+                for view in views:
+                    with self.assertRaises(ValueError):
+                        bytes(view)
 
     def test_ended_by_a_pickle(self):
         """A transaction that a value's pickle ends is not gone on with"""
