@@ -24,8 +24,10 @@ async def _readable(descriptor):
     loop = asyncio.get_running_loop()
     future = loop.create_future()
     waiting = _waiters.setdefault(loop, {}).setdefault(descriptor, set())
-    if not waiting:
-        loop.add_reader(descriptor, _wake, loop, descriptor)
+    if waiting:
+        # Perhaps for what was closed meanwhile, whose number is used again: nobody watches it then.
+        loop.remove_reader(descriptor)
+    loop.add_reader(descriptor, _wake, loop, descriptor)
     waiting.add(future)
     try:
         await future

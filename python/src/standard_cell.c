@@ -156,6 +156,20 @@ increase(char code, void *at, PyObject *number)
 
 /* ---- Both types ------------------------------------------------------------------------------ */
 
+/* Whether it is a number as this machine has it, and not of the program's own class. */
+static bool
+is_native(PyObject *type)
+{
+    PyObject *little = PyObject_GetAttrString(type, "__ctype_le__"); /* one byte has no order */
+    PyTypeObject *base = PyType_Check(type) ? ((PyTypeObject *)type)->tp_base : NULL;
+    bool native = (little == NULL || little == type) && base != NULL &&
+                  !PyObject_HasAttrString((PyObject *)base, "_type_");
+
+    PyErr_Clear();
+    Py_XDECREF(little);
+    return native;
+}
+
 static const char *
 code_of(PyObject *type)
 {
@@ -165,6 +179,8 @@ code_of(PyObject *type)
     PyErr_Clear();
     /* The string is its type's, which outlives us. */
     Py_XDECREF(code);
+    if (!is_native(type))
+        return "";
     return text != NULL && text[0] != '\0' && strchr("bBhHiIlLqQfd", text[0]) != NULL ? text : "";
 }
 

@@ -1,5 +1,7 @@
 """Python code that runs in the middle of a call, and does there what the call does not expect."""
 
+import asyncio
+import ctypes
 import gc
 import os
 import pickle
@@ -324,6 +326,29 @@ class Fork(unittest.TestCase):
         self.assertEqual(result, (0, "", ""))
 
 
+class Tasks(unittest.TestCase):
+    def test_closed_under_a_task(self):
+        """A task that waits for what was closed is not in the way of what gets its descriptor"""
+        async def main():
+            with kith.open("mem://") as space:
+                queue = space.queue()
+                old = asyncio.create_task(queue.aget())
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                before = queue.fileno()
+            with kith.open("mem://") as space:
+                queue = space.queue()
+                self.assertEqual(queue.fileno(), before)
+                new = asyncio.create_task(queue.aget())
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                queue.put(1)
+                self.assertEqual(await asyncio.wait_for(new, support.CEILING_S), 1)
+                with self.assertRaises(kith.ClosedError):
+                    await old
+        asyncio.run(main())
+
+
 class Texts(support.Case):
     def test_command(self):
         """A process whose name is cut within a character is shown all the same"""
@@ -367,6 +392,16 @@ class Standard(unittest.TestCase):
             with self.assertRaises(IndexError):
                 array[index] = 5
         self.assertEqual(array[:], [1, 2, 3])
+
+    def test_other_numbers(self):
+        """Numbers of another byte order, or of a class of one's own, are what ctypes makes them"""
+        class Own(ctypes.c_int):
+            pass
+
+        for kind, plain in ((ctypes.c_int.__ctype_be__, int), (ctypes.c_int.__ctype_le__, int),
+                            (ctypes.c_byte, int), (Own, Own)):
+            self.assertEqual(multiprocessing.Value(kind, 5).value, 5)
+            self.assertIs(type(multiprocessing.Array(kind, [1])[0]), plain)
 
     def test_proxies(self):
         """A manager's objects go through queues, and what is left of the manager goes with them"""
