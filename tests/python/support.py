@@ -10,6 +10,9 @@ import unittest
 
 import kith
 
+# A shell starts what it runs in the background with SIGINT ignored, and then Python leaves it so.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 LONG = os.environ.get("KITH_LONG") == "1"
 # How long what has to come may take before the test has failed; it is never waited out else.
 CEILING_S = 60.0

@@ -172,6 +172,7 @@ class References(support.Case):
 
     def test_kept(self):
         """What nothing leads to is ended, a circle by gc(), and nothing else is"""
+        self.space.gc()  # what tests before this one may have left
         outer = self.space.dict("outer")
         outer["kept"] = self.space.list()
         outer["kept"].append(1)
