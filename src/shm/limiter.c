@@ -139,9 +139,10 @@ time_of(const struct kith__limiter_root *root, uint64_t units)
 {
     wide whole = ((wide)units * NS_PER_S) << SPEED_SHIFT;
     wide passed = (whole + root->speed - 1) / root->speed;
+    /* Unsigned, since it may have begun before the clock's zero. */
+    uint64_t begun = (uint64_t)root->begun_ns, most = (uint64_t)INT64_MAX - begun;
 
-    return passed > (wide)(INT64_MAX - root->begun_ns) ? INT64_MAX
-                                                       : root->begun_ns + (int64_t)passed;
+    return passed > most ? INT64_MAX : (int64_t)(begun + (uint64_t)passed);
 }
 
 /* From where tokens are taken now: the position, but not behind the clock, nor too far ahead. */

@@ -26,11 +26,11 @@ static unsigned
 count(bool marked)
 {
     const struct kith__waiter *at = root->waiters;
-    uint64_t room = KITH__WAITERS_INLINE;
+    uint64_t room = KITH__WAITERS_INLINE, block = kith__load_acquire(&root->block);
     unsigned n = 0;
 
-    if (kith__load(&root->block) != 0) {
-        at = kith__ptr(stage.arena, kith__load(&root->block));
+    if (block != 0) { /* looked at without the lock, so only by way of the word that links it */
+        at = kith__ptr(stage.arena, block);
         room = kith__load(&root->room);
     }
     for (uint64_t i = 0; i < room; i++)
