@@ -146,7 +146,7 @@ TEST(value_of_floats)
         EXPECT_OK(kith_value_get(f, &raw, sizeof(raw)));
         EXPECT_TRUE(raw == 0.1f);
         /* Any bits, those of a NaN too, and compared as bits. */
-        nan_bits = nanf("7");
+        nan_bits = __builtin_nanf("7");
         EXPECT_OK(kith_value_set(f, &nan_bits, sizeof(nan_bits)));
         EXPECT_OK(kith_value_cas(f, &nan_bits, &raw, sizeof(raw)));
         EXPECT_OK(kith_value_exchange(f, &nan_bits, &raw, sizeof(raw)));
