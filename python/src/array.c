@@ -523,13 +523,8 @@ method_release(PyObject *self, PyObject *unused)
 static PyObject *
 enter(PyObject *self, PyObject *unused)
 {
-    PyObject *had = acquire(self, KITH_FOREVER);
-
     (void)unused;
-    if (had == NULL)
-        return NULL;
-    Py_DECREF(had);
-    return Py_NewRef(self);
+    return entered(self, acquire(self, KITH_FOREVER));
 }
 
 static PyObject *

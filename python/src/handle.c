@@ -128,6 +128,15 @@ handle_open(struct space *space, PyObject *name, enum kith_kind number)
     return raise_error(err);
 }
 
+PyObject *
+entered(PyObject *self, PyObject *had)
+{
+    if (had == NULL)
+        return NULL;
+    Py_DECREF(had);
+    return Py_NewRef(self);
+}
+
 /* ---- opening ---- */
 
 /* The name as UTF-8 without a NUL, or NULL with an exception. */

@@ -383,13 +383,8 @@ rwlock_release(PyObject *self, PyObject *unused)
 static PyObject *
 rwlock_enter(PyObject *self, PyObject *unused)
 {
-    PyObject *had = acquire_by(self, KITH_FOREVER, acquire_alone);
-
     (void)unused;
-    if (had == NULL)
-        return NULL;
-    Py_DECREF(had);
-    return Py_NewRef(self);
+    return entered(self, acquire_by(self, KITH_FOREVER, acquire_alone));
 }
 
 static PyObject *

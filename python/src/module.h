@@ -84,6 +84,8 @@ PyObject *handle_open(struct space *space, PyObject *name, enum kith_kind number
 void handle_dealloc(PyObject *self);
 PyObject *handle_repr(PyObject *self);
 PyObject *handle_reduce(PyObject *self, PyObject *unused);
+/* What __enter__ gives: `self`; NULL if `had`, what acquiring gave, is.  It takes that over. */
+PyObject *entered(PyObject *self, PyObject *had);
 /* `self` as a handle, or NULL if it is none. */
 struct handle *handle_of(PyObject *self);
 /* The library closes what is closed and no longer used. */

@@ -108,13 +108,8 @@ semaphore_release(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObj
 static PyObject *
 semaphore_enter(PyObject *self, PyObject *unused)
 {
-    PyObject *had = take(self, KITH_FOREVER);
-
     (void)unused;
-    if (had == NULL)
-        return NULL;
-    Py_DECREF(had);
-    return Py_NewRef(self);
+    return entered(self, take(self, KITH_FOREVER));
 }
 
 static PyObject *

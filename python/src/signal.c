@@ -210,13 +210,8 @@ condition_release(PyObject *self, PyObject *unused)
 static PyObject *
 condition_enter(PyObject *self, PyObject *unused)
 {
-    PyObject *had = acquired(self, KITH_FOREVER);
-
     (void)unused;
-    if (had == NULL)
-        return NULL;
-    Py_DECREF(had);
-    return Py_NewRef(self);
+    return entered(self, acquired(self, KITH_FOREVER));
 }
 
 static PyObject *
