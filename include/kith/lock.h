@@ -110,7 +110,8 @@ KITH_API void kith_lock_close(kith_lock *lock);
  *
  * A circle is looked for by whoever is about to sleep for a lock made with detect_deadlock, across
  * locks and rwlocks of the space, those of unowned ones excepted.  So it is certain to be found if
- * all locks in it were made so; and what is told of was a circle at one instant.
+ * all locks in it were made so; and what is told of was a circle at one instant.  Two who come to
+ * wait at the same instant may each see it, and then each is refused.
  */
 KITH_API kith_err kith_lock_acquire(kith_lock *lock, int64_t timeout_ns);
 

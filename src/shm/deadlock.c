@@ -13,6 +13,9 @@
  *   wait at both looks ran nothing in between, so between the two looks all of the circle held at
  *   once.
  *
+ * More than one may find it   who joins before another, and looks after that one has joined, sees
+ *   the circle as well.  Each is refused then: none of them was told what was not so.
+ *
  * An rwlock that several share is waited for with all of them at once, so a circle through any of
  * them will not open by itself.  A lock without an owner (unowned) ends a path: anyone may release
  * it.  That somebody in the circle waits with a deadline is not looked at.
