@@ -101,17 +101,19 @@ def until(condition, what="it"):
         time.sleep(0.001)
 
 
-# The numbers of futex and futex_waitv on x86-64 and on all later processors.
-_SLEEPS = {"202", "449", "98"}
+# The numbers of futex on x86-64 and on all later processors, of futex_waitv, and the flag of a futex
+# within one process: on such a one a thread waits for the interpreter, which says nothing.
+_FUTEX, _FUTEX_WAITV, _PRIVATE = ("202", "98"), "449", 128
 
 
 def is_asleep(pid, thread=None):
     """Whether a thread of a process sleeps on a word of shared memory."""
     try:
         with open(f"/proc/{pid}/task/{thread or pid}/syscall", encoding="ascii") as file:
-            return file.read().split()[0] in _SLEEPS
+            call, *arguments = file.read().split()
     except OSError:
         return False
+    return call == _FUTEX_WAITV or (call in _FUTEX and int(arguments[1], 16) & _PRIVATE == 0)
 
 
 class Child:

@@ -15,9 +15,15 @@ ROUNDS = 200 if support.LONG else 8
 class Deaths(support.Case):
     """A worker counts what it has done in steps that are whole or not there; then it is killed."""
 
+    def setUp(self):
+        super().setUp()
+        self.begun = self.space.event()  # a step has been done: how soon is the scheduler's to say
+
     def kill_often(self, work, audit):
         for n in range(ROUNDS):
             children = [support.Child(self.forever, work, seed) for seed in range(2)]
+            if n == 0:
+                support.until(self.begun.is_set, "a first step")
             time.sleep(random.uniform(0.002, 0.02))  # whenever it is: that is what is tried
             children[0].kill()
             children[0].wait()
@@ -27,11 +33,11 @@ class Deaths(support.Case):
                 audit()
                 self.assertEqual(self.space.check().violations, [])
 
-    @staticmethod
-    def forever(work, seed):
+    def forever(self, work, seed):
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         while True:
             work(seed)
+            self.begun.set()
 
     def test_dict(self):
         """Transactions over two dicts and counts keep their totals"""

@@ -400,7 +400,7 @@ if __name__ == "__main__":
     with Pool(processes=4, initializer=start, initargs=(value,)) as pool:
         print(pool.map(square, range(10)))
         print(sorted(pool.imap_unordered(square, range(10))))
-        print(pool.apply_async(square, (20,)).get(timeout=10))
+        print(pool.apply_async(square, (20,)).get(timeout=60))
         try:
             pool.apply_async(time.sleep, (100,)).get(timeout=0.1)
         except TimeoutError:
@@ -435,7 +435,7 @@ if __name__ == "__main__":
     with condition:
         ready.value = 1
         condition.notify_all()
-    print(barrier.parties, barrier.wait(10) in (0, 1, 2))
+    print(barrier.parties, barrier.wait(60) in (0, 1, 2))
     print(told.get(), told.get())
     for process in processes:
         process.join()

@@ -152,6 +152,7 @@ class Threads(support.Case):
             assert len(d["list"]) == 100
 
         try:
+            support.until(lambda: "list" in d)
             for n in range(30 if not support.LONG else 1000):
                 self.assertEqual(support.Child(child, n).wait(), 0)
         finally:

@@ -119,7 +119,9 @@ class Locks(support.Case):
         thread = threading.Thread(target=other)
         thread.start()
         started.wait()
+        # Who stands in the row has not looked for a circle yet, and would see this one as well.
         support.until(lambda: len(a.parties()) == 2)
+        support.until(lambda: support.is_asleep(os.getpid(), thread.native_id))
         with self.assertRaises(kith.DeadlockError):
             b.acquire()
         a.release()
