@@ -79,7 +79,7 @@ gives "a child in the background does not keep the lock" 0 "free"
 : >"$work/hold"
 
 # Killed, kith leaves the lock free, and tells the next.
-"$kith" -s locked lock report -- sh -c "echo \$PPID >'$work/ready'; cat '$work/hold'" \
+"$kith" -s locked lock report -- sh -c "echo \$PPID >'$work/ready'; exec cat '$work/hold'" \
     >/dev/null 2>&1 &
 read -r keeper <"$work/ready"
 run "$kith" -s locked lock -n report -- true
@@ -99,7 +99,7 @@ run "$kith" -s locked lock report -- sh -c 'echo "died: $KITH_OWNER_DIED"'
 gives "told once" 0 "died: "
 
 # Waiters are shown, and get it.
-"$kith" -s locked lock report -- sh -c "echo \$PPID >'$work/ready'; cat '$work/hold'" \
+"$kith" -s locked lock report -- sh -c "echo \$PPID >'$work/ready'; exec cat '$work/hold'" \
     >/dev/null 2>&1 &
 first=$!
 read -r keeper <"$work/ready"

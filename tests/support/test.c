@@ -98,7 +98,7 @@ test_is_long(void)
 int64_t
 test_ceiling_ns(void)
 {
-    return 10 * TEST_S * patience();
+    return 30 * TEST_S * patience();
 }
 
 void

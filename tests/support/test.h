@@ -14,8 +14,9 @@
  * A failed expectation prints both values and ends the process, in a test's child and in a thread
  * as well.
  *
- * Tests wait for events.  A wait that could last for ever ends at a ceiling of 10 s and is then a
- * failure, so that no ceiling is ever reached by a test that passes.
+ * Tests wait for events.  A wait that could last for ever ends at a ceiling of 30 s and is then a
+ * failure, so that no ceiling is ever reached by a test that passes, not even beside others that
+ * take the machine for seconds.
  */
 #ifndef KITH_TEST_H
 #define KITH_TEST_H
@@ -87,8 +88,8 @@ void test_register(struct test_case *test_case);
     }                                                                                              \
     static void name(__attribute__((unused)) struct test *t)
 /* A test on every engine; on those named; one that takes longer. */
-#define TEST(name) TEST_FULL(TEST_ANY, 60, name)
-#define TEST_ON(engines, name) TEST_FULL(engines, 60, name)
+#define TEST(name) TEST_FULL(TEST_ANY, 180, name)
+#define TEST_ON(engines, name) TEST_FULL(engines, 180, name)
 #define TEST_LONG(ceiling_s, name) TEST_FULL(TEST_ANY, ceiling_s, name)
 
 /* Ends the test: it could not be tried here, for this reason. */
