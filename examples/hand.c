@@ -56,7 +56,7 @@ main(int argc, char **argv)
         _exit(127);
     }
     close(fd);
-    if (kith_queue_get(answers, INT64_C(10000000000), &buf) < 0)
+    if (kith_queue_get(answers, INT64_C(60000000000), &buf) < 0)
         return fail();
     printf("%.*s\n", (int)buf.item.size, (const char *)buf.item.data);
     wait(NULL);

@@ -53,7 +53,7 @@ def client(address):
     database.clear()
     answers = prefork.fetch_together(address, ["/prices"] * 32)
     until_asked("/prices", WORKERS)
-    first, version = rendering.get_version("/prices")
+    first, version = rendering.wait("/prices")
     prefork.kill(first)
     second, _ = rendering.wait("/prices", version)
     database.set()

@@ -49,7 +49,7 @@ def client(address):
         if n % 5 == 4:
             prefork.kill(worker)
     assert statuses == [200] * BURST + [429] * (40 - BURST), statuses
-    assert len(workers) > 8
+    assert len(workers) >= 8
     print("40 searches, 8 workers killed, allowed:", statuses.count(200))
 
     answers = prefork.fetch_together(address, ["/of/ann/1"] * 12 + ["/of/ben/1"] * 12)

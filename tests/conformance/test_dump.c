@@ -920,7 +920,7 @@ destroy_one(const struct kith_info *info, void *arg)
     return 0;
 }
 
-TEST_LONG(120, load_killed_at_any_instant_leaves_a_whole_space)
+TEST_LONG(300, load_killed_at_any_instant_leaves_a_whole_space)
 {
     struct loading *l = test_shared(sizeof(*l));
     kith_queue *queue = test_queue(t, "q", NULL);

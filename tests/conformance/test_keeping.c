@@ -740,7 +740,7 @@ repair_it(void *arg)
 }
 
 /* Whenever the repairing process is killed, the old space is there, or the new one. */
-TEST_FULL(TEST_NAMED, 120, repair_killed_at_any_instant_leaves_the_old_space_or_the_new_one)
+TEST_FULL(TEST_NAMED, 300, repair_killed_at_any_instant_leaves_the_old_space_or_the_new_one)
 {
     struct repairing *r = test_shared(sizeof(*r));
     int old = 0, new = 0;

@@ -314,7 +314,7 @@ busy_thread(void *arg)
     return NULL;
 }
 
-TEST_LONG(120, fork_out_of_16_busy_threads_a_thousand_times)
+TEST_LONG(300, fork_out_of_16_busy_threads_a_thousand_times)
 {
     struct shared *s = shared_new(t);
     pthread_t threads[16];
@@ -481,7 +481,7 @@ answers_in_the_storm(void *arg)
     }
 }
 
-TEST_LONG(120, signals_every_100_us_change_no_result)
+TEST_LONG(300, signals_every_100_us_change_no_result)
 {
     struct shared *s = shared_new(t);
     char *data = test_bytes(6 << 20, 1);

@@ -21,7 +21,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 ORDER = ["tidy", "unit", "conformance", "crash", "property", "linear", "stress", "environment",
          "cli", "python", "examples", "install", "sanitize", "fuzz", "mistakes", "clang",
          "valgrind"]
-RUN_LIMIT_S = 900      # of a `run` script
+RUN_LIMIT_S = 1800     # of a `run` script
 LONG_FACTOR = 10       # by which --long stretches every limit
 RESULT = re.compile(r"^(not )?ok\b[ \t]*\d*(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)")
