@@ -12,6 +12,7 @@
  *       one record, which covers `head`
  *   V3  a root is not given back while an actor's pending_signal names its signal: whoever has
  *       named it and then seen its id may change the cell
+ *   V4  a block has room for all the words: a size that was overwritten leads into nobody's memory
  *
  * STEPS    of a change without a lock
  *   C1 pending_signal names the signal   C2 the id is looked at   C3 the cell changes
@@ -67,6 +68,17 @@ words_of(struct kith__arena *arena, struct kith__value_root *root, uint64_t size
     return kith__at(arena, kith__load(&root->block), word_count(size) * 8);
 }
 
+/* Whether there is room for all its guarded words: who may read `size` bytes may read no more. */
+static bool
+has_room(struct kith__arena *arena, const struct kith__value_root *root)
+{
+    uint64_t room;
+
+    return root->size <= sizeof root->words ||
+           (kith__block_at(arena, kith__load(&root->block), &room) &&
+            room >= word_count(root->size) * 8);
+}
+
 /* ---- Making and ending ------------------------------------------------------------------ */
 
 kith_err
@@ -117,7 +129,8 @@ kith__value_of(struct kith__arena *arena, uint64_t off, uint64_t id, struct kith
 
     if (scalar != NULL)
         value.type = *scalar;
-    if (root->size > KITH__VALUE_SIZE_MAX || !whole || value.type.size != root->size)
+    if (root->size > KITH__VALUE_SIZE_MAX || !whole || value.type.size != root->size ||
+        (value.guarded && !has_room(arena, root)))
         return kith__load_acquire(&root->root.id) != id ? KITH_EGONE : broken();
     *value_out = value;
     return KITH_OK;
@@ -194,7 +207,11 @@ check_value(struct kith__walk *w, uint64_t off, bool whole)
     if (!kith__lock_is(&root->root.lock, kith__off(w->arena, &root->root.lock)))
         kith__walk_violation(w, "The lock of the value at %#llx is no lock.",
                              (unsigned long long)off);
-    if (kith__value_of(w->arena, off, kith__load(&root->root.id), &value) < 0)
+    if ((root->flags & KITH__VALUE_GUARDED) != 0 && root->size <= KITH__VALUE_SIZE_MAX &&
+        !has_room(w->arena, root))
+        kith__walk_violation(w, "The value at %#llx has less memory than bytes.",
+                             (unsigned long long)off);
+    else if (kith__value_of(w->arena, off, kith__load(&root->root.id), &value) < 0)
         kith__walk_violation(w, "The value at %#llx has no type.", (unsigned long long)off);
     else if ((kith__load(&root->head) & KITH__HEAD_ACTOR) != 0)
         kith__walk_violation(w, "The value at %#llx is covered by actor %u, which has no record.",

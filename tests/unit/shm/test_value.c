@@ -328,7 +328,8 @@ a_reader_takes_the_words_of_a_record_from_its_commit_on(void **unused)
 static void
 a_check_finds_each_field_that_is_wrong(void **unused)
 {
-    uint64_t block;
+    uint64_t block, small;
+    struct kith__op op;
 
     (void)unused;
     make('b', 0, false);
@@ -339,7 +340,17 @@ a_check_finds_each_field_that_is_wrong(void **unused)
     make(0, 1000, true);
     block = kith__load(&root->block);
     EXPECT_FINDS_IN(&stage, root->block, block + 8, "is not a block");
+    EXPECT_FINDS_IN(&stage, root->block, 0, "has less memory than bytes");
+    /* A block, but one that is too small for it. */
+    kith__op_begin(&op, stage.self);
+    EXPECT_OK(kith__op_take(&op, 64, &small));
+    EXPECT_FINDS_IN(&stage, root->block, small, "has less memory than bytes");
+    kith__op_abort(&op);
+    EXPECT_FINDS_IN(&stage, root->size, 20000, "has less memory than bytes");
+    EXPECT_FINDS_IN(&stage, root->size, KITH__VALUE_SIZE_MAX + 1, "has no type");
     EXPECT_WHOLE(&stage);
+    root->size = 20000; /* V4: nor does anybody open it */
+    EXPECT_RC(KITH_ECORRUPT, kith__value_of(stage.arena, value.off, value.id, &value));
     stage_close(&stage);
 }
 
