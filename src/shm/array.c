@@ -13,6 +13,8 @@
  *       holder in one of its pins: who has pinned `data`, and then found it to be `data` still, may
  *       change what is there
  *   A4  the lock of users is a sync root of its own, made and ended with the array
+ *   A5  every version's extent has room for all items: a count or a size that was overwritten is
+ *       found when the array is opened, and leads into nobody's memory
  *
  * STEPS    of an item
  *   I1 the actor's pin names the extent   I2 it is `data` still, and the id is ours
@@ -92,6 +94,26 @@ kith__array_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
     return op->err;
 }
 
+/*
+ * A5.  An extent that is being replaced may be anything when it is looked at: then it is not `data`
+ * any more.
+ */
+static bool
+has_room(struct kith__arena *arena, const struct kith__array_root *root, uint64_t size)
+{
+    for (uint64_t tries = 0; tries < TRIES_MAX; tries++) {
+        uint64_t version = kith__load_acquire(&root->version), room;
+        uint64_t data = kith__load_acquire(&root->data);
+
+        if (kith__block_at(arena, data, &room) && room >= size)
+            return true;
+        atomic_thread_fence(memory_order_acquire);
+        if (kith__load(&root->data) == data && kith__load(&root->version) == version)
+            break;
+    }
+    return false;
+}
+
 kith_err
 kith__array_of(struct kith__arena *arena, uint64_t off, uint64_t id, struct kith__array *array_out)
 {
@@ -106,7 +128,7 @@ kith__array_of(struct kith__arena *arena, uint64_t off, uint64_t id, struct kith
     if (scalar != NULL)
         array.type = *scalar;
     if (!whole || array.type.size != size || count > KITH__ITEM_MAX / size ||
-        kith__at(arena, kith__load(&root->data), count * size) == NULL ||
+        !has_room(arena, root, count * size) ||
         kith__at(arena, array.sync, sizeof(struct kith__sync_root)) == NULL)
         return kith__load_acquire(&root->root.id) != id ? KITH_EGONE : broken();
     *array_out = array;

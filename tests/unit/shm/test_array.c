@@ -94,6 +94,7 @@ constants_that_make_no_sense_are_refused(void **unused)
         { 0, (UINT64_C(1) << 32) + 4, 1 },
         { 'i', 4, UINT64_C(1) << 62 }, /* times 4 it is 0 */
         { 'i', 4, UINT64_C(1) << 40 },
+        { 'i', 4, KITH__GRANULE / 4 + 1 }, /* one more than the extent's granule holds */
     };
 
     (void)unused;
