@@ -236,32 +236,66 @@ check_classes(struct kith__walk *w, const uint64_t *spans)
     }
 }
 
-/* How many spans with room each class should list, against how many it does. */
+/*
+ * How many runs of the kind are in a list that begins with `link`, both ways; false: it is broken.
+ * They have at least `least` granules, and fewer than twice as many where `bounded`.
+ */
+static bool
+count_runs(struct kith__walk *w, uint64_t link, unsigned kind, uint64_t least, bool bounded,
+           uint64_t *count)
+{
+    for (uint64_t before = 0; link != 0; (*count)++) {
+        struct kith__granule *at;
+        uint64_t run;
+
+        if (link > w->granules || *count > w->granules)
+            return false;
+        at = kith__granule_at(w->arena, link - 1);
+        run = KITH__GRANULE_RUN(kith__load(&at->word));
+        if (KITH__GRANULE_KIND(kith__load(&at->word)) != kind || kith__load(&at->prev) != before ||
+            run < least || (bounded && run >= 2 * least))
+            return false;
+        before = link;
+        link = kith__load(&at->next);
+    }
+    return true;
+}
+
+/* Each free run is in the bin of its length, each run in limbo in the list of these. */
 static void
 check_bins(struct kith__walk *w, uint64_t free_runs, uint64_t limbo_runs)
 {
     struct kith__header *h = KITH__HEADER(w->arena);
-    uint64_t n = 0, link;
+    uint64_t n = 0, in_limbo = 0;
 
     for (unsigned bin = 0; bin < KITH__BINS; bin++)
-        for (link = kith__load(&h->bin[bin]); link != 0 && n <= w->granules; n++) {
-            if (link > w->granules ||
-                KITH__GRANULE_KIND(kith__load(&kith__granule_at(w->arena, link - 1)->word)) !=
-                    KITH__GRANULE_FREE) {
-                kith__walk_violation(w, "A list of free runs is broken.");
-                return;
-            }
-            link = kith__load(&kith__granule_at(w->arena, link - 1)->next);
+        if (!count_runs(w, kith__load(&h->bin[bin]), KITH__GRANULE_FREE, UINT64_C(1) << bin,
+                        bin < KITH__BINS - 1, &n)) {
+            kith__walk_violation(w, "A list of free runs is broken.");
+            return;
         }
     if (n != free_runs)
         kith__walk_violation(w, "%llu free runs are listed and %llu are there.",
                              (unsigned long long)n, (unsigned long long)free_runs);
-    n = 0;
-    for (link = kith__load(&h->limbo); link != 0 && link <= w->granules && n <= w->granules; n++)
-        link = kith__load(&kith__granule_at(w->arena, link - 1)->next);
-    if (n != limbo_runs)
+    if (!count_runs(w, kith__load(&h->limbo), KITH__GRANULE_LIMBO, 1, false, &in_limbo))
+        kith__walk_violation(w, "The list of runs in limbo is broken.");
+    else if (in_limbo != limbo_runs)
         kith__walk_violation(w, "%llu runs are listed in limbo and %llu are there.",
-                             (unsigned long long)n, (unsigned long long)limbo_runs);
+                             (unsigned long long)in_limbo, (unsigned long long)limbo_runs);
+}
+
+/* The last granule of a run says the same of it as the first: whoever frees its neighbour looks. */
+static void
+check_tail(struct kith__walk *w, uint64_t index, uint64_t word)
+{
+    uint64_t run = KITH__GRANULE_RUN(word);
+    unsigned tail = KITH__GRANULE_KIND(word) == KITH__GRANULE_FREE ? KITH__GRANULE_FREE_TAIL
+                                                                   : KITH__GRANULE_EXTENT_TAIL;
+    uint64_t last = kith__load(&kith__granule_at(w->arena, index + run - 1)->word);
+
+    if (run > 1 && (KITH__GRANULE_KIND(last) != tail || KITH__GRANULE_RUN(last) != run))
+        kith__walk_violation(w, "The run at granule %llu has another end.",
+                             (unsigned long long)index);
 }
 
 static void
@@ -314,6 +348,7 @@ check_heap(struct kith__walk *w)
                                  (unsigned long long)index);
             return;
         }
+        check_tail(w, index, word);
         after_free = is_free;
         index += run;
     }

@@ -378,7 +378,7 @@ a_list_that_leads_out_of_the_arena_is_an_error(void **unused)
 static void
 a_check_finds_each_field_that_is_wrong(void **unused)
 {
-    struct kith__granule *kept, *freed, *fourth;
+    struct kith__granule *kept, *freed, *tail, *fourth;
     kith__word *owner;
     struct kith__op op;
     uint64_t index;
@@ -394,10 +394,17 @@ a_check_finds_each_field_that_is_wrong(void **unused)
     give(&owner[0]);
     give(&owner[1]);
     freed = kith__granule_at(stage.arena, index);
+    tail = kith__granule_at(stage.arena, index + 2);
     EXPECT_WHOLE(&stage);
     EXPECT_FINDS_IN(&stage, kept->word, KITH__GRANULE_WORD(KITH__GRANULE_EXTENT, 0), "is broken");
     EXPECT_FINDS_IN(&stage, kept->word, KITH__GRANULE_WORD(KITH__GRANULE_EXTENT_TAIL, 2),
                     "is of no known kind");
+    EXPECT_FINDS_IN(&stage, kept[1].word, KITH__GRANULE_WORD(KITH__GRANULE_FREE_TAIL, 2),
+                    "has another end");
+    EXPECT_FINDS_IN(&stage, tail->word, KITH__GRANULE_WORD(KITH__GRANULE_FREE_TAIL, 2),
+                    "has another end");
+    EXPECT_FINDS_IN(&stage, tail->word, KITH__GRANULE_WORD(KITH__GRANULE_EXTENT_TAIL, 3),
+                    "has another end");
     EXPECT_FINDS_IN(&stage, header->used, 1, "granules are counted");
     EXPECT_FINDS_IN(&stage, header->dirty, 1, "granules are counted");
     EXPECT_FINDS_IN(&stage, freed->word,
@@ -406,7 +413,14 @@ a_check_finds_each_field_that_is_wrong(void **unused)
     /* The second of the two is in front of the first. */
     EXPECT_FINDS_IN(&stage, fourth->next, 0, "are there");
     EXPECT_FINDS_IN(&stage, fourth->next, stage.arena->granules_max + 1, "list of free runs");
-    EXPECT_FINDS_IN(&stage, header->limbo, index + 1, "in limbo");
+    EXPECT_FINDS_IN(&stage, freed->prev, 0, "list of free runs");
+    EXPECT_FINDS_IN(&stage, fourth->prev, index + 1, "list of free runs");
+    EXPECT_FINDS_IN(&stage, header->limbo, index + 1, "runs in limbo is broken");
+    kith__store(&header->bin[5], kith__load(&header->bin[1])); /* where nobody looks for three */
+    kith__store(&header->bin[1], 0);
+    EXPECT_FINDS(&stage, "list of free runs");
+    kith__store(&header->bin[1], kith__load(&header->bin[5]));
+    kith__store(&header->bin[5], 0);
     kith__op_abort(&op);
     EXPECT_WHOLE(&stage);
     stage_close(&stage);
