@@ -8,7 +8,8 @@
  *
  * INVARIANTS
  *   B1  all leaves are at level 0, and a child is one level below its node
- *   B2  a node has 1 to 64 entries; fewer than a quarter only at the edges, or as the only one
+ *   B2  a node has 1 to 64 entries.  One that a change leaves with fewer than a quarter is joined
+ *       with its neighbour, unless it is the only child of its node
  *   B3  upto rises along the branches, and each step is the number of items in that child
  *
  * STEPS    Nothing that others see is stored here.  A change copies each node on the way to it,
