@@ -415,8 +415,8 @@ splice_part(struct kith__tree_edit *edit, struct row *out, struct kith__part par
     if (edit->op->err < 0)
         return;
     if (node == NULL || kith__part_level(part.word) != level || change->from > change->to ||
-        (level > 0 &&
-         (change->to > part.count || kith__load(&node->branch[n - 1].upto) != part.count))) {
+        change->to > part.count ||
+        (level > 0 ? kith__load(&node->branch[n - 1].upto) : n) != part.count) { /* B3 */
         broken(edit);
         return;
     }

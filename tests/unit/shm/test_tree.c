@@ -387,6 +387,8 @@ a_change_that_finds_a_broken_node_does_nothing(void **unused)
     }
     kith__store(&node->branch[3].child, child);
     kith__store(&node->branch[3].upto, upto - 5); /* B3 */
+    EXPECT_RC(KITH_ECORRUPT, splice(upto - 3, upto - 3, 0, 1));
+    EXPECT_RC(KITH_ECORRUPT, splice(upto - 7, upto - 6, 0, 1));
     EXPECT_FINDS(&stage, "A node of a list counts");
     kith__store(&node->branch[3].upto, upto);
     kith__store(&root->tree, KITH__PART_WORD(kith__part_off(word), 16, KITH__TREE_LEVELS + 1));
