@@ -311,6 +311,8 @@ copy_slots(struct kith__slot *slots, unsigned n, void *arg)
         uint64_t meta = kith__overlay_load(look->words, &slots[i].meta);
         uint64_t value = kith__overlay_load(look->words, &slots[i].value);
 
+        if (KITH__META_TYPE(meta) > KITH_TYPE_REFERENCE)
+            return KITH_ECONFLICT;
         if (!kith__meta_inline(meta)) {
             uint64_t size = KITH__META_TAG(meta) + KITH__META_SIZE(meta);
             const void *block = kith__at(look->list->arena, value, size);
@@ -401,9 +403,7 @@ kith__list_copy_item(const struct kith__list_copy *copy, uint64_t index, char *t
                                                         : copy->bytes + stored->value;
     struct kith_item item = { .type = KITH_TYPE_NONE };
 
-    if (type > KITH_TYPE_REFERENCE)
-        return item;
-    item.type = (kith_type)type;
+    item.type = (kith_type)type; /* a known one: the copy has no other */
     if (type == KITH_TYPE_BOOL)
         item.boolean = stored->value != 0;
     else if (type == KITH_TYPE_INT)
@@ -414,7 +414,7 @@ kith__list_copy_item(const struct kith__list_copy *copy, uint64_t index, char *t
         return item;
     item.data = at + tag_size;
     item.size = size;
-    if (tag_size > 0 && tag_size <= KITH_TAG_SIZE_MAX) {
+    if (type == KITH_TYPE_FOREIGN) {
         memcpy(tag, at, tag_size);
         tag[tag_size] = '\0';
         item.tag = tag;

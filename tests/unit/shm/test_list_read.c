@@ -240,6 +240,8 @@ what_others_broke_is_an_error_and_no_item(void **unused)
             { meta, value + 3 },
             { KITH__META(KITH_TYPE_STR, 0, KITH__ITEM_MAX), value },
             { KITH__META(KITH_TYPE_FOREIGN, KITH_TAG_SIZE_MAX + 1, 99), value },
+            { KITH__META(KITH_TYPE_REFERENCE + 1, 0, 99), value },
+            { KITH__META(KITH_TYPE_REFERENCE + 1, 0, 3), value }, /* in the slot itself */
         };
 
         for (size_t i = 0; i < COUNTOF(wrong); i++) {
@@ -277,6 +279,32 @@ what_others_broke_is_an_error_and_no_item(void **unused)
     stage_close(&stage);
 }
 
+/* A foreign item always has a tag, if an empty one: a comparison may look at it. */
+static void
+a_foreign_item_without_its_tag_has_an_empty_one(void **unused)
+{
+    const struct kith_item foreign = {
+        .type = KITH_TYPE_FOREIGN, .data = "x", .size = 1, .tag = "t"
+    };
+    struct kith__list_copy copy;
+    struct kith__slot *slot;
+    struct kith_item item;
+    char tag[KITH_TAG_SIZE_MAX + 1];
+
+    (void)unused;
+    make();
+    EXPECT_OK(kith__list_append(stage.self, &list, foreign));
+    slot = &((struct kith__leaf *)kith__ptr(stage.arena, kith__load(&root->tail)))->slot[0];
+    kith__store(&slot->meta, KITH__META(KITH_TYPE_FOREIGN, 0, 2));
+    EXPECT_OK(kith__list_copy(stage.self, &list, 0, 1, 1, &copy));
+    item = kith__list_copy_item(&copy, 0, tag);
+    assert_true(item.type == KITH_TYPE_FOREIGN && item.size == 2);
+    assert_non_null(item.tag);
+    assert_string_equal("", item.tag);
+    kith__list_copy_free(&copy);
+    stage_close(&stage);
+}
+
 int
 main(void)
 {
@@ -287,6 +315,7 @@ main(void)
         cmocka_unit_test(what_is_looked_for_is_found_as_a_key_is),
         cmocka_unit_test(a_list_that_is_gone_gives_nothing),
         cmocka_unit_test(what_others_broke_is_an_error_and_no_item),
+        cmocka_unit_test(a_foreign_item_without_its_tag_has_an_empty_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
