@@ -77,7 +77,13 @@ kith__walk_item(struct kith__walk *w, uint64_t meta, uint64_t block, const void 
 {
     struct kith__made to;
     unsigned class_index;
+    uint64_t room;
 
+    /* Else who reads the item reads what comes after it, too. */
+    if (block != 0 && kith__block_at(w->arena, block, &room) &&
+        room < KITH__META_TAG(meta) + KITH__META_SIZE(meta))
+        kith__walk_violation(w, "The item at %#llx is longer than its memory.",
+                             (unsigned long long)block);
     if (data != NULL && KITH__META_TYPE(meta) == KITH_TYPE_REFERENCE && KITH__META_TAG(meta) == 0 &&
         kith__made_read(data, KITH__META_SIZE(meta), &to) &&
         (block == 0 || kith__reference_at(w->arena, block, &class_index) == NULL))

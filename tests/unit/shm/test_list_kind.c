@@ -209,6 +209,8 @@ a_check_finds_each_field_that_is_wrong(void **unused)
                     "is of no known type");
     EXPECT_FINDS_IN(&stage, text->value, kith__load(&text->value) + 8, "is not a block");
     EXPECT_FINDS_IN(&stage, text->value, kith__load(&slot_of(112)->value), "belongs to two owners");
+    EXPECT_FINDS_IN(&stage, text->meta, KITH__META(KITH_TYPE_STR, 0, 20000),
+                    "is longer than its memory");
     EXPECT_FINDS_IN(&stage, root->drop[3], tree, "has dropped parts");
     EXPECT_WHOLE(&stage);
     stage_close(&stage);
