@@ -490,7 +490,11 @@ write_plain(struct kith__op *op, const struct kith__array *array, uint8_t *at, u
         kith__op_set(op, &words[i], word);
         done += n;
     }
+#ifndef KITH_MISTAKE_ARRAY_STRUCTURE_UNCOVERED
     kith__op_cover(op, &root->head, (head & ~KITH__HEAD_ACTOR) + KITH__COVER_VERSION_ONE);
+#else
+    kith__op_set(op, &root->head, (head & ~KITH__HEAD_ACTOR) + KITH__COVER_VERSION_ONE);
+#endif
 }
 
 static kith_err
@@ -693,9 +697,15 @@ kith__array_publish(struct kith__self *self, const struct kith__array *array, ui
     kith__op_begin(&op, self);
     err = kith__extent_adopt(&op, data); /* P3 */
     if (err == KITH_OK) {
-        kith__op_trash(&op, kith__load(&root->data), KITH_KIND_ARRAY);
+        uint64_t old = kith__load(&root->data);
+
         kith__op_set(&op, &root->data, data);
         kith__op_set(&op, &root->version, kith__load(&root->version) + 1);
+#ifdef KITH_MISTAKE_ARRAY_LEAVES_OLD_VERSION
+        err = kith__op_commit(&op);
+        kith__op_begin(&op, self);
+#endif
+        kith__op_trash(&op, old, KITH_KIND_ARRAY);
         err = kith__op_commit(&op); /* P4 */
     }
     if (err < 0)

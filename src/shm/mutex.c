@@ -170,8 +170,10 @@ acquire_slowly(struct kith__self *self, const struct kith__sync *sync, int64_t d
     }
     if (!have)
         err = wait_for_lock(self, sync, deadline_ns);
+#ifndef KITH_MISTAKE_RECURSIVE_KEEPS_DEPTH
     if (err == KITH_OWNER_DIED && kith__load(&root->depth) != 0)
         kith__store(&root->depth, 0); /* the dead owner's */
+#endif
     if (err >= 0 && kith__load(&root->id) != sync->id) {
         kith__row_unclaim(self, sync, self->id);
         err = KITH_EGONE;

@@ -213,6 +213,10 @@ resize_in_place(struct kith__self *self, const struct kith__segment *segment, ui
     if (!*moves_out) {
         if (size > old) {
             err = kith__arena_commit(self->arena, data + old, size - old);
+#ifdef KITH_MISTAKE_SEGMENT_SIZE_BEFORE_ZEROS
+            kith__store_release(&root->size, size);
+            kith__step();
+#endif
             if (err == KITH_OK)
                 memset((uint8_t *)kith__ptr(self->arena, data) + old, 0, size - old); /* R2 */
         }
@@ -240,6 +244,10 @@ move(struct kith__self *self, const struct kith__segment *segment, uint64_t data
     kith__op_begin(&op, self);
     err = kith__extent_adopt(&op, data); /* M3 */
     if (err == KITH_OK) {
+#ifdef KITH_MISTAKE_SEGMENT_SIZE_BEFORE_RECORD
+        kith__store_release(&root->size, size);
+        kith__step();
+#endif
         kith__op_trash(&op, old, KITH__TRASH_BLOCK);
         kith__op_set(&op, &root->data, data);
         kith__op_set(&op, &root->size, size);

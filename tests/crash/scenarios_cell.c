@@ -447,6 +447,16 @@ a_segment(struct stage *stage, struct kith__self *self)
     kith__extent_drop(self, making.data, pin);
 }
 
+/* What it lost when it shrank is there still, behind its end. */
+static void
+a_segment_that_shrank(struct stage *stage, struct kith__self *self)
+{
+    a_segment(stage, self);
+    find_segment(stage, self);
+    memset(kith__ptr(stage->arena, kith__load(&kith__segment_root(&segment)->data)), 'x', 1000);
+    kith__segment_resize(self, &segment, 900);
+}
+
 static void
 segment_grow(struct stage *stage, struct kith__self *self)
 {
@@ -471,11 +481,17 @@ destroy_segment(struct stage *stage, struct kith__self *self)
 static void
 see_segment(struct stage *stage, struct kith__self *self, char *text, size_t size)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, kept = 0, zeros = 0;
+    uint8_t copy[2000];
 
     find_segment(stage, self);
-    kith__segment_size(&segment, &bytes);
-    snprintf(text, size, "%llu bytes", (unsigned long long)bytes);
+    kith__segment_copy(&segment, copy, sizeof copy, &bytes);
+    for (uint64_t i = 0; i < bytes && i < sizeof copy; i++) {
+        kept += copy[i] == 'x';
+        zeros += copy[i] == 0;
+    }
+    snprintf(text, size, "%llu bytes, of the first %llu are what they were and %llu zero",
+             (unsigned long long)bytes, (unsigned long long)kept, (unsigned long long)zeros);
     segment_move(stage, self);
 }
 
@@ -595,19 +611,19 @@ static const struct scenario scenarios[] = {
       .act = destroy_array,
       .observe = see_names },
     { .name = "segment resized in place",
-      .set_up = a_segment,
+      .set_up = a_segment_that_shrank,
       .prepare = find_segment,
       .act = segment_grow,
       .observe = see_segment },
     { .name = "segment resized by moving",
-      .set_up = a_segment,
+      .set_up = a_segment_that_shrank,
       .prepare = find_segment,
       .act = segment_move,
       .observe = see_segment,
       .slow = true },
     { .name = "segment made", .set_up = some_values, .act = a_segment, .observe = see_names },
     { .name = "segment unlinked",
-      .set_up = a_segment,
+      .set_up = a_segment_that_shrank,
       .prepare = find_segment,
       .act = destroy_segment,
       .observe = see_names },

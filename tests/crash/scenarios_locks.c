@@ -229,6 +229,9 @@ see_to_be_had(struct stage *stage, struct kith__self *self, unsigned first, unsi
                                (err[1] == KITH_OK || err[1] == KITH_EDEADLOCK)
                            ? "to be had"
                            : "lost");
+        /* As often as it was acquired, and not as often as somebody had it before. */
+        if (i == RECURSIVE && kith__mutex_release(self, &sync) >= 0)
+            at += snprintf(at, (size_t)(end - at), "and kept ");
     }
     if (first + count == KINDS) { /* the rwlock was among them: it can be shared, and as often */
         struct kith__sync sync = sync_of(stage, RWLOCK);
