@@ -44,7 +44,7 @@ struct kith__put_how {
     uint32_t attempts; /* how often it was lent before it was dumped */
 };
 
-/* ---- Items (queue.c) -------------------------------------------------------------------- */
+/* ---- Items (queue_put.c, queue_get.c) ---------------------------------------------------- */
 
 /* Puts all of `count` items, which fit the capacity together, or none. */
 kith_err kith__queue_put(struct kith__self *self, const struct kith__queue *queue,
@@ -131,7 +131,7 @@ kith_err kith__queue_link(struct kith__op *op, const struct kith__queue *queue,
 /* Head lock held. */
 kith_err kith__queue_unlend(struct kith__op *op, const struct kith__queue *queue,
                             const struct kith__lent *lent);
-/* After the commit: whoever may go on now. */
+/* After the commit: whoever may go on now, since `items` were added or came back, or some left. */
 void kith__queue_raise(struct kith__self *self, struct kith__queue_root *root, int items,
                        bool left);
 /* And if something becomes due earlier than before: whoever waits looks again. */

@@ -546,7 +546,7 @@ hand_one_back(struct kith__self *self, const struct kith__queue *queue, uint64_t
         if (err < 0)
             kith__op_abort(&op);
     }
-    /* Woken before the locks are released: see queue.c, P4. */
+    /* Woken before the locks are released: see queue.c, DEATH. */
     atomic_thread_fence(memory_order_seq_cst);
     if (letters != NULL) {
         kith__queue_raise(self, letters, 1, false);

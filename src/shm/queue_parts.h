@@ -377,7 +377,47 @@ struct kith__pick {
     struct kith__node *node;     /* NULL: in the record itself */
 };
 
-/* ---- Getting (queue.c) -------------------------------------------------------------------- */
+/* ---- Waking and waiting (queue.c) --------------------------------------------------------- */
+
+/*
+ * The signals of getters and of putters are raised with a fence, and joined without a barrier:
+ * theirs is the way on which work is handed over, and the barrier would make each sleep a tenth
+ * longer.
+ *
+ * kith__queue_raise(), in line for those that put and get.
+ */
+static inline void
+kith__queue_tell(struct kith__self *self, struct kith__queue_root *root, int items, bool left)
+{
+    if (items > 0 || root->capacity != 0)
+        atomic_thread_fence(memory_order_seq_cst);
+    if (items > 0)
+        kith__signal_raise(self, &root->items, items);
+    if (!left)
+        return;
+    if (root->capacity != 0)
+        kith__signal_raise(self, &root->room, INT32_MAX);
+    /* The putters' line is looked at only if somebody waits for the end. */
+    if ((atomic_load(&root->drained) & KITH__SIGNAL_WAITERS) != 0 &&
+        (root->joinable != 0 || kith__queue_total(root) == 0))
+        kith__signal_raise(self, &root->drained, INT32_MAX);
+    /* The end of a queue that was shut down is news to getters. */
+    if (kith__load(&root->closed) != 0 && kith__queue_total(root) == 0) {
+        atomic_thread_fence(memory_order_seq_cst);
+        kith__signal_raise(self, &root->items, INT32_MAX);
+    }
+}
+
+/* The deadline of a sleep: the caller's, or sooner, when something becomes due. */
+int64_t kith__queue_sleep_until(const struct kith__queue *queue, int64_t deadline_ns);
+/* Whether something is to be handed back or made ready, which anybody may do. */
+bool kith__queue_is_due(const struct kith__queue *queue);
+/* Sleeps on `signal` unless `ready`; KITH_OK: look again. */
+kith_err kith__queue_wait(struct kith__self *self, _Atomic uint32_t *signal, int64_t deadline_ns,
+                          bool (*ready)(const struct kith__queue *queue, size_t count),
+                          const struct kith__queue *queue, size_t count, const kith__word *counter);
+
+/* ---- Getting (queue_get.c) ---------------------------------------------------------------- */
 
 /* Head lock held: what comes next; KITH_EEMPTY. */
 kith_err kith__queue_next(struct kith__reader *r, struct kith__pick *found_out);
@@ -398,8 +438,6 @@ kith_err kith__queue_get_with(struct kith__self *self, const struct kith__queue 
                               kith_err (*once)(struct kith__self *self,
                                                const struct kith__queue *queue, void *arg),
                               void *arg);
-/* The deadline of a sleep: the caller's, or sooner, when something becomes due. */
-int64_t kith__queue_sleep_until(const struct kith__queue *queue, int64_t deadline_ns);
 
 /* ---- Handing back (queue_lease.c) --------------------------------------------------------- */
 
