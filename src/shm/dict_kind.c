@@ -98,9 +98,12 @@ check_flights(struct kith__walk *w, struct kith__dict_root *root)
     uint64_t off = kith__load(&root->flights), steps = 0;
 
     for (; off != 0 && steps < KITH__ACTORS_MAX * UINT64_C(64); steps++) {
-        struct kith__flight *flight = kith__at(w->arena, off, sizeof *flight);
+        struct kith__flight *flight;
 
-        if (flight == NULL || !kith__walk_mark(w, off, "A computation for a dict"))
+        if (!kith__walk_mark(w, off, "A computation for a dict"))
+            return;
+        flight = kith__at(w->arena, off, sizeof *flight);
+        if (flight == NULL)
             return;
         off = kith__load(&flight->next);
     }
@@ -163,7 +166,7 @@ static void
 check_shard(struct kith__walk *w, const struct kith__dict_root *root, struct kith__shard *shard)
 {
     struct counted counted = { 0 };
-    uint64_t table = kith__load(&shard->table), mask = kith__table_mask(table), filled = 0;
+    uint64_t table = kith__load(&shard->table), mask = kith__table_mask(table), filled = 0, size;
     struct kith__bucket *buckets = NULL;
     uint8_t *displaced = NULL;
 
@@ -173,14 +176,18 @@ check_shard(struct kith__walk *w, const struct kith__dict_root *root, struct kit
         kith__walk_violation(w, "A shard is covered by actor %llu, which has no record.",
                              (unsigned long long)kith__load(&shard->intent));
     if (table != 0) {
-        if ((table & 63) > 40 || !kith__walk_mark(w, kith__table_off(table), "A table of a dict"))
+        if (!kith__walk_mark(w, kith__table_off(table), "A table of a dict"))
             return;
-        buckets = kith__at(w->arena, kith__table_off(table), (mask + 1) * sizeof *buckets);
-        displaced = kith__calloc(1, mask + 1);
-        if (buckets == NULL || displaced == NULL) {
-            kith__free(displaced);
+        if ((table & 63) > 40 || !kith__block_at(w->arena, kith__table_off(table), &size) ||
+            size / sizeof *buckets <= mask) {
+            kith__walk_violation(w, "A table of a dict at %#llx is too small for what it says.",
+                                 (unsigned long long)kith__table_off(table));
             return;
         }
+        buckets = kith__ptr(w->arena, kith__table_off(table));
+        displaced = kith__calloc(1, mask + 1);
+        if (displaced == NULL)
+            return;
     }
     check_entries(w, shard, buckets, mask, displaced, &counted);
     check_bounds(w, root, shard, &counted);
