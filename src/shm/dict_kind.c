@@ -186,8 +186,11 @@ check_shard(struct kith__walk *w, const struct kith__dict_root *root, struct kit
         }
         buckets = kith__ptr(w->arena, kith__table_off(table));
         displaced = kith__calloc(1, mask + 1);
-        if (displaced == NULL)
+        if (displaced == NULL) {
+            w->err = KITH_ENOMEM;
+            w->marks_failed = true;
             return;
+        }
     }
     check_entries(w, shard, buckets, mask, displaced, &counted);
     check_bounds(w, root, shard, &counted);

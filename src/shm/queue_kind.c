@@ -111,6 +111,7 @@ push(struct looked *l, struct pending *pending, uint64_t off)
 
         if (offs == NULL) {
             l->w->err = KITH_ENOMEM;
+            l->w->marks_failed = true;
             return false;
         }
         pending->offs = offs;

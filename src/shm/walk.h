@@ -38,7 +38,7 @@ struct kith__walk {
     enum kith__rank rank; /* of the locks being taken */
     size_t inner;         /* of the locks, the first of the allocator's */
     bool in_magazine;     /* what is marked is nobody's item, whatever it was */
-    bool marks_failed;
+    bool marks_failed;    /* for want of private memory */
     kith_err err;
 };
 

@@ -1,5 +1,7 @@
 #include "shm/kind.h"
 
+#include "base/alloc.h"
+
 #include "dict_stage.h"
 
 static struct kith__shard *own;
@@ -135,6 +137,26 @@ every_shard_of_many_is_looked_at(void **unused)
     close_dict();
 }
 
+#ifdef KITH_FAULTS
+static void
+memory_that_the_checker_has_not_breaks_no_invariant(void **unused)
+{
+    kith_err err = KITH_ENOMEM;
+
+    (void)unused;
+    open_crowded();
+    for (uint64_t nth = 1; err == KITH_ENOMEM; nth++) {
+        struct kith_report report;
+
+        kith__alloc_fail(nth);
+        err = kith__verify(stage.self, NULL, NULL, &report);
+        assert_true(err == KITH_OK || err == KITH_ENOMEM);
+    }
+    kith__alloc_fail(0);
+    close_dict();
+}
+#endif
+
 static void
 a_listing_is_told_how_large_it_is_and_when_it_was_made(void **unused)
 {
@@ -165,6 +187,9 @@ main(void)
         cmocka_unit_test(a_table_is_as_large_as_it_says_though_nothing_stands_in_it),
         cmocka_unit_test(every_field_of_the_bounds_is_looked_at),
         cmocka_unit_test(every_shard_of_many_is_looked_at),
+#ifdef KITH_FAULTS
+        cmocka_unit_test(memory_that_the_checker_has_not_breaks_no_invariant),
+#endif
         cmocka_unit_test(a_listing_is_told_how_large_it_is_and_when_it_was_made),
     };
 
