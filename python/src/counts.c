@@ -87,8 +87,27 @@ count_dealloc(PyObject *count)
     Py_DECREF(type);
 }
 
+/*
+ * A difference of more than 64 bits is none that could be added to a cell, so the sum is a plain
+ * int.  Assigned back, as `+=` does, it would set the cell, where others may have added; so for
+ * that, if it is a number that could be set, it is refused.
+ */
 static PyObject *
-plus(PyObject *count, PyObject *other, int sign)
+plain(PyObject *sum, bool in_place)
+{
+    int overflow = 1;
+
+    if (in_place)
+        PyLong_AsLongLongAndOverflow(sum, &overflow);
+    if (overflow != 0)
+        return sum;
+    Py_DECREF(sum);
+    PyErr_SetString(failures[OUT_OF_RANGE], "A count changes by 64 bits at most.");
+    return NULL;
+}
+
+static PyObject *
+plus(PyObject *count, PyObject *other, int sign, bool in_place)
 {
     binaryfunc of_int =
         sign > 0 ? PyLong_Type.tp_as_number->nb_add : PyLong_Type.tp_as_number->nb_subtract;
@@ -101,29 +120,50 @@ plus(PyObject *count, PyObject *other, int sign)
         return sum;
     n = PyLong_AsLongLongAndOverflow(other, &overflow);
     if (overflow != 0 || (sign > 0 ? __builtin_add_overflow(memory->difference, n, &difference)
-                                   : __builtin_sub_overflow(memory->difference, n, &difference))) {
-        Py_DECREF(sum);
-        PyErr_SetString(failures[OUT_OF_RANGE], "A count changes by 64 bits at most.");
-        return NULL;
-    }
+                                   : __builtin_sub_overflow(memory->difference, n, &difference)))
+        return plain(sum, in_place);
     return count_new(sum, memory->dict, memory->key, difference);
+}
+
+static PyObject *
+added(PyObject *left, PyObject *right, bool in_place)
+{
+    if (Py_TYPE(left) == count_type)
+        return plus(left, right, 1, in_place);
+    return Py_TYPE(right) == count_type ? plus(right, left, 1, in_place)
+                                        : PyLong_Type.tp_as_number->nb_add(left, right);
 }
 
 static PyObject *
 count_add(PyObject *left, PyObject *right)
 {
+    return added(left, right, false);
+}
+
+static PyObject *
+count_add_in_place(PyObject *left, PyObject *right)
+{
+    return added(left, right, true);
+}
+
+static PyObject *
+subtracted(PyObject *left, PyObject *right, bool in_place)
+{
     if (Py_TYPE(left) == count_type)
-        return plus(left, right, 1);
-    return Py_TYPE(right) == count_type ? plus(right, left, 1)
-                                        : PyLong_Type.tp_as_number->nb_add(left, right);
+        return plus(left, right, -1, in_place);
+    return PyLong_Type.tp_as_number->nb_subtract(left, right);
 }
 
 static PyObject *
 count_subtract(PyObject *left, PyObject *right)
 {
-    if (Py_TYPE(left) == count_type)
-        return plus(left, right, -1);
-    return PyLong_Type.tp_as_number->nb_subtract(left, right);
+    return subtracted(left, right, false);
+}
+
+static PyObject *
+count_subtract_in_place(PyObject *left, PyObject *right)
+{
+    return subtracted(left, right, true);
 }
 
 static PyObject *
@@ -145,8 +185,8 @@ static PyType_Slot count_slots[] = {
     { Py_tp_methods, count_methods },
     { Py_nb_add, (void *)count_add },
     { Py_nb_subtract, (void *)count_subtract },
-    { Py_nb_inplace_add, (void *)count_add },
-    { Py_nb_inplace_subtract, (void *)count_subtract },
+    { Py_nb_inplace_add, (void *)count_add_in_place },
+    { Py_nb_inplace_subtract, (void *)count_subtract_in_place },
     { 0, NULL }
 };
 

@@ -268,6 +268,16 @@ class Numbers(support.Case):
             c["big"] += 1
         with self.assertRaises(OverflowError):
             c["big"] += 2 ** 70
+        # As ints are: exact, whatever their size; but not to be added, and so not to be assigned.
+        self.assertEqual(c["a"] + 2 ** 100, 7 + 2 ** 100)
+        self.assertEqual(c["a"] - 2 ** 100, 7 - 2 ** 100)
+        self.assertEqual(2 ** 500 + c["a"], 7 + 2 ** 500)
+        self.assertIs(type(c["a"] + 2 ** 100), int)
+        d["low"] = -5
+        with self.assertRaises(OverflowError):
+            c["low"] += 2 ** 63
+        self.assertEqual(c["low"] + 2 ** 63, 2 ** 63 - 5)
+        self.assertEqual(d["low"], -5)
         d["s"] = "x"
         with self.assertRaises(TypeError):
             c["s"]
