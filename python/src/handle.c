@@ -105,7 +105,7 @@ handle_reduce(PyObject *object, PyObject *unused)
 PyObject *
 handle_open(struct space *space, PyObject *name, enum kith_kind number)
 {
-    const char *text = PyUnicode_AsUTF8(name);
+    const char *text = text_of(name, "a name");
     kith_err err = KITH_ENOENT;
     void *open;
 
@@ -139,25 +139,6 @@ entered(PyObject *self, PyObject *had)
 
 /* ---- opening ---- */
 
-/* The name as UTF-8 without a NUL, or NULL with an exception. */
-static const char *
-name_text(PyObject *name)
-{
-    Py_ssize_t size;
-    const char *text;
-
-    if (!PyUnicode_Check(name)) {
-        PyErr_Format(PyExc_TypeError, "a name is a str, not %.100s", Py_TYPE(name)->tp_name);
-        return NULL;
-    }
-    text = PyUnicode_AsUTF8AndSize(name, &size);
-    if (text != NULL && strlen(text) != (size_t)size) {
-        PyErr_Format(failures[INVALID], "The name %R has a NUL in it.", name);
-        return NULL;
-    }
-    return text;
-}
-
 bool
 opener_begin(struct opener *opener, struct space *space, PyObject *name, PyObject *create,
              PyObject *exclusive)
@@ -177,7 +158,7 @@ opener_begin(struct opener *opener, struct space *space, PyObject *name, PyObjec
                      : may_create ? KITH_CREATE_OR_OPEN
                                   : KITH_MUST_EXIST;
     if (name != NULL && name != Py_None) {
-        opener->text = name_text(name);
+        opener->text = text_of(name, "a name");
         opener->name = Py_NewRef(name);
     } else {
         kith_err err = kith_name_make(made);

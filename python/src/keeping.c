@@ -332,12 +332,13 @@ dump_report_of(const struct kith_dump_report *report)
 }
 
 static bool
-optional_text(PyObject *object, const char **text_out)
+optional_name(PyObject *object, const char **text_out)
 {
     *text_out = NULL;
-    if (object != NULL && object != Py_None)
-        *text_out = PyUnicode_AsUTF8(object);
-    return *text_out != NULL || !PyErr_Occurred();
+    if (object == NULL || object == Py_None)
+        return true;
+    *text_out = text_of(object, "a name");
+    return *text_out != NULL;
 }
 
 PyObject *
@@ -352,7 +353,7 @@ keeping_dump(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
     CALL((struct space *)self);
 
     if (!arguments("dump", names, 1, args, count, keywords, values) ||
-        !optional_text(values[1], &name))
+        !optional_name(values[1], &name))
         return NULL;
     err = kith_dump(open, name, write_to, values[0], &report);
     return err < 0 ? raise_error(err) : dump_report_of(&report);
@@ -370,7 +371,7 @@ keeping_load(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *
     CALL((struct space *)self);
 
     if (!arguments("load", names, 1, args, count, keywords, values) ||
-        !optional_text(values[1], &options.only) || !optional_text(values[2], &options.as))
+        !optional_name(values[1], &options.only) || !optional_name(values[2], &options.as))
         return NULL;
     err = kith_load(open, &options, read_from, values[0], &report);
     return err < 0 ? raise_error(err) : dump_report_of(&report);

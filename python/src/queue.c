@@ -30,12 +30,7 @@ queue_open(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *ke
         return NULL;
     options.attempts_max = attempts_max > UINT32_MAX ? UINT32_MAX : (uint32_t)attempts_max;
     if (values[5] != NULL && values[5] != Py_None) {
-        if (!PyUnicode_Check(values[5])) {
-            PyErr_Format(PyExc_TypeError, "dead_letter is the name of a queue, a str, not %.100s",
-                         Py_TYPE(values[5])->tp_name);
-            return NULL;
-        }
-        options.dead_letter = PyUnicode_AsUTF8(values[5]);
+        options.dead_letter = text_of(values[5], "dead_letter");
         if (options.dead_letter == NULL)
             return NULL;
     }

@@ -156,7 +156,7 @@ condition_open(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject
         PyObject *name =
             Py_TYPE(values[3]) == lock_type ? ((struct handle *)values[3])->name : values[3];
 
-        options.lock = PyUnicode_AsUTF8(name);
+        options.lock = text_of(name, "lock");
         if (options.lock == NULL)
             return NULL;
     }

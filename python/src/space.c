@@ -130,7 +130,7 @@ text_of(PyObject *object, const char *what)
     }
     text = PyUnicode_AsUTF8AndSize(object, &size);
     if (text != NULL && strlen(text) != (size_t)size) {
-        PyErr_Format(failures[INVALID], "%s has a NUL in it: %R.", what, object);
+        PyErr_Format(failures[INVALID], "%R, given as %s, has a NUL in it.", object, what);
         return NULL;
     }
     return text;

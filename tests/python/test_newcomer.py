@@ -116,7 +116,7 @@ class Newcomer(support.Case):
         with self.assertRaises(TypeError) as caught:
             self.space.queue("jobs", attempts_max=1, dead_letter=dead)
         self.assertEqual(str(caught.exception),
-                         "dead_letter is the name of a queue, a str, not kith.Queue")
+                         "dead_letter is a str, not kith.Queue")
         jobs = self.space.queue("jobs", attempts_max=1, dead_letter=dead.name)
         jobs.put("poison")
         jobs.lease().nack()

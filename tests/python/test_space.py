@@ -147,6 +147,24 @@ class Objects(support.Case):
         self.assertEqual((len(names), {name[0] for name in names}), (10, {"#"}))
         self.assertEqual(self.space.dict("größer").name, "größer")
 
+    def test_names_of_others(self):
+        """A name with a NUL in it is refused wherever one is given, and never cut"""
+        lock, queue, d = self.space.lock("a"), self.space.queue("b"), self.space.dict("c")
+        file = io.BytesIO()
+        self.space.dump(file)
+        for give in (lambda: self.space.condition(lock="a\0b"),
+                     lambda: self.space.queue(dead_letter="b\0c", attempts_max=1),
+                     lambda: self.space.dump(io.BytesIO(), "c\0d"),
+                     lambda: self.space.load(io.BytesIO(file.getvalue()), "c\0d"),
+                     lambda: self.space.load(io.BytesIO(file.getvalue()), "c", "e\0f"),
+                     lambda: self.space.rename("c\0d", "e"),
+                     lambda: self.space.rename("c", "e\0f"),
+                     lambda: self.space.destroy("c\0d")):
+            with self.assertRaisesRegex(ValueError, "has a NUL in it"):
+                give()
+        self.assertEqual([each.name for each in (lock, queue, d)],
+                         sorted(info.name for info in self.space.objects()))
+
     def test_types_are_final(self):
         """Handles are made by a space alone"""
         for type_ in (kith.Dict, kith.Lock, kith.Space, kith.View, kith.Lease, kith.Counts):
