@@ -538,7 +538,7 @@ PyObject *kith_module_remove(PyObject *module, PyObject *address);
 /* ---- views (view.c) ---- */
 
 PyObject *view_new(struct space *space, kith_view *view, char type, size_t item_size);
-/* The same, or the view that there is already of this memory: a process has not many. */
+/* The same, of a view of the library that there may be already: a process has not many. */
 PyObject *view_shared(struct space *space, kith_view *view, char type, size_t item_size);
 /* The library's view; NULL with an exception if it was released, or is no view. */
 kith_view *view_open(PyObject *object);

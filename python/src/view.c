@@ -3,18 +3,29 @@
  *
  * A view keeps its memory mapped for as long as it, or any buffer that was taken of it, lives:
  * after the handle is gone, the object destroyed, the space closed, and while the interpreter ends.
+ *
+ * A process has not many views of the library.  So all that is taken of an array or a segment, by
+ * view() or as a buffer, is of one of them, which goes with the last; each is released by itself.
  */
 #include "module.h"
 
 /* Of the text that describes an item of a buffer. */
 #define FORMAT_SIZE 24
 
+/* A view of the library, and how many of ours are of it. */
+struct pin {
+    struct pin *previous; /* among those of arrays and segments */
+    struct pin *next;
+    struct space *space; /* kept by those who hold it */
+    kith_view *open;
+    size_t holders;
+};
+
 struct view {
     PyObject_HEAD
-    struct view *previous; /* among those of arrays and segments */
-    struct view *next;
     struct space *space; /* owned, and in use */
-    kith_view *open;     /* NULL once it was released */
+    struct pin *pin;     /* NULL once it was released */
+    kith_view *open;     /* the pin's */
     PyObject *weak;
     Py_ssize_t exports; /* buffers that were taken */
     Py_ssize_t count;   /* items, for those who ask for a shape */
@@ -23,8 +34,8 @@ struct view {
     bool readonly;
 };
 
-/* Views of arrays and segments, that may be used again. */
-static struct view *shared;
+/* Those of arrays and segments, which the next to look at the same memory shares. */
+static struct pin *shared;
 
 /* The struct module's code of a type of kith/value.h. */
 static void
@@ -40,68 +51,98 @@ format_of(char type, size_t item_size, char *format_out)
         PyOS_snprintf(format_out, FORMAT_SIZE, "%zus", item_size);
 }
 
-PyObject *
-view_new(struct space *space, kith_view *open, char type, size_t item_size)
+static struct pin *
+pin_new(struct space *space, kith_view *open)
+{
+    struct pin *pin = PyMem_Calloc(1, sizeof(*pin));
+
+    if (pin == NULL) {
+        kith_view_release(open);
+        PyErr_NoMemory();
+        return NULL;
+    }
+    pin->space = space;
+    pin->open = open;
+    return pin;
+}
+
+static void
+pin_release(struct pin *pin)
+{
+    if (--pin->holders > 0)
+        return;
+    if (pin->previous != NULL)
+        pin->previous->next = pin->next;
+    else if (shared == pin)
+        shared = pin->next;
+    if (pin->next != NULL)
+        pin->next->previous = pin->previous;
+    kith_view_release(pin->open);
+    PyMem_Free(pin);
+}
+
+/* One more view of the pin; if there is no memory for it, a pin that nobody has goes. */
+static PyObject *
+view_of(struct pin *pin, char type, size_t item_size)
 {
     struct view *self = (struct view *)view_type->tp_alloc(view_type, 0);
 
+    pin->holders++;
     if (self == NULL) {
-        kith_view_release(open);
+        pin_release(pin);
         return NULL;
     }
-    self->space = (struct space *)Py_NewRef(space);
-    space->uses++;
-    self->open = open;
-    self->readonly = kith_view_readonly(open);
+    self->pin = pin;
+    self->open = pin->open;
+    self->space = (struct space *)Py_NewRef(pin->space);
+    self->space->uses++;
+    self->readonly = kith_view_readonly(self->open);
     self->item_size = (Py_ssize_t)item_size;
-    self->count = (Py_ssize_t)(kith_view_size(open) / item_size);
+    self->count = (Py_ssize_t)(kith_view_size(self->open) / item_size);
     format_of(type, item_size, self->format);
     return (PyObject *)self;
 }
 
 PyObject *
-view_shared(struct space *space, kith_view *open, char type, size_t item_size)
+view_new(struct space *space, kith_view *open, char type, size_t item_size)
 {
-    struct view *self;
+    struct pin *pin = pin_new(space, open);
 
-    for (self = shared; self != NULL; self = self->next) {
-        if (self->space == space && kith_view_data(self->open) == kith_view_data(open) &&
-            kith_view_size(self->open) == kith_view_size(open)) {
-            kith_view_release(open);
-            return Py_NewRef(self);
-        }
-    }
-    self = (struct view *)view_new(space, open, type, item_size);
-    if (self == NULL)
-        return NULL;
-    self->next = shared;
-    if (shared != NULL)
-        shared->previous = self;
-    shared = self;
-    return (PyObject *)self;
+    return pin == NULL ? NULL : view_of(pin, type, item_size);
 }
 
-/* No longer one that may be used again. */
-static void
-withdraw(struct view *self)
+PyObject *
+view_shared(struct space *space, kith_view *open, char type, size_t item_size)
 {
-    if (self->previous != NULL)
-        self->previous->next = self->next;
-    else if (shared == self)
-        shared = self->next;
-    if (self->next != NULL)
-        self->next->previous = self->previous;
-    self->previous = self->next = NULL;
+    struct pin *pin;
+
+    for (pin = shared; pin != NULL; pin = pin->next) {
+        if (pin->space == space && kith_view_data(pin->open) == kith_view_data(open) &&
+            kith_view_size(pin->open) == kith_view_size(open)) {
+            kith_view_release(open);
+            return view_of(pin, type, item_size);
+        }
+    }
+    pin = pin_new(space, open);
+    if (pin == NULL)
+        return NULL;
+    pin->next = shared;
+    if (shared != NULL)
+        shared->previous = pin;
+    shared = pin;
+    return view_of(pin, type, item_size);
 }
 
 static void
 give_up(struct view *self)
 {
-    if (self->open == NULL)
+    struct pin *pin = self->pin;
+
+    if (pin == NULL)
         return;
-    withdraw(self);
-    kith_view_release(self->open);
+    self->pin = NULL;
     self->open = NULL;
+    pin_release(pin);
     self->space->uses--;
     space_settle(self->space);
 }
@@ -112,7 +153,6 @@ dealloc(PyObject *object)
     struct view *self = (struct view *)object;
     PyTypeObject *type = Py_TYPE(object);
 
-    withdraw(self); /* before what may run Python code, which must not find it */
     if (self->weak != NULL)
         PyObject_ClearWeakRefs(object);
     give_up(self);

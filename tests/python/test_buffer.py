@@ -53,6 +53,19 @@ class Views(support.Case):
                 act()
         self.assertIn("released", repr(view))
 
+    def test_nested(self):
+        """Views of one array or segment are released each by itself"""
+        shared, segment = self.space.array(type="i", count=5), self.space.segment(size=20)
+        for each in (shared, segment):
+            with each.view() as outer:
+                with each.view() as inner:
+                    memoryview(inner).cast("B")[0] = 9
+                self.assertIn("released", repr(inner))
+                self.assertEqual(memoryview(outer).cast("B")[0], 9)
+                buffer = memoryview(each)
+            self.assertIn("released", repr(outer))
+            self.assertEqual(buffer.cast("B")[0], 9)
+
     def test_array(self):
         """An array's memory is the array, in its shape, and writable"""
         shared = self.space.array(type="i", count=5)
