@@ -378,5 +378,21 @@ decode_slowly(struct space *space, const struct kith_item *item)
 
 /* ---- the buffer ---- */
 
-struct kith_buf spare_buffer;
+static struct kith_buf first_buffer;
+struct kith_buf *spare_buffer = &first_buffer;
 bool spare_is_used;
+
+/*
+ * In a forked child.  Another thread of the parent's may have it, or this one decodes what stands
+ * in it, as a pickle that forks does; so it stays as it is, and the child has a new one.
+ */
+void
+buffer_after_fork(void)
+{
+    struct kith_buf *fresh = spare_is_used ? PyMem_Calloc(1, sizeof(*fresh)) : NULL;
+
+    if (fresh != NULL) {
+        spare_buffer = fresh;
+        spare_is_used = false;
+    }
+}

@@ -372,15 +372,16 @@ decode(struct space *space, const struct kith_item *item)
  * The buffer for one result.  It is always the same one, unless that is in use further out: then it
  * is `other`, which the caller has room for.  Give it back, or have it decoded.
  */
-extern struct kith_buf spare_buffer;
+extern struct kith_buf *spare_buffer;
 extern bool spare_is_used;
+void buffer_after_fork(void);
 
 static inline struct kith_buf *
 buffer_take(struct kith_buf *other)
 {
     if (!spare_is_used) {
         spare_is_used = true;
-        return &spare_buffer;
+        return spare_buffer;
     }
     memset(other, 0, sizeof(*other));
     return other;
@@ -392,9 +393,9 @@ buffer_take(struct kith_buf *other)
 static inline void
 buffer_give(struct kith_buf *buf)
 {
-    if (buf != &spare_buffer || buf->capacity > SPARE_MAX)
+    if (buf != spare_buffer || buf->capacity > SPARE_MAX)
         kith_buf_free(buf);
-    if (buf == &spare_buffer)
+    if (buf == spare_buffer)
         spare_is_used = false;
 }
 

@@ -65,8 +65,7 @@ waits_after_fork(void)
             wait->space->waits++;
         }
     }
-    if (innermost == NULL)
-        spare_is_used = false;
+    buffer_after_fork();
 }
 
 void

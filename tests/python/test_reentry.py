@@ -31,6 +31,25 @@ class Job:
     """Work that is put into a queue."""
 
 
+_forking = {}
+
+
+def _fork():
+    """What the child reads goes where it can, but not over the pickle."""
+    pid = os.fork()
+    _forking["children"].append(pid)
+    if pid == 0:
+        assert _forking["dict"]["other"] == "other " * 5000
+    return pid
+
+
+class Forks:
+    """Forks when it is loaded."""
+
+    def __reduce__(self):
+        return _fork, ()
+
+
 class Fails:
     """Does not load."""
 
@@ -126,6 +145,23 @@ class Reentry(unittest.TestCase):
                 for view in views:
                     with self.assertRaises(ValueError):
                         bytes(view)
+
+    def test_forked_by_a_pickle(self):
+        """A pickle that forks goes on in both, whatever the child reads before"""
+        with kith.open("mem://", serializer="pickle") as space:
+            _forking["dict"] = d = space.dict()
+            d["other"] = "other " * 5000
+            value = [Forks(), "a text", frozenset(range(1000))]
+            d["a"] = value
+            _forking["children"] = []
+            try:
+                same = d["a"][1:] == value[1:]
+            except Exception:
+                same = False
+            if _forking["children"] == [0]:
+                os._exit(not same)
+            self.assertTrue(same)
+            self.assertEqual([os.waitpid(pid, 0)[1] for pid in _forking["children"]], [0])
 
     def test_ended_by_a_pickle(self):
         """A transaction that a value's pickle ends is not gone on with"""
