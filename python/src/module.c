@@ -56,7 +56,7 @@ types_init(PyObject *module)
 {
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         *types[i].type = (PyTypeObject *)PyType_FromModuleAndSpec(module, types[i].spec, NULL);
-        if (*types[i].type == NULL ||
+        if (*types[i].type == NULL || !enter_quickly(*types[i].type) ||
             PyModule_AddObjectRef(module, types[i].name, (PyObject *)*types[i].type) < 0)
             return false;
     }
@@ -119,8 +119,8 @@ PyInit__core(void)
 {
     PyObject *module = PyModule_Create(&definition);
 
-    if (module != NULL && (!errors_init(module) || !types_init(module) || !keeping_init(module) ||
-                           !constants_init(module)))
+    if (module != NULL && (!errors_init(module) || !enter_init(module) || !types_init(module) ||
+                           !keeping_init(module) || !constants_init(module)))
         Py_CLEAR(module);
     return module;
 }

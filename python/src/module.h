@@ -527,6 +527,12 @@ PyObject *keeping_repair(PyObject *self, PyObject *unused);
 PyObject *keeping_gc(PyObject *self, PyObject *unused);
 bool keeping_init(PyObject *module);
 
+/* ---- `with` (enter.c) ---- */
+
+bool enter_init(PyObject *module);
+/* Makes `with` on objects of the type quicker, if it has the methods for that. */
+bool enter_quickly(PyTypeObject *type);
+
 /* ---- functions of the module ---- */
 
 extern fast_method kith_module_open;

@@ -1,5 +1,7 @@
 """Locks, rwlocks, semaphores, conditions, events, barriers, onces and limiters."""
 
+import contextlib
+import gc
 import os
 import threading
 
@@ -143,6 +145,79 @@ class Locks(support.Case):
         self.assertFalse(rwlock.locked())
         with self.assertRaises(kith.NotOwnerError):
             rwlock.release()
+
+
+class Entering(support.Case):
+    def test_by_hand(self):
+        """What `with` calls can be called by hand, bound and not, as methods can"""
+        lock = self.space.lock()
+        enter, leave = lock.__enter__, lock.__exit__
+        self.assertIs(enter.__self__, lock)
+        self.assertEqual((enter.__name__, leave.__name__), ("__enter__", "__exit__"))
+        self.assertIn("__enter__", repr(enter))
+        self.assertIs(enter(), lock)
+        leave(None, None, None)
+        self.assertIs(kith.Lock.__enter__(lock), lock)
+        self.assertTrue(lock.locked())
+        kith.Lock.__exit__(lock, None, None, None)
+        with contextlib.ExitStack() as stack:
+            self.assertIs(stack.enter_context(lock), lock)
+            self.assertTrue(lock.locked())
+        self.assertFalse(lock.locked())
+
+    def test_refused(self):
+        """What `with` calls takes no other arguments, and no object of another type"""
+        lock, event = self.space.lock(), self.space.event()
+        for call in (lambda: lock.__enter__(1), lambda: lock.__enter__(a=1),
+                     lambda: lock.__exit__(a=1), lambda: kith.Lock.__enter__(),
+                     lambda: kith.Lock.__enter__(event),
+                     lambda: kith.Lock.__dict__["__exit__"].__get__(event)):
+            self.assertRaises(TypeError, call)
+        self.assertFalse(lock.locked())
+
+    def test_nested(self):
+        """A hundred `with` in each other end each with its own lock, and an error passes through"""
+        locks = [self.space.lock() for _ in range(100)]
+
+        def hold(number):
+            if number == len(locks):
+                raise KeyError("innermost")
+            with locks[number] as held:
+                self.assertIs(held, locks[number])
+                hold(number + 1)
+
+        for _ in range(3):
+            with self.assertRaisesRegex(KeyError, "innermost"):
+                hold(0)
+            self.assertFalse(any(lock.locked() for lock in locks))
+
+    def test_kept(self):
+        """A bound __exit__ keeps its lock, and `with` on what is not named otherwise works"""
+        leave = self.space.lock("kept").__enter__().__exit__
+        gc.collect()
+        self.assertTrue(self.space.lock("kept").locked())
+        leave()
+        self.assertFalse(self.space.lock("kept").locked())
+        with self.space.lock("kept"):
+            self.assertTrue(self.space.lock("kept").locked())
+        self.assertFalse(self.space.lock("kept").locked())
+
+    def test_subclass(self):
+        """A subclass has its own __enter__, and calls its base's"""
+        import kith.multiprocessing as multiprocessing
+
+        class Loud(multiprocessing.synchronize.Lock):
+            entered = 0
+
+            def __enter__(self):
+                self.entered += 1
+                return super().__enter__()
+
+        lock = Loud(space=lambda: self.space)
+        with lock as held:
+            self.assertIs(held, True)
+            self.assertTrue(lock.locked())
+        self.assertEqual((lock.entered, lock.locked()), (1, False))
 
 
 class Permits(support.Case):
