@@ -13,6 +13,7 @@ struct cell {
     PyObject_HEAD
     PyObject *object;  /* of ctypes */
     PyObject *lock;    /* anything with acquire() and release() */
+    bool is_ours;      /* and it is a StandardLock */
     Py_buffer memory;  /* of the object */
     Py_ssize_t length; /* of an array */
     char code;         /* of the number, or of the numbers; 0: by ctypes */
@@ -26,7 +27,7 @@ hold(const struct cell *self)
 {
     PyObject *result;
 
-    if (PyObject_TypeCheck(self->lock, standard_lock_type))
+    if (self->is_ours)
         return standard_lock_take((struct standard_lock *)self->lock, true, KITH_FOREVER) >= 0;
     result = PyObject_CallMethod(self->lock, "acquire", NULL);
     Py_XDECREF(result);
@@ -42,7 +43,7 @@ let_go(const struct cell *self, PyObject *result)
 
     if (result == NULL)
         PyErr_Fetch(&type, &value, &traceback);
-    if (PyObject_TypeCheck(self->lock, standard_lock_type)) {
+    if (self->is_ours) {
         gave = standard_lock_give((struct standard_lock *)self->lock);
     } else {
         given = PyObject_CallMethod(self->lock, "release", NULL);
@@ -120,7 +121,7 @@ store(char code, void *at, PyObject *value)
 static bool
 increase(char code, void *at, PyObject *number)
 {
-    long long by;
+    int64_t by;
 
     if (code == 'f' || code == 'd') {
         double more = PyFloat_AsDouble(number);
@@ -133,9 +134,11 @@ increase(char code, void *at, PyObject *number)
             *(double *)at += more;
         return true;
     }
-    by = PyLong_AsLongLong(number);
-    if (by == -1 && PyErr_Occurred() != NULL)
-        return false;
+    if (!PyLong_CheckExact(number) || !small_int(number, &by)) {
+        by = PyLong_AsLongLong(number);
+        if (by == -1 && PyErr_Occurred() != NULL)
+            return false;
+    }
     switch (code) {
 #define INCREASE(letter, type, make)                                                               \
     case letter: {                                                                                 \
@@ -198,6 +201,7 @@ make(PyTypeObject *type, PyObject *args, PyObject *keywords)
         return NULL;
     self->object = Py_NewRef(object);
     self->lock = Py_NewRef(lock);
+    self->is_ours = PyObject_TypeCheck(lock, standard_lock_type);
     if (PyObject_GetBuffer(object, &self->memory, PyBUF_WRITABLE) < 0) {
         Py_DECREF(self);
         return NULL;

@@ -52,15 +52,8 @@ dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-static kith_err
-acquire_of(const struct standard_lock *self, void *open, int64_t timeout_ns)
-{
-    return self->what == STANDARD_SEMAPHORE ? kith_semaphore_acquire(open, timeout_ns)
-                                            : kith_lock_acquire(open, timeout_ns);
-}
-
 int
-standard_lock_take(struct standard_lock *self, bool wait, int64_t timeout_ns)
+standard_lock_take_slowly(struct standard_lock *self, bool wait, int64_t timeout_ns)
 {
     void *open = self->handle->open;
     struct wait waiting;
@@ -68,12 +61,12 @@ standard_lock_take(struct standard_lock *self, bool wait, int64_t timeout_ns)
 
     if (open == NULL)
         return raise_closed(self->handle), -1;
-    err = acquire_of(self, open, 0);
+    err = standard_lock_acquire(self, open, 0);
     if (err == KITH_ETIMEDOUT && wait) {
-        WAIT(&waiting, self->handle->space, err, acquire_of(self, open, timeout_ns));
+        WAIT(&waiting, self->handle->space, err, standard_lock_acquire(self, open, timeout_ns));
     }
     if (err >= 0)
-        return 1; /* KITH_OWNER_DIED, too: the standard has no way to tell of it */
+        return 1;
     if (err == KITH_ETIMEDOUT)
         return 0;
     if (PyErr_Occurred() == NULL)
@@ -82,16 +75,10 @@ standard_lock_take(struct standard_lock *self, bool wait, int64_t timeout_ns)
 }
 
 bool
-standard_lock_give(struct standard_lock *self)
+standard_lock_give_slowly(struct standard_lock *self, kith_err err)
 {
-    void *open = self->handle->open;
-    kith_err err;
-
-    if (open == NULL)
+    if (self->handle->open == NULL)
         return raise_closed(self->handle), false;
-    err = self->what == STANDARD_SEMAPHORE ? kith_semaphore_release(open) : kith_lock_release(open);
-    if (err >= 0)
-        return true;
     if (self->threads && (err == KITH_EPERM || err == KITH_ERANGE) &&
         self->what != STANDARD_SEMAPHORE)
         PyErr_SetString(PyExc_RuntimeError, self->what == STANDARD_RLOCK
