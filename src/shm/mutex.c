@@ -316,7 +316,10 @@ release_with_options(struct kith__self *self, const struct kith__sync *sync)
 kith_err
 kith__mutex_release(struct kith__self *self, const struct kith__sync *sync)
 {
-    if (kith__sync_root(sync)->options != 0)
+    struct kith__sync_root *root = kith__sync_root(sync);
+
+    /* One that is recursive, and had once, is released as any other. */
+    if ((root->options & ~(uint32_t)KITH__SYNC_RECURSIVE) != 0 || kith__load(&root->depth) != 0)
         return release_with_options(self, sync);
     return release(self, sync);
 }

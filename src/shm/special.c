@@ -207,11 +207,28 @@ acquire_slowly(struct kith__self *self, const struct kith__sync *sync, uint32_t 
     return err;
 }
 
-kith_err
-kith__special_acquire(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
+/* The lock is `mine`, or `err` says why not; whether it still is what it was. */
+static kith_err
+settle(struct kith__self *self, const struct kith__sync *sync, uint32_t mine, kith_err err)
 {
     struct kith__sync_root *root = kith__sync_root(sync);
-    uint64_t ledger_entry = kith__sync_entry(sync) | KITH__LEDGER_USER;
+
+    if (err >= 0 && kith__load(&root->depth) != 0)
+        kith__store(&root->depth, 0); /* a dead owner's */
+    if (err >= 0 && kith__load(&root->id) != sync->id) {
+        kith__row_unclaim(self, sync, mine);
+        err = KITH_EGONE;
+    }
+    if (err < 0 && (root->options & KITH__SYNC_UNOWNED) == 0)
+        kith__ledger_forget(self, kith__sync_entry(sync) | KITH__LEDGER_USER);
+    if (self->husks_seen)
+        kith__op_end(self);
+    return err;
+}
+static __attribute__((noinline)) kith_err
+acquire_any(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
     bool owned = (root->options & KITH__SYNC_UNOWNED) == 0;
     uint32_t mine = owned ? self->id : KITH__LOCK_HOLDER | self->arena->holder, word = 0;
     kith_err err = KITH_OK;
@@ -229,19 +246,25 @@ kith__special_acquire(struct kith__self *self, const struct kith__sync *sync, in
     if (err < 0)
         return err;
     if (owned)
-        kith__ledger_write(self, ledger_entry); /* L1 */
+        kith__ledger_write(self, kith__sync_entry(sync) | KITH__LEDGER_USER); /* L1 */
     if (!atomic_compare_exchange_strong_explicit(
             &root->lock.word, &word, mine, memory_order_acquire, memory_order_relaxed)) /* L2 */
         err = acquire_slowly(self, sync, mine, deadline_ns);
-    if (err >= 0 && kith__load(&root->depth) != 0)
-        kith__store(&root->depth, 0); /* a dead owner's */
-    if (err >= 0 && kith__load(&root->id) != sync->id) {
-        kith__row_unclaim(self, sync, mine);
-        err = KITH_EGONE;
-    }
-    if (err < 0 && owned)
-        kith__ledger_forget(self, ledger_entry);
-    if (self->husks_seen)
-        kith__op_end(self);
-    return err;
+    return settle(self, sync, mine, err);
+}
+
+/* An unowned one that is free is had here, as quickly as one without options. */
+kith_err
+kith__special_acquire(struct kith__self *self, const struct kith__sync *sync, int64_t deadline_ns)
+{
+    struct kith__sync_root *root = kith__sync_root(sync);
+    uint32_t mine = KITH__LOCK_HOLDER | self->arena->holder, word = 0;
+
+    if ((root->options & KITH__SYNC_UNOWNED) == 0 || kith__load_acquire(&root->chained) == 0 ||
+        !atomic_compare_exchange_strong_explicit(
+            &root->lock.word, &word, mine, memory_order_acquire, memory_order_relaxed)) /* L2 */
+        return acquire_any(self, sync, deadline_ns);
+    if (kith__load(&root->depth) != 0 || kith__load(&root->id) != sync->id || self->husks_seen)
+        return settle(self, sync, mine, KITH_OK);
+    return KITH_OK;
 }
