@@ -81,17 +81,24 @@ image_act_as(struct image *image, unsigned actor, unsigned holder)
 }
 
 void
-image_copy(struct image *image, const struct kith__arena *from)
+image_copy_to(uint8_t *base, const struct kith__arena *from)
 {
     struct range ranges[RANGES_MAX];
     unsigned n = used_ranges(from, ranges);
+
+    for (unsigned i = 0; i < n; i++)
+        memcpy(base + ranges[i].off, from->base + ranges[i].off, ranges[i].size);
+}
+
+void
+image_copy(struct image *image, const struct kith__arena *from)
+{
 
     /* Punched first: what another state had beyond these ranges must not show through. */
     if (fallocate(image->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
                   (off_t)image->arena.size) != 0)
         stage_die("fallocate");
-    for (unsigned i = 0; i < n; i++)
-        memcpy(image->arena.base + ranges[i].off, from->base + ranges[i].off, ranges[i].size);
+    image_copy_to(image->arena.base, from);
 }
 
 void

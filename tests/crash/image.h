@@ -26,6 +26,8 @@ void image_unmap(struct image *image);
 void image_act_as(struct image *image, unsigned actor, unsigned holder);
 /* Everything in use is copied into it. */
 void image_copy(struct image *image, const struct kith__arena *from);
+/* The same, to wherever it shall stand. */
+void image_copy_to(uint8_t *base, const struct kith__arena *from);
 /* The thread in slot `actor` died. */
 void image_kill(struct image *image, unsigned actor);
 /* Of other processes than its own, these live: up to four slots of holders, 0 being none. */

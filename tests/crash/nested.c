@@ -20,16 +20,16 @@
  * of an earlier run in the same image, the rest of the run is that of the earlier one, and is left
  * out.
  *
- * A victim that copies a large item leaves thousands of images that differ in bytes that nobody
- * looks at before they are linked.  So the pages that have just changed are shut to all, the reaper
- * and the survivors, and opened when they are looked into.  If they never were, in a run that left
- * nothing out, then a run on an image that differs from this one in these pages alone is this run
- * once more, and is left out.  It holds for pages of extents: the kernel looks into none of them,
- * and only it would not be noticed.
+ * A victim that writes its record down, or copies an item, leaves thousands of images that differ
+ * in bytes that nobody reads before they are linked; and what a record changes is stored again by
+ * who carries it out, whatever it was.  So the pages that have just changed are watched (watch.c),
+ * in runs that leave nothing out.  Where a later image differs from the one that such a run began
+ * with in words that nobody read, its run is that one once more, and is left out.
  */
 #include "nested.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +40,6 @@
 #include <unistd.h>
 
 #include "scenarios.h"
-#include "shm/extent.h"
 
 #define THIRD_CEILING_S 30u
 
@@ -140,7 +139,8 @@ third_party(struct nested *nested, void *context)
                  MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, nested->fd, 0) == MAP_FAILED)
             stage_die("mmap");
         nested->third = true;
-        nested->reaping = false;
+        nested->reaping = nested->watch.on = false;
+        nested->watch.count = 0;
         nested->totals->violations = 0;
         nested->work = nested->reaper;
         nested->work.arena.timeout_ns = 2000000;
@@ -161,7 +161,10 @@ third_party(struct nested *nested, void *context)
         nested->totals->violations = violations + (uint64_t)WEXITSTATUS(status);
 }
 
-/* ---- Pages that nobody looks into ------------------------------------------------------------ */
+/* ---- Runs that would be the last one once more ----------------------------------------------- */
+
+#define PATIENCE_MAX 127u
+#define WORTH 8u /* a run that left nothing out took as long as some others */
 
 void
 pages_add(struct pages *pages, uint64_t off)
@@ -175,62 +178,101 @@ pages_add(struct pages *pages, uint64_t off)
         pages->at[pages->count++] = off;
 }
 
-bool
-nested_is_same(const struct nested *nested, const struct pages *changed)
+static struct words
+words_changed(const struct nested *nested, uint64_t off)
 {
-    if (changed->all)
+    return words_differing(nested->before + off, nested->stage->arena->base + off);
+}
+
+bool
+nested_is_same(struct nested *nested, const struct pages *changed)
+{
+    if (!nested->watch.on || changed->all)
         return false;
     for (unsigned i = 0; i < changed->count; i++) {
-        unsigned k = 0;
+        struct words words = words_changed(nested, changed->at[i]);
 
-        while (k < nested->unread.count && nested->unread.at[k] != changed->at[i])
-            k++;
-        if (k == nested->unread.count)
+        if (!watch_is_unread(&nested->watch, changed->at[i], &words))
             return false;
     }
+    nested->followers++;
     return true;
 }
 
-static bool
-in_extent(struct kith__arena *arena, uint64_t off)
+/* Decides whether the run that begins leaves nothing out, and what is watched in it. */
+static void
+begin_watch(struct nested *nested, const struct pages *changed)
 {
-    uint64_t index = kith__granule_of(arena, off);
+    struct watch *watch = &nested->watch;
 
-    return off >= arena->heap_off && index < arena->granules_max &&
-           KITH__GRANULE_KIND(kith__load(&kith__granule_at(arena, index)->word)) !=
-               KITH__GRANULE_SPAN;
+    if (watch->on || nested->pause == 0) { /* the last one was such a run */
+        bool worth = watch->on && nested->followers >= WORTH;
+
+        nested->patience = worth ? 0 : nested->patience * 2 + 1;
+        if (nested->patience > PATIENCE_MAX)
+            nested->patience = PATIENCE_MAX;
+        nested->pause = nested->patience;
+    } else {
+        nested->pause--;
+    }
+    nested->followers = 0;
+    watch->on = false;
+    watch->count = 0;
+    if (nested->pause != 0 || changed->all || changed->count > WATCHED_MAX)
+        return;
+    for (unsigned i = 0; i < changed->count; i++)
+        watch->page[watch->count++] = (struct watched){
+            .off = changed->at[i],
+            .fresh = words_changed(nested, changed->at[i]),
+        };
+    watch_begin(watch);
+}
+
+static enum touch
+touched(void *address, void *context)
+{
+    return watch_touched(&running->watch, address, context);
+}
+
+/* A system call: the kernel's looks are not heard of. */
+static void
+called(long number, const long argument[6])
+{
+    struct watch *watch = &running->watch;
+
+    if (running->outside || number == SYS_gettid || number == SYS_membarrier)
+        return;
+    if (number == SYS_futex && (argument[1] & FUTEX_CMD_MASK) == FUTEX_WAKE)
+        watch_lend(watch, (const void *)argument[0], sizeof(uint32_t));
+    else if (number == SYS_madvise)
+        watch_lend(watch, (const void *)argument[0], (uint64_t)argument[1]);
+    else
+        watch_open(watch);
 }
 
 static void
-protect_pages(const struct nested *nested, const struct image *image, int protection)
+settled(void)
 {
-    for (unsigned i = 0; i < nested->unread.count; i++)
-        if (mprotect(image->arena.base + nested->unread.at[i], KITH__PAGE, protection) != 0)
-            stage_die("mprotect");
+    watch_settle(&running->watch);
 }
 
-/* One who looks into a page that is shut. */
-static bool
-touched(void *address)
+/* What this run began with. */
+static void
+keep_before(struct nested *nested, const struct pages *changed)
 {
-    struct nested *nested = running;
-    struct pages *unread = &nested->unread;
-    uint64_t in_after =
-        (uint64_t)((uint8_t *)address - nested->after.arena.base) & ~(KITH__PAGE - 1);
-    uint64_t in_reaper =
-        (uint64_t)((uint8_t *)address - nested->reaper.arena.base) & ~(KITH__PAGE - 1);
+    const struct kith__arena *arena = nested->stage->arena;
 
-    for (unsigned i = 0; i < unread->count; i++) {
-        uint64_t off = unread->at[i];
-
-        if (off != in_after && off != in_reaper)
-            continue;
-        mprotect(nested->after.arena.base + off, KITH__PAGE, PROT_READ | PROT_WRITE);
-        mprotect(nested->reaper.arena.base + off, KITH__PAGE, PROT_READ);
-        unread->at[i] = unread->at[--unread->count];
-        return true; /* a store by the reaper faults once more, and is heard of */
+    if (changed->all || nested->before == NULL) {
+        if (nested->before == NULL)
+            nested->before = mmap(NULL, arena->size, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (nested->before == MAP_FAILED)
+            stage_die("mmap");
+        image_copy_to(nested->before, arena);
+        return;
     }
-    return false;
+    for (unsigned i = 0; i < changed->count; i++)
+        memcpy(nested->before + changed->at[i], arena->base + changed->at[i], KITH__PAGE);
 }
 
 /* ---- The reaper ------------------------------------------------------------------------------ */
@@ -242,24 +284,24 @@ die_here(struct nested *nested, uint64_t *seen)
     uint64_t saw;
 
     image_renew(&nested->after);
+    watch_die(&nested->watch);
     image_act_as(&nested->after, nested->stage->self_id, nested->stage->arena->holder);
     image_kill(&nested->after, nested->stage->reaper);
     living(&nested->after, nested, false, false);
-    nested->reaping = false;
+    nested->reaping = nested->outside = false;
     saw = survive(nested->scenario, nested->stage, &nested->after, nested->step, &outcomes,
                   nested->totals);
-    nested->reaping = true;
+    nested->reaping = nested->outside = true;
     for (unsigned i = 0; i < outcomes.count; i++)
         free(outcomes.text[i]);
     nested->totals->states++;
     *seen = saw;
 }
 
-/* Runs after each store of the reaper's, in the handler of its trap. */
+/* What the reaper left is tried, if it is new. */
 static void
-stored(struct trap *trap, void *context)
+try_store(struct nested *nested, struct trap *trap, void *context)
 {
-    struct nested *nested = running;
     uint64_t *seen = NULL, code;
     bool is_new;
 
@@ -270,10 +312,8 @@ stored(struct trap *trap, void *context)
         return;
     nested->last = nested->print.whole;
     is_new = hashes_add(&nested->states, nested->last, 0, &seen);
-    if (is_new)
+    if (is_new || nested->watch.on)
         die_here(nested, seen);
-    else
-        nested->whole = false;
     if (*seen != 0 && nested->expected != 0 && *seen != nested->expected) {
         complain(nested->scenario, nested->step, "the death of its reaper makes a difference",
                  nested->totals);
@@ -281,12 +321,19 @@ stored(struct trap *trap, void *context)
     }
     code = trap_state(context, nested->stack) +
            hash_bytes(&nested->reaper.self, sizeof nested->reaper.self);
-    if (!hashes_add(&nested->codes, nested->last + code, 0, NULL)) {
-        nested->whole = false;
+    if (!hashes_add(&nested->codes, nested->last + code, 0, NULL) && !nested->watch.on)
         siglongjmp(nested->out, 1);
-    }
     if (is_new && nested->stride != 0 && nested->fresh++ % nested->stride == 0)
         third_party(nested, context);
+}
+
+/* Runs after each store of the reaper's, in the handler of its trap. */
+static void
+stored(struct trap *trap, void *context)
+{
+    running->outside = true;
+    try_store(running, trap, context);
+    running->outside = false;
 }
 
 void
@@ -302,6 +349,9 @@ nested_begin(struct nested *nested, const struct scenario *scenario, const struc
         stage_die("memfd");
     image_map(&nested->reaper, stage, nested->fd, false);
     image_map(&nested->after, stage, nested->fd, true);
+    nested->watch.base[WATCH_REAPER] = nested->reaper.arena.base;
+    nested->watch.base[WATCH_AFTER] = nested->after.arena.base;
+    nested->watch.size = stage->arena->size;
 }
 
 /* In place of the C library's: see the top of the file. */
@@ -314,15 +364,16 @@ madvise(void *address, size_t size, int advice)
     return (int)syscall(SYS_madvise, address, size, advice);
 }
 
-static void __attribute__((noinline)) reap(struct nested *nested)
+static void __attribute__((noinline)) reap(struct nested *nested, const struct pages *changed)
 {
     char here;
 
     nested->stack = &here;
     if (sigsetjmp(nested->out, 1) == 0) {
         nested->reaping = true;
+        nested->outside = false;
         trap_begin(&nested->trap);
-        protect_pages(nested, &nested->reaper, PROT_NONE);
+        begin_watch(nested, changed);
         kith__reap_all(&nested->reaper.self);
     }
     trap_end(&nested->trap);
@@ -342,7 +393,9 @@ nested_try(struct nested *nested, uint64_t step, uint64_t expected, unsigned str
     nested->trap = (struct trap){ .base = nested->reaper.arena.base,
                                   .size = nested->reaper.arena.size,
                                   .stored = stored,
-                                  .touched = touched };
+                                  .touched = touched,
+                                  .settled = settled,
+                                  .called = called };
     image_copy(&nested->reaper, stage->arena);
     image_act_as(&nested->reaper, stage->reaper, stage->reaper_holder);
     image_kill(&nested->reaper, stage->victim);
@@ -350,16 +403,9 @@ nested_try(struct nested *nested, uint64_t step, uint64_t expected, unsigned str
     fingerprint_free(&nested->print);
     fingerprint_take(&nested->print, &nested->reaper.arena);
     nested->last = nested->print.whole;
-    nested->unread = (struct pages){ .count = 0 };
-    for (unsigned i = 0; i < changed->count; i++)
-        if (in_extent(stage->arena, changed->at[i]))
-            pages_add(&nested->unread, changed->at[i]);
-    nested->whole = !changed->all;
-    protect_pages(nested, &nested->after, PROT_NONE);
-    reap(nested);
-    protect_pages(nested, &nested->after, PROT_READ | PROT_WRITE);
-    if (!nested->whole)
-        nested->unread.count = 0;
+    reap(nested, changed);
+    watch_end(&nested->watch);
+    keep_before(nested, changed);
     if (nested->third) {
         finish_third();
         fflush(stdout);
@@ -372,6 +418,8 @@ nested_end(struct nested *nested)
 {
     image_unmap(&nested->reaper);
     image_unmap(&nested->after);
+    if (nested->before != NULL)
+        munmap(nested->before, nested->stage->arena->size);
     close(nested->fd);
     fingerprint_free(&nested->print);
     hashes_free(&nested->states);

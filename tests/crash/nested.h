@@ -8,6 +8,7 @@
 
 #include "image.h"
 #include "trap.h"
+#include "watch.h"
 
 #define OUTCOMES_MAX 8
 #define CHANGED_MAX 64u
@@ -45,13 +46,18 @@ struct nested {
     struct fingerprint print;
     struct hashes states; /* images tried -> what was seen in them */
     struct hashes codes;  /* images and the code's own state: from here on all was tried */
-    struct pages unread;  /* nobody looked into them in the last run, which left nothing out */
+    uint8_t *before;      /* the arena as it was when the last run began */
+    /* That run left nothing out while this is on, and none of these words was read in it. */
+    struct watch watch;
+    unsigned patience,
+        pause;          /* runs that leave nothing out are many states: not all are worth it */
+    uint64_t followers; /* deaths that were the last run once more */
     /* The run under way. */
-    bool whole; /* so far nothing was left out */
     struct trap trap;
     sigjmp_buf out;
     const char *stack;
     bool reaping; /* it is the reaper's code that runs, watched */
+    bool outside; /* it is our own, called after a store */
     uint64_t step, last, expected;
     unsigned stride, fresh; /* every how manyth new state a third party works; so far */
     bool third;             /* we are the process in which it did */
@@ -68,8 +74,8 @@ void nested_begin(struct nested *nested, const struct scenario *scenario, const 
  */
 void nested_try(struct nested *nested, uint64_t step, uint64_t expected, unsigned stride,
                 const struct pages *changed);
-/* Whether a run would be the last one again: `changed` since then was what nobody looked into. */
-bool nested_is_same(const struct nested *nested, const struct pages *changed);
+/* Whether a run would be the last one again: what `changed` since then was read by nobody. */
+bool nested_is_same(struct nested *nested, const struct pages *changed);
 void nested_end(struct nested *nested);
 
 #endif /* KITH__NESTED_H */

@@ -257,8 +257,7 @@ end_victim(pid_t pid)
     waitpid(pid, &status, 0);
 }
 
-/* ---- Each of its steps ------------------------------------------------------------------------
- */
+/* ---- Each of its steps ----------------------------------------------------------------------- */
 
 struct run {
     const struct scenario *scenario;

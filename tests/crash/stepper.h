@@ -11,6 +11,7 @@
  *     image.c       an arena at one moment
  *     stepper.c     the victim: each of its steps, real kills, and a survivor at work beside it
  *     nested.c      the reaper: each of its stores, its death there, and a third party at work
+ *     watch.c       which words are read, so that runs that would be the same are made once
  *     creation.c    arenas that are made, joined and left: what there is, is files
  *     scenarios_*   the operations
  */

@@ -3,7 +3,9 @@
  */
 #include "trap.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -71,8 +73,15 @@ on_fault(int number, siginfo_t *info, void *arg)
     ucontext_t *context = arg;
     uint64_t at = (uint64_t)(uintptr_t)info->si_addr - (uint64_t)(uintptr_t)(now ? now->base : 0);
 
-    if (now != NULL && now->touched != NULL && now->touched(info->si_addr))
-        return;
+    if (now != NULL && now->touched != NULL) {
+        enum touch touch = now->touched(info->si_addr, context);
+
+        if (touch == TOUCH_STEP || touch == TOUCH_STEP_INSIDE)
+            context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+        now->inside = now->inside || touch == TOUCH_STEP_INSIDE;
+        if (touch != TOUCH_OTHER)
+            return;
+    }
     if (now == NULL || at >= now->size || now->page_count == TRAP_PAGES) {
         signal(number, SIG_DFL); /* a fault of the code's own: it happens again, and ends us */
         return;
@@ -95,6 +104,12 @@ on_step(int number, siginfo_t *info, void *arg)
         context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
         return;
     }
+    if (trap->inside) {
+        trap->inside = false;
+        context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+        trap->settled();
+        return;
+    }
     trap->steps++;
     if (!trap->every)
         context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
@@ -114,6 +129,8 @@ on_step(int number, siginfo_t *info, void *arg)
     trap->whole = false;
     if (now == NULL) /* let go */
         return;
+    if (trap->settled != NULL)
+        trap->settled();
     if (trap->stepped != NULL)
         trap->stepped(trap);
     if (trap->every && is_syscall(context)) {
@@ -147,11 +164,12 @@ trap_begin(struct trap *trap)
         sigaction(SIGSEGV, &action, NULL) != 0)
         abort();
     action.sa_sigaction = on_step;
+    action.sa_flags |= SA_NODEFER; /* what `stored` calls may be let run step by step, too */
     if (sigaction(SIGTRAP, &action, NULL) != 0)
         abort();
     trap->steps = 0;
     trap->page_count = 0;
-    trap->whole = trap->in_call = false;
+    trap->whole = trap->in_call = trap->inside = false;
     if (trap->stored != NULL)
         protect(trap, PROT_READ);
     now = trap;
@@ -168,6 +186,55 @@ trap_end(struct trap *trap)
         protect(trap, PROT_READ | PROT_WRITE);
     signal(SIGSEGV, SIG_DFL);
     signal(SIGTRAP, SIG_DFL);
+}
+
+/* In place of the C library's: the kernel's own accesses do not fault, so they are asked for. */
+long
+syscall(long number, ...)
+{
+    long argument[6], result;
+    va_list list;
+
+    va_start(list, number);
+    for (unsigned i = 0; i < 6; i++)
+        argument[i] = va_arg(list, long);
+    va_end(list);
+    if (now != NULL && now->called != NULL)
+        now->called(number, argument);
+    {
+        register long r10 __asm__("r10") = argument[3];
+        register long r8 __asm__("r8") = argument[4];
+        register long r9 __asm__("r9") = argument[5];
+
+        __asm__ volatile("syscall"
+                         : "=a"(result)
+                         : "a"(number), "D"(argument[0]), "S"(argument[1]), "d"(argument[2]),
+                           "r"(r10), "r"(r8), "r"(r9)
+                         : "rcx", "r11", "memory");
+    }
+    if (result < 0 && result > -4096) {
+        errno = (int)-result;
+        return -1;
+    }
+    return result;
+}
+
+#define ERROR_STORE 2 /* in the error code of a page fault */
+
+bool
+trap_is_store(const void *arg)
+{
+    const ucontext_t *context = arg;
+
+    return (context->uc_mcontext.gregs[REG_ERR] & ERROR_STORE) != 0;
+}
+
+const uint8_t *
+trap_code(const void *arg)
+{
+    const ucontext_t *context = arg;
+
+    return (const uint8_t *)context->uc_mcontext.gregs[REG_RIP];
 }
 
 void
@@ -234,6 +301,19 @@ trap_let_go(struct trap *trap, void *context)
 {
     (void)trap;
     (void)context;
+}
+
+bool
+trap_is_store(const void *context)
+{
+    (void)context;
+    return false;
+}
+
+const uint8_t *
+trap_code(const void *context)
+{
+    return context;
 }
 
 uint64_t

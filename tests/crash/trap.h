@@ -16,6 +16,14 @@
 
 #define TRAP_PAGES 8
 
+/* What became of an access that was not allowed. */
+enum touch {
+    TOUCH_OTHER,       /* nothing: it is a store into the arena, or a fault */
+    TOUCH_AGAIN,       /* it is allowed now: try again */
+    TOUCH_STEP,        /* it is allowed for this one instruction, after which settled() is called */
+    TOUCH_STEP_INSIDE, /* the same, of code that `stored` calls */
+};
+
 struct trap {
     uint8_t *base; /* what is watched */
     uint64_t size;
@@ -30,8 +38,12 @@ struct trap {
     uint64_t call[5];      /* its number, and four of its arguments, if `finds` */
     /* `context` is what sigaction(2) hands to a handler. */
     void (*stored)(struct trap *trap, void *context);
-    /* Told of each access that is not allowed; true: it was seen to, try again.  May be NULL. */
-    bool (*touched)(void *address);
+    /* Told of each access that is not allowed.  May be NULL, or else settled() is there, too. */
+    enum touch (*touched)(void *address, void *context);
+    void (*settled)(void);
+    /* Told of each call of syscall(3), which it is made by.  May be NULL. */
+    void (*called)(long number, const long argument[6]);
+    bool inside; /* an instruction of what `stored` calls is let run alone */
     /* With `every`: after each instruction; may be NULL. */
     void (*stepped)(struct trap *trap);
 };
@@ -41,6 +53,9 @@ bool trap_supported(void);
 /* Where the trap is set, and ends. */
 void trap_begin(struct trap *trap);
 void trap_end(struct trap *trap);
+/* In `touched`: whether the access was to store, and the instruction. */
+bool trap_is_store(const void *context);
+const uint8_t *trap_code(const void *context);
 /* In `stored`: the code goes on unwatched. */
 void trap_let_go(struct trap *trap, void *context);
 /* In `stored`: a number for the state of the code itself, its registers and its stack above `from`.
