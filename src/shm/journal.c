@@ -135,7 +135,7 @@ kith__op_grow(struct kith__op *op)
         struct kith__redo *area = kith__at(arena, kith__load(&record->area), area_size(room));
 
         if (area == NULL) {
-            op->err = KITH_ECORRUPT;
+            op->err = kith__fail(KITH_ECORRUPT, "A record of changes is broken; run kith check.");
             return op->err;
         }
         memcpy(area, op->entries, op->count * sizeof *area);

@@ -92,17 +92,15 @@ kith__ledger_reserve(struct kith__self *self, uint64_t more)
 static kith_err
 stopped_owner(struct kith__self *self, uint32_t word)
 {
-    unsigned owner = word & KITH__LOCK_ACTOR;
+    unsigned owner = word & KITH__LOCK_ACTOR, holder = 0;
 
-    if (owner == 0 || owner > self->arena->actors_max)
+    if (owner != 0 && owner <= self->arena->actors_max)
+        holder = kith__actor_at(self->arena, owner)->holder;
+    if (holder == 0 || holder > KITH__HOLDERS_MAX)
         return kith__fail(KITH_ECORRUPT,
                           "A lock inside %s names an owner that cannot be; run "
                           "kith check.",
                           self->arena->path ? self->arena->path : "the mem:// space");
-    struct kith__actor *actor = kith__actor_at(self->arena, owner);
-    unsigned holder = actor->holder;
-    if (holder == 0 || holder > KITH__HOLDERS_MAX)
-        return KITH_ECORRUPT;
     struct kith__holder *at = kith__holder_at(self->arena, holder);
     return kith__fail(KITH_EUNAVAILABLE,
                       "Process %lld (%.15s on %.47s) is alive but has held an inner lock of %s "

@@ -14,7 +14,7 @@
 
 #include "scenarios.h"
 
-#define CEILING_S 10u
+#define CEILING_S 60u
 #define HUGE_COUNT (UINT64_C(1) << 62)
 
 static kith_err

@@ -43,13 +43,14 @@ who_cleans_up_before_it_sleeps_looks_again(void **unused)
     (void)unused;
     have_one_die(&stage);
     /* First the thread is found dead; then time passes until its process must be gone. */
-    assert_int_equal(kith__sleep(stage.self, word, now, kith__deadline_after(KITH__NS_PER_S), true),
-                     KITH__SLEPT_AGAIN);
+    assert_int_equal(
+        kith__sleep(stage.self, word, now, kith__deadline_after(30 * KITH__NS_PER_S), true),
+        KITH__SLEPT_AGAIN);
     kith__awake(stage.self);
     assert_true(kith__load(until) != 0);
     kith__store(until, 1);
     assert_int_equal(
-        kith__sleep(stage.self, word, now, kith__deadline_after(50 * KITH__NS_PER_MS), true),
+        kith__sleep(stage.self, word, now, kith__deadline_after(30 * KITH__NS_PER_S), true),
         KITH__SLEPT_AGAIN);
     kith__awake(stage.self);
     assert_true(kith__load(until) == 0);
