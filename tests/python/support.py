@@ -101,8 +101,8 @@ def until(condition, what="it"):
         time.sleep(0.001)
 
 
-# The numbers of futex on x86-64 and on all later processors, of futex_waitv, and the flag of a futex
-# within one process: on such a one a thread waits for the interpreter, which says nothing.
+# The numbers of futex on x86-64 and on all later processors, of futex_waitv, and the flag of a
+# futex within one process: on such a one a thread waits for the interpreter, which says nothing.
 _FUTEX, _FUTEX_WAITV, _PRIVATE = ("202", "98"), "449", 128
 
 
