@@ -251,6 +251,18 @@ check_stream(struct looked *l)
         kith__walk_violation(l->w, "A queue's getters have seen items that were never put.");
 }
 
+/* Q5, for those that have a capacity which a count could ever reach. */
+static void
+check_room(struct kith__walk *w, const struct kith__queue_root *root)
+{
+    uint64_t head = KITH__PLACE_COUNT(kith__load(&root->head)), nodes = kith__load(&root->nodes);
+    uint64_t most = head + root->capacity > nodes ? head + root->capacity - nodes : 0;
+
+    if (root->capacity != 0 && root->capacity <= KITH__PLACE_COUNT(UINT64_MAX) &&
+        kith__load(&root->room_until) > most)
+        kith__walk_violation(w, "A queue believes in more room than it has.");
+}
+
 static void
 check_queue(struct kith__walk *w, uint64_t off, bool whole)
 {
@@ -291,6 +303,7 @@ check_queue(struct kith__walk *w, uint64_t off, bool whole)
     }
     if (due != earliest)
         kith__walk_violation(w, "A queue does not know when its next item is due.");
+    check_room(w, root);
 }
 
 static void

@@ -107,6 +107,32 @@ every_field_of_the_stream_is_looked_at(void **unused)
 }
 
 static void
+a_queue_believes_in_no_more_room_than_it_has(void **unused)
+{
+    (void)unused;
+    make_queue(10);
+    put_ints(0, 3);
+    get_ints(0, 2);
+    lease_int(2, -1);
+    EXPECT_WHOLE(&stage);
+    /* Three have left the stream, one of them is still there: it may go on up to twelve. */
+    EXPECT_FINDS_IN(&stage, root->room_until, 13, "more room than it has"); /* Q5 */
+    kith__store(&root->room_until, 12);
+    put_aside(5, 1, 0);
+    assert_int_equal(0, kith__load(&root->room_until));
+    EXPECT_FINDS_IN(&stage, root->room_until, 12, "more room than it has");
+    for (int64_t n = 0; n < 8; n++)
+        EXPECT_OK(put_item(KITH_INT(n)));
+    EXPECT_RC(KITH_EFULL, put_item(KITH_INT(8)));
+    assert_int_equal(10, counts().total);
+    close_queue();
+    make_queue(UINT64_MAX); /* no bound at all */
+    put_ints(0, 3);
+    get_ints(0, 3);
+    close_queue();
+}
+
+static void
 a_listing_is_told_how_large_it_is_and_when_it_was_made(void **unused)
 {
     struct kith__object object;
@@ -154,6 +180,7 @@ main(void)
         cmocka_unit_test(every_field_of_what_is_lent_is_looked_at),
         cmocka_unit_test(every_field_of_a_heap_is_looked_at),
         cmocka_unit_test(every_field_of_the_stream_is_looked_at),
+        cmocka_unit_test(a_queue_believes_in_no_more_room_than_it_has),
         cmocka_unit_test(a_listing_is_told_how_large_it_is_and_when_it_was_made),
 #ifdef KITH_FAULTS
         cmocka_unit_test(memory_that_the_checker_has_not_breaks_no_invariant),
