@@ -158,8 +158,9 @@ def rows():
                "UltraDict", ">= 5")
         yield ("d[k] = 1, UltraDict", keys("d[k] = 1", d=shared), Statement("d[0] = 1", d=ultra),
                "UltraDict", ">= 10")
-        yield ("+=, UltraDict", keys("c[k] += 1", c=counts), Statement("d[0] += 1", d=ultra),
-               "UltraDict", ">= 14")
+        yield ("+=, UltraDict", keys("c[k] += 1", c=counts),
+               Statement("with l: d[0] += 1", d=ultra, l=ultra.lock), "UltraDict", ">= 14")
+        ultra.unlink()
     except ImportError:
         pass
 
@@ -206,6 +207,11 @@ def rows():
         yield ("queue, 1 MiB numpy array, as a view",
                OneToOne(lambda: bounded.put(block), bounded.get_view, seen, count=100), peer,
                "Queue", ">= 50")
+        from faster_fifo import Queue as FasterFifo
+        fifo = FasterFifo(max_size_bytes=20 * (1 << 20) + (1 << 16))
+        yield ("queue, 1 MiB numpy array, faster-fifo",
+               OneToOne(lambda: bounded.put(block), bounded.get, count=100),
+               OneToOne(lambda: fifo.put(block), fifo.get, count=100), "faster-fifo", ">= 1")
     except ImportError:
         pass
     yield ("start and stop", Statement("s = open('mem://'); s.dict(); s.close()", open=kith.open),

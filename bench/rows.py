@@ -260,6 +260,10 @@ PEERS = [
     Peer("standard python", "standard", "CPython's own multiprocessing, with the start method fork "
          "and the manager on the client's processor; for `import`, the modules that Kith's needs"),
     Peer("plain python", "dict", "a dict of this process alone"),
+    Peer("ultradict python", "UltraDict", "UltraDict with its own defaults, as pip installs it, "
+         "and one key; an add is `with d.lock: d[k] += 1`, since without the lock counts are lost"),
+    Peer("faster_fifo python", "faster-fifo", "a faster_fifo.Queue with room for four arrays, by "
+         "put() and get(), which pickle"),
     Peer("kith get", "get", "Kith's own get of a dict of as many keys, by one process"),
     Peer("kith set new", "plain set", "Kith's own set of a new key in a dict of as many keys "
          "without bounds, which loses its oldest by deletions that are not counted"),
@@ -275,16 +279,19 @@ def peer_of(name):
 
 
 # From Python: the same case for each side.
-for side, cases in (
-        (("plain", "kith"), ("dict-get", "dict-add", "counts-add")),
-        (("standard", "kith"), ("manager-get", "manager-add", "value-add", "value-increase",
-                                "array-get", "lock-pair", "event-pair", "semaphore-pair",
-                                "shareable-get", "manager-start", "import", "queue-alone"))):
-    for case in cases:
-        for name in side:
-            measured(f"{name} python {case}", "python.py", name, case)
-for case in ("queue-pair", "queue-echo", "queue-array"):
-    for name in ("standard", "kith"):
+for case, sides in (("dict-get", ("plain", "kith", "ultradict")),
+                    ("dict-set", ("kith", "ultradict")),
+                    ("dict-add", ("plain", "kith")),
+                    ("counts-add", ("plain", "kith", "ultradict")),
+                    *((each, ("standard", "kith")) for each in (
+                        "manager-get", "manager-add", "value-add", "value-increase", "array-get",
+                        "lock-pair", "event-pair", "semaphore-pair", "shareable-get",
+                        "manager-start", "import", "queue-alone"))):
+    for name in sides:
+        measured(f"{name} python {case}", "python.py", name, case)
+for case, sides in (("queue-pair", ("standard", "kith")), ("queue-echo", ("standard", "kith")),
+                    ("queue-array", ("standard", "kith", "faster_fifo"))):
+    for name in sides:
         measured(f"{name} python {case}", "python.py", name, case,
                  processors=1 if case == "queue-echo" else 2)
 measured("kith python queue-array-view", "python.py", "kith", "queue-array-view", processors=2)
@@ -433,11 +440,18 @@ ROWS = [
           ("queue, there and back on one processor", "queue-echo", "", 3, ""),
           ("queue, numpy arrays of 1 MiB", "queue-array", "", 12, ""),
           ("queue, 1 MiB as a view", "queue-array", "queue-array-view", 50, ""))),
+    *(Row("python", title, "speedup", f"kith python {case}", limit, f"ultradict python {case}")
+      for title, case, limit in (("UltraDict, `d[k]`", "dict-get", 5),
+                                 ("UltraDict, `d[k] = 1`", "dict-set", 10),
+                                 ("UltraDict, adding 1 for sure", "counts-add", 14))),
     Row("python", "`import kith`, against `import _multiprocessing, pickle`", "ratio",
         "kith python import", 1.5, "standard python import"),
     # Without a target.
     Row("python", "Value, `v.value += 1`, two steps here as there", "none",
         "kith python value-increase", peer="standard python value-increase"),
+    *(Row("python", title, "none", f"kith python {case}", peer="faster_fifo python queue-array")
+      for title, case in (("queue, numpy arrays of 1 MiB", "queue-array"),
+                          ("queue, 1 MiB as a view", "queue-array-view"))),
     Row("dict", "get, 8 processes", "none", GET[2], peer=BOOST_GET[2]),
     Row("dict", "get, str keys", "none", "kith get str", peer=GET[0]),
     Row("dict", "get", "none", GET[0], peer="redis get"),

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""One round of one case from Python: of the package kith, of the standard library, or of a dict.
+"""One round of one case from Python: of the package kith, of the standard library, of a dict, or of
+UltraDict or faster-fifo, where these are installed.
 
-    python.py SIDE CASE [--ms N]        SIDE: kith, standard, plain
+    python.py SIDE CASE [--ms N]        SIDE: kith, standard, plain, ultradict, faster_fifo
 
 prints nanoseconds an operation.  A statement is compiled into a loop, as timeit does it, so that no
 call stands between it and the clock.  What has two processes has a companion, which puts or echoes
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 
+SIDES = ("kith", "standard", "plain", "ultradict", "faster_fifo")
 LENGTH = 256  # of the queues that a companion fills
 
 
@@ -23,7 +25,7 @@ def multiprocessing_of(side):
     if side == "kith":
         import kith.multiprocessing as module
     else:
-        import multiprocessing as module
+        import multiprocessing as module  # a peer's processes are the standard's, too
     module.set_start_method("fork", force=True)
     return module
 
@@ -67,6 +69,12 @@ def dict_of(side):
         return {"k": 1}
     if side == "standard":
         return multiprocessing_of(side).Manager().dict(k=1)
+    if side == "ultradict":
+        import atexit
+        from UltraDict import UltraDict
+        shared = UltraDict({"k": 1})
+        atexit.register(shared.unlink)
+        return shared
     import kith
     shared = kith.open("mem://").dict()
     shared["k"] = 1
@@ -82,6 +90,11 @@ def dict_get(side, ms):
     return measure("d['k']", {"d": dict_of(side)}, ms)
 
 
+def dict_set(side, ms):
+    pin()
+    return measure("d['k'] = 1", {"d": dict_of(side)}, ms)
+
+
 def dict_add(side, ms):
     pin()
     statement = "d.add('k', 1)" if side == "kith" else "d['k'] += 1"
@@ -89,7 +102,11 @@ def dict_add(side, ms):
 
 
 def counts_add(side, ms):
+    """Under UltraDict's own lock on its side, since its `d['k'] += 1` loses counts."""
+    pin()
     shared = dict_of(side)
+    if side == "ultradict":
+        return measure("with lock: d['k'] += 1", {"d": shared, "lock": shared.lock}, ms)
     return measure("d['k'] += 1", {"d": shared.counts if side == "kith" else shared}, ms)
 
 
@@ -228,7 +245,11 @@ def array_of_1_mib():
 
 def queue_array(side, ms):
     module = multiprocessing_of(side)
-    queue = module.Queue(4)
+    if side == "faster_fifo":
+        from faster_fifo import Queue
+        queue = Queue(max_size_bytes=4 * (1 << 20) + (1 << 16))
+    else:
+        queue = module.Queue(4)
     with Companion(module, queue.put, array_of_1_mib()):
         return measure("g()", {"g": queue.get}, ms)
 
@@ -249,14 +270,14 @@ def queue_array_view(side, ms):
 
 
 CASES = {function.__name__.strip("_").replace("_", "-"): function for function in (
-    dict_get, dict_add, counts_add, manager_get, manager_add, value_add, value_increase, array_get,
-    lock_pair, event_pair, semaphore_pair, shareable_get, manager_start, import_, queue_alone,
-    queue_pair, queue_echo, queue_array, queue_array_view)}
+    dict_get, dict_set, dict_add, counts_add, manager_get, manager_add, value_add, value_increase,
+    array_get, lock_pair, event_pair, semaphore_pair, shareable_get, manager_start, import_,
+    queue_alone, queue_pair, queue_echo, queue_array, queue_array_view)}
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("side", choices=("kith", "standard", "plain"))
+    parser.add_argument("side", choices=SIDES)
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--ms", type=int, default=100)
     arguments = parser.parse_args()
