@@ -159,12 +159,13 @@ a_range_is_replaced_wherever_its_ends_are(void **unused)
     const uint64_t counts[] = { 0, 1, 10, 64, 65, 200 };
 
     (void)unused;
+    make();
     for (size_t a = 0; a < COUNTOF(places); a++)
         for (size_t b = a; b < COUNTOF(places); b++)
             for (size_t c = 0; c < COUNTOF(counts); c++) {
                 uint64_t state;
 
-                make();
+                EXPECT_OK(kith__list_clear(stage.self, &list));
                 list_append_numbers(&stage, &list, 40, 261); /* 192 in the tree, 29 in the chunk */
                 list_prepend_numbers(&stage, &list, 0, 40);
                 model_count = 261;
@@ -175,9 +176,10 @@ a_range_is_replaced_wherever_its_ends_are(void **unused)
                 expect_numbers(&stage, &list, model, model_count);
                 assert_true((kith__load(&root->state) == state) ==
                             (places[a] == places[b] && counts[c] == 0)); /* L4 */
-                expect_list_at_rest(&stage);
-                stage_close(&stage);
+                if (c == COUNTOF(counts) - 1)
+                    expect_list_at_rest(&stage);
             }
+    stage_close(&stage);
 }
 
 static void
