@@ -11,6 +11,7 @@ extern const struct scenario_table lock_scenarios;
 extern const struct scenario_table list_scenarios;
 extern const struct scenario_table making_scenarios;
 extern const struct scenario_table meet_scenarios;
+extern const struct scenario_table namespace_scenarios;
 extern const struct scenario_table permit_scenarios;
 extern const struct scenario_table queue_scenarios;
 extern const struct scenario_table reference_scenarios;
@@ -24,6 +25,7 @@ const struct scenario_table *const scenario_tables[] = {
     &list_scenarios,
     &reference_scenarios,
     &set_scenarios,
+    &namespace_scenarios,
     &queue_scenarios,
     &sync_scenarios,
     &txn_scenarios,
