@@ -232,6 +232,10 @@ end_locked(struct kith__op *op, const struct kith__kind *kind, const struct kith
     struct kith__lock *stripe = kith__stripe_of(self->arena, object->off);
     kith_err err = kith__table_delete(op, place, false);
 
+#ifdef KITH_MISTAKE_END_IN_TWO_RECORDS
+    if (err == KITH_OK && kith__op_commit(op) == KITH_OK)
+        kith__op_begin(op, self);
+#endif
     if (err == KITH_OK)
         kind->end(op, object);
     if (err == KITH_OK)

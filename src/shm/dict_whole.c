@@ -121,7 +121,9 @@ kith__dict_clear(struct kith__self *self, const struct kith__dict *dict)
         kith__op_set(&op, &root->own.hand, 0);
         kith__op_set(&op, &root->own.sweep, 0);
         kith__op_set(&op, &root->own.bytes, kith__load(&root->own.bytes) != 0);
+#ifndef KITH_MISTAKE_CLEAR_LEAVES_NO_TRASH
         kith__op_trash(&op, off, KITH_KIND_DICT);
+#endif
         err = kith__op_commit(&op);
     }
     kith__dict_raise(self, root);

@@ -510,7 +510,9 @@ kith__table_replace_first(struct kith__op *op, const struct kith__place *place,
     if (!place->covered)
         kith__op_append(op, kith__off(op->self->arena, &place->bucket->head) | KITH__REDO_COVER,
                         risen(head));
+#ifndef KITH_MISTAKE_REPLACE_KEEPS_BLOCK
     kith__stored_give(op, meta, kith__load(&entry->value));
+#endif
 #ifdef KITH_MISTAKE_UNLOGGED_STORE
     kith__store(&entry->meta, stored.meta);
 #endif

@@ -212,6 +212,10 @@ retry:
             kith__txn_ask_ahead(plan, i);
             plan->failed = i;
             err = write_step(&op, &plan->steps[i], &plan->evicted);
+#ifdef KITH_MISTAKE_TXN_IN_TWO_RECORDS
+            if (i == 1 && kith__op_commit(&op) == KITH_OK)
+                kith__op_begin(&op, plan->self);
+#endif
         }
     if (err == KITH_OK) {
         plan->failed = plan->count;
