@@ -300,6 +300,7 @@ evict_for_change(struct kith__self *self, const struct kith__dict *dict,
         self, dict, shard, key, kith__entry_bytes(key->size, KITH__META(0, tag, change->item.size)),
         change->what == KITH__CHANGE_SET);
     kith__shard_release(self, kith__dict_root(dict), shard);
+    kith__op_end(self); /* a large item is trash, and its memory there only without a lock */
     return evicted;
 }
 

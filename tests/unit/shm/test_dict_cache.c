@@ -154,6 +154,30 @@ what_is_evicted_first_is_what_the_new_item_would_have_driven_out(void **unused)
 }
 
 static void
+in_a_full_arena_what_has_to_go_goes_before(void **unused)
+{
+    const size_t size = 4 << 20; /* three of them leave no memory for a fourth */
+    uint8_t *bytes = calloc(1, size);
+    uint64_t records;
+
+    (void)unused;
+    make_bounded(3, 0, KITH_DICT_FIFO);
+    for (int64_t n = 0; n < 3; n++)
+        EXPECT_OK(set_item(KITH_INT(n), kith_bytes(bytes, size)));
+    records = kith__load(&stage.self->actor->main.state) >> 1;
+    for (int64_t n = 3; n < 8; n++) {
+        EXPECT_RC(KITH_EVICTED, set_item(KITH_INT(n), kith_bytes(bytes, size)));
+        assert_int_equal(3, length());
+        assert_false(has_key(KITH_INT(n - 3)));
+    }
+    assert_true((kith__load(&stage.self->actor->main.state) >> 1) >= records + 2 * 5);
+    EXPECT_RC(KITH_ENOMEM, set_item(KITH_INT(7), kith_bytes(bytes, 3 * size)));
+    EXPECT_KEYS(5, 6, 7); /* over one that is there nothing has to go */
+    free(bytes);
+    close_dict();
+}
+
+static void
 a_visit_is_noted_of_what_is_there_and_of_nothing_else(void **unused)
 {
     struct kith__key key;
@@ -374,6 +398,7 @@ main(void)
         cmocka_unit_test(the_hand_passes_what_was_used_once_and_goes_on_where_it_stopped),
         cmocka_unit_test(as_many_go_as_a_larger_item_needs_and_never_itself),
         cmocka_unit_test(what_is_evicted_first_is_what_the_new_item_would_have_driven_out),
+        cmocka_unit_test(in_a_full_arena_what_has_to_go_goes_before),
         cmocka_unit_test(a_visit_is_noted_of_what_is_there_and_of_nothing_else),
         cmocka_unit_test(a_time_too_long_for_the_clock_is_its_end),
         cmocka_unit_test(each_insertion_sweeps_two_entries_and_goes_round),
