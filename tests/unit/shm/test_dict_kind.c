@@ -1,5 +1,7 @@
 #include "shm/kind.h"
 
+#include "base/alloc.h"
+
 #include "dict_stage.h"
 
 static struct kith__shard *own;
@@ -79,6 +81,23 @@ every_field_of_a_table_is_looked_at(void **unused)
 }
 
 static void
+a_table_is_as_large_as_it_says_though_nothing_stands_in_it(void **unused)
+{
+    uint64_t table;
+
+    (void)unused;
+    make_dict();
+    own = &root->own;
+    EXPECT_OK(set_item(KITH_INT(1), KITH_INT(1)));
+    EXPECT_OK(delete_key(KITH_INT(1)));
+    table = kith__load(&own->table);
+    assert_int_equal(0, table & 63);
+    for (unsigned log = 1; log < 64; log++)
+        EXPECT_FINDS_IN(&stage, own->table, table | log, "is too small for what it says");
+    close_dict();
+}
+
+static void
 every_field_of_the_bounds_is_looked_at(void **unused)
 {
     (void)unused;
@@ -92,6 +111,7 @@ every_field_of_the_bounds_is_looked_at(void **unused)
     EXPECT_FINDS_IN(&stage, own->hand, dict.off, "The hand or the sweep");
     EXPECT_FINDS_IN(&stage, own->sweep, 16, "The hand or the sweep");
     EXPECT_FINDS_IN(&stage, own->root, dict.off + 64, "names 0x");
+    EXPECT_FINDS_IN(&stage, root->flights, 16, "A computation for a dict");
     kith__store(&own->hand, own->first); /* an entry of the list is what it may be */
     kith__store(&own->sweep, own->last);
     close_dict();
@@ -116,6 +136,26 @@ every_shard_of_many_is_looked_at(void **unused)
     }
     close_dict();
 }
+
+#ifdef KITH_FAULTS
+static void
+memory_that_the_checker_has_not_breaks_no_invariant(void **unused)
+{
+    kith_err err = KITH_ENOMEM;
+
+    (void)unused;
+    open_crowded();
+    for (uint64_t nth = 1; err == KITH_ENOMEM; nth++) {
+        struct kith_report report;
+
+        kith__alloc_fail(nth);
+        err = kith__verify(stage.self, NULL, NULL, &report);
+        assert_true(err == KITH_OK || err == KITH_ENOMEM);
+    }
+    kith__alloc_fail(0);
+    close_dict();
+}
+#endif
 
 static void
 a_listing_is_told_how_large_it_is_and_when_it_was_made(void **unused)
@@ -144,8 +184,12 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_of_a_list_is_looked_at),
         cmocka_unit_test(every_field_of_a_table_is_looked_at),
+        cmocka_unit_test(a_table_is_as_large_as_it_says_though_nothing_stands_in_it),
         cmocka_unit_test(every_field_of_the_bounds_is_looked_at),
         cmocka_unit_test(every_shard_of_many_is_looked_at),
+#ifdef KITH_FAULTS
+        cmocka_unit_test(memory_that_the_checker_has_not_breaks_no_invariant),
+#endif
         cmocka_unit_test(a_listing_is_told_how_large_it_is_and_when_it_was_made),
     };
 
