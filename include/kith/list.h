@@ -25,6 +25,8 @@
 #include <kith/item.h>
 #include <kith/space.h>
 
+#include <limits.h>
+
 KITH_C_BEGIN
 
 /* A handle on one list, private to the process that opened it. */
@@ -45,6 +47,9 @@ struct kith_list_options {
 #define KITH_LIST_END INT64_MAX
 /* As the stop of a slice with a negative step: before the first item. */
 #define KITH_LIST_BEGIN INT64_MIN
+
+/* From a comparison: a and b have no order.  That ends the sorting. */
+#define KITH_LIST_NO_ORDER INT_MIN
 
 /* How kith_list_sort() sorts.  A field left zero takes its default. */
 struct kith_list_sort_options {
@@ -183,7 +188,8 @@ KITH_API kith_err kith_list_reverse(struct kith_list *list);
  * `compare` is called with nothing held, may call anything, and gets copies.  If others changed the
  * list meanwhile it starts over, a few times.
  *
- * KITH_ETYPE      two items have no order: of different types, or of one that has none
+ * KITH_ETYPE      two items have no order: of different types, or of one that has none, or
+ *                 `compare` gave KITH_LIST_NO_ORDER; the list is as it was
  * KITH_ECONFLICT  the list was changed each time while `compare` ran
  */
 KITH_API kith_err kith_list_sort(struct kith_list *list,

@@ -490,15 +490,13 @@ rank(struct sorting *sorting, const struct kith_item *item)
     return ranked;
 }
 
-/* What fails leaves its exception, and the rest of the sorting compares nothing any more. */
+/* What fails leaves its exception, and ends the sorting. */
 static int
 compare_items(struct kith_item a, struct kith_item b, void *arg)
 {
     PyObject *first, *second;
     int less = 0, more = 0;
 
-    if (PyErr_Occurred())
-        return 0;
     first = rank(arg, &a);
     second = first == NULL ? NULL : rank(arg, &b);
     if (second != NULL) {
@@ -525,6 +523,8 @@ method_sort(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *k
         !flag_of(values[1], false, &options.descending))
         return NULL;
     if (values[0] != NULL && values[0] != Py_None) {
+    if (PyErr_Occurred())
+        return KITH_LIST_NO_ORDER;
         sorting.key = values[0];
         options.compare = compare_items;
         options.arg = &sorting;

@@ -5,6 +5,8 @@
  * record, whatever the length: the items' blocks go over, the old nodes are hung on a carcass, a
  * root that nobody can open, which is taken apart afterwards (list_kind.c).
  */
+#include <kith/list.h>
+
 #include <string.h>
 
 #include "base/alloc.h"
@@ -267,9 +269,16 @@ called_before(uint64_t a, uint64_t b, void *arg)
 {
     struct sorting *sorting = arg;
     char a_tag[KITH_TAG_SIZE_MAX + 1], b_tag[KITH_TAG_SIZE_MAX + 1];
-    int order = sorting->compare(kith__list_copy_item(sorting->copy, a, a_tag),
-                                 kith__list_copy_item(sorting->copy, b, b_tag), sorting->arg);
+    int order;
 
+    if (!sorting->comparable)
+        return false;
+    order = sorting->compare(kith__list_copy_item(sorting->copy, a, a_tag),
+                             kith__list_copy_item(sorting->copy, b, b_tag), sorting->arg);
+    if (order == KITH_LIST_NO_ORDER) {
+        sorting->comparable = false;
+        return false;
+    }
     return sorting->descending ? order > 0 : order < 0;
 }
 
@@ -304,12 +313,13 @@ sort_by_call(struct kith__self *self, const struct kith__list *list, struct sort
         return no_memory();
     }
     sorting->copy = &copy;
+    sorting->comparable = true;
     kith__merge_sort(order, order + copy.count, copy.count, called_before, sorting);
     sorting->order = order;
     sorting->count = copy.count;
     sorting->cover = copy.cover;
     sorting->state = copy.state;
-    err = rearrange_list(self, list, sorted_before, sorting);
+    err = sorting->comparable ? rearrange_list(self, list, sorted_before, sorting) : KITH_ETYPE;
     kith__free(order);
     kith__list_copy_free(&copy);
     return err;

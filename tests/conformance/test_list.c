@@ -346,6 +346,28 @@ TEST(list_sorts_by_a_comparison_of_the_caller)
 }
 
 static int
+stop_at_five(struct kith_item a, struct kith_item b, void *arg)
+{
+    (void)arg;
+    if (a.integer == 5 || b.integer == 5)
+        return KITH_LIST_NO_ORDER;
+    return a.integer < b.integer ? -1 : a.integer > b.integer;
+}
+
+TEST(list_is_as_it_was_when_a_comparison_finds_no_order)
+{
+    struct kith_list_sort_options options = KITH_LIST_SORT_OPTIONS_INIT;
+    struct kith_list *list = list_of(t, "l");
+
+    for (int64_t i = 0; i < 10; i++)
+        EXPECT_OK(kith_list_append(list, KITH_INT(9 - i)));
+    options.compare = stop_at_five;
+    EXPECT_FAILS(KITH_ETYPE, "no order", kith_list_sort(list, &options));
+    for (int64_t i = 0; i < 10; i++)
+        EXPECT_AT(list, i, KITH_INT(9 - i));
+}
+
+static int
 change_while_comparing(struct kith_item a, struct kith_item b, void *arg)
 {
     EXPECT_OK(kith_list_append(arg, KITH_INT(0)));
