@@ -421,6 +421,12 @@ struct packer {
 /* 1 packed, 0 something in it cannot be (no exception is set), -1 an exception is set. */
 int pack(struct packer *packer, PyObject *object, unsigned depth);
 PyObject *unpack(struct space *space, const void *data, size_t size);
+/* Packed members of a set, in a row from `data` on, into the order of their bytes. */
+struct member {
+    size_t at, size; /* bytes from `data` on */
+};
+/* False: no memory. */
+bool members_sort(const struct member *members, Py_ssize_t count, uint8_t *data);
 bool foreign_item(PyObject *object, struct kith_item *item_out);
 PyObject *foreign_new(const char *tag, const void *data, size_t size);
 /* An int from, and as, little-endian two's complement. */

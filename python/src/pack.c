@@ -232,20 +232,31 @@ put_run(struct packer *packer, PyObject *object, unsigned depth)
     return put;
 }
 
+/* In the order of their bytes: a set has none, and equal ones are to have equal bytes. */
 static int
 put_set_members(struct packer *packer, PyObject *object, unsigned depth)
 {
-    int put = put_count(packer, 0x90, 0xdc, PySet_GET_SIZE(object));
+    Py_ssize_t count = PySet_GET_SIZE(object), at = 0;
+    struct member *members = PyMem_New(struct member, (size_t)count + 1);
+    int put = put_count(packer, 0x90, 0xdc, count);
+    size_t start = packer->size;
     PyObject *iterator = PyObject_GetIter(object);
     PyObject *member;
 
-    if (iterator == NULL)
-        return -1;
-    while (put > 0 && (member = PyIter_Next(iterator)) != NULL) {
+    if (members == NULL)
+        PyErr_NoMemory();
+    while (put > 0 && members != NULL && iterator != NULL && at < count &&
+           (member = PyIter_Next(iterator)) != NULL) {
+        members[at].at = packer->size - start;
         put = pack(packer, member, depth + 1);
+        members[at].size = packer->size - start - members[at].at;
+        at++;
         Py_DECREF(member);
     }
-    Py_DECREF(iterator);
+    if (put > 0 && !PyErr_Occurred() && !members_sort(members, at, packer->data + start))
+        PyErr_NoMemory();
+    Py_XDECREF(iterator);
+    PyMem_Free(members);
     return PyErr_Occurred() ? -1 : put;
 }
 

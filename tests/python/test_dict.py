@@ -138,6 +138,11 @@ class Conditional(support.Case):
         self.assertEqual(d.swap("a", 4), 3)
         self.assertIsNone(d.swap("n", 5))
         self.assertEqual(d.swap("m", 5, "none"), "none")
+        # Equal sets, which Python goes through in different orders.
+        self.assertNotEqual(list({0, 8}), list({8, 0}))
+        d["sets"] = [{0, 8, "a"}, ({0, 8, 1000},)]
+        self.assertTrue(d.cas("sets", [{"a", 8, 0}, ({1000, 8, 0},)], set()))
+        self.assertTrue(d.cas("sets", set(), 1))
         self.assertFalse(d.delete_if("a", 5))
         self.assertTrue(d.delete_if("a", 4))
         self.assertNotIn("a", d)
