@@ -296,8 +296,9 @@ method_cas(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *ke
 
 /* ---- slices and the whole ---- */
 
+/* Items as a list; or, if they are characters and `joined`, as bytes. */
 static PyObject *
-get_run(PyObject *self, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count)
+get_run(PyObject *self, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count, bool joined)
 {
     struct array *array = (struct array *)self;
     size_t size = (size_t)count * array->cell.size;
@@ -306,16 +307,17 @@ get_run(PyObject *self, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count)
     kith_err err;
     OPEN(kith_array, open, self);
 
+    joined = joined && array->cell.type == 'c';
     if (memory == NULL)
         return PyErr_NoMemory();
     err = kith_array_get_slice(open, (uint64_t)start, step, (uint64_t)count, memory, size);
     if (err < 0)
         raise_error(err);
-    else if (array->cell.type == 'c')
+    else if (joined)
         list = PyBytes_FromStringAndSize((const char *)memory, count);
     else
         list = PyList_New(count);
-    for (Py_ssize_t i = 0; list != NULL && array->cell.type != 'c' && i < count; i++) {
+    for (Py_ssize_t i = 0; list != NULL && !joined && i < count; i++) {
         PyObject *value = cell_decode(&array->cell, memory + (size_t)i * array->cell.size);
 
         if (value == NULL)
@@ -347,7 +349,7 @@ subscript(PyObject *self, PyObject *place)
         return get_item(self, place);
     if (!slice_of(self, place, &start, &step, &count))
         return NULL;
-    return get_run(self, count == 0 ? 0 : start, count == 0 ? 1 : step, count);
+    return get_run(self, count == 0 ? 0 : start, count == 0 ? 1 : step, count, true);
 }
 
 static int
@@ -404,12 +406,18 @@ sequence_item(PyObject *self, Py_ssize_t index)
     return item;
 }
 
-static PyObject *
-iterate(PyObject *self)
+PyObject *
+array_items(PyObject *self)
 {
     Py_ssize_t count = length(self);
 
-    return count < 0 ? NULL : iterator_over(get_run(self, 0, 1, count));
+    return count < 0 ? NULL : get_run(self, 0, 1, count, false);
+}
+
+static PyObject *
+iterate(PyObject *self)
+{
+    return iterator_over(array_items(self));
 }
 
 /* ---- memory ---- */
@@ -570,6 +578,11 @@ static PyMethodDef methods[] = {
       "cas($self, index, expected, value)\n--\n\nSets an item if it is `expected`: whether that "
       "was "
       "so, a bool." },
+    { "count", array_count, METH_O,
+      "count($self, value, /)\n--\n\nHow many items are equal to the value." },
+    { "index", FAST(array_index),
+      "index($self, value, start=0, stop=None)\n--\n\nWhere the value is first.\n\n"
+      "InvalidError, a ValueError: it is not there." },
     { "view", method_view, METH_NOARGS,
       "view($self)\n--\n\nThe items where they are, writable: a kith.View.  memoryview(array) and\n"
       "numpy.asarray(array) do the same." },

@@ -22,4 +22,10 @@ bool cell_encode(const struct cell *cell, PyObject *object, void *data_out);
 bool value_encode(PyObject *object, PyObject *operand, kith_value **value_out, void *data_out,
                   size_t capacity, size_t *size_out, char *type_out);
 
+/* All items of a kith.Array, as they were at one instant: a list. */
+PyObject *array_items(PyObject *self);
+/* Its methods count() and index(), of array_find.c. */
+PyObject *array_count(PyObject *self, PyObject *value);
+PyObject *array_index(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+
 #endif /* KITH_PYTHON_CELL_H */

@@ -460,6 +460,23 @@ method_clear(PyObject *self, PyObject *unused)
     return done(kith_list_clear(list));
 }
 
+/* Two steps: others may have changed what it reads before it puts that at the end again. */
+static PyObject *
+repeat_in(PyObject *self, Py_ssize_t count)
+{
+    PyObject *more, *result;
+
+    if (count <= 0) {
+        result = method_clear(self, NULL);
+        Py_XDECREF(result);
+        return result == NULL ? NULL : Py_NewRef(self);
+    }
+    more = repeat(self, count - 1);
+    result = more == NULL ? NULL : extend_in(self, more);
+    Py_XDECREF(more);
+    return result;
+}
+
 static PyObject *
 method_reverse(PyObject *self, PyObject *unused)
 {
@@ -506,6 +523,8 @@ compare_items(struct kith_item a, struct kith_item b, void *arg)
     }
     Py_XDECREF(first);
     Py_XDECREF(second);
+    if (PyErr_Occurred())
+        return KITH_LIST_NO_ORDER;
     return less > 0 ? -1 : more > 0;
 }
 
@@ -523,8 +542,6 @@ method_sort(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *k
         !flag_of(values[1], false, &options.descending))
         return NULL;
     if (values[0] != NULL && values[0] != Py_None) {
-    if (PyErr_Occurred())
-        return KITH_LIST_NO_ORDER;
         sorting.key = values[0];
         options.compare = compare_items;
         options.arg = &sorting;
@@ -593,6 +610,7 @@ static PyType_Slot slots[] = {
     { Py_sq_concat, (void *)concatenate },
     { Py_sq_repeat, (void *)repeat },
     { Py_sq_inplace_concat, (void *)extend_in },
+    { Py_sq_inplace_repeat, (void *)repeat_in },
     { 0, NULL }
 };
 

@@ -364,6 +364,48 @@ xor_in(PyObject *self, PyObject *other)
     return each_in(self, more, method_add);
 }
 
+/* The same as methods, which take any iterable. */
+static PyObject *
+and_done(PyObject *self)
+{
+    Py_XDECREF(self);
+    return self == NULL ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+method_difference_update(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *members = Py_TYPE(args[i]) == set_type ? plain(args[i]) : PySet_New(args[i]);
+        PyObject *result = and_done(each_in(self, members, method_discard));
+
+        if (result == NULL)
+            return NULL;
+        Py_DECREF(result);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+method_intersection_update(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *kept = method_intersection(self, args, count);
+    PyObject *members = kept == NULL ? NULL : subtract(self, kept);
+
+    Py_XDECREF(kept);
+    return and_done(each_in(self, members, method_discard));
+}
+
+static PyObject *
+method_symmetric_difference_update(PyObject *self, PyObject *other)
+{
+    PyObject *members = Py_TYPE(other) == set_type ? plain(other) : PySet_New(other);
+    PyObject *result = members == NULL ? NULL : xor_in(self, members);
+
+    Py_XDECREF(members);
+    return and_done(result);
+}
+
 static PyMethodDef methods[] = {
     { "add", method_add, METH_O, "add($self, member, /)\n--\n\nPuts a member in." },
     { "discard", method_discard, METH_O,
@@ -386,6 +428,15 @@ static PyMethodDef methods[] = {
     { "symmetric_difference", (PyCFunction)(void (*)(void))method_symmetric_difference,
       METH_FASTCALL,
       "symmetric_difference($self, other, /)\n--\n\nWhat is in one alone: a plain set." },
+    { "difference_update", (PyCFunction)(void (*)(void))method_difference_update, METH_FASTCALL,
+      "difference_update($self, *others)\n--\n\nTakes out what is in any other, one after "
+      "another." },
+    { "intersection_update", (PyCFunction)(void (*)(void))method_intersection_update, METH_FASTCALL,
+      "intersection_update($self, *others)\n--\n\nTakes out what is not in all others, one after "
+      "another." },
+    { "symmetric_difference_update", method_symmetric_difference_update, METH_O,
+      "symmetric_difference_update($self, other, /)\n--\n\nTakes out what is in both, and puts in "
+      "what is in the other alone, one after another." },
     { "isdisjoint", (PyCFunction)(void (*)(void))method_isdisjoint, METH_FASTCALL,
       "isdisjoint($self, other, /)\n--\n\nWhether nothing is in both." },
     { "issubset", (PyCFunction)(void (*)(void))method_issubset, METH_FASTCALL,

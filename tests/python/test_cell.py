@@ -112,6 +112,11 @@ class Values(support.Case):
         self.assertEqual(value.value, 20000)
 
 
+class Uncomparable:
+    def __eq__(self, other):
+        return 1 // 0
+
+
 class Arrays(support.Case):
     def test_random(self):
         """A thousand random operations give what an array.array gives"""
@@ -169,8 +174,18 @@ class Arrays(support.Case):
         with self.assertRaises(ValueError):
             shared[:2] = [1]
         self.assertEqual(list(shared), [9, 3, 8])
+        self.assertEqual((shared.count(8), shared.count("8"), shared.index(8)), (1, 0, 2))
+        self.assertEqual((shared.index(3, -2), shared.index(3, 1, 2), shared.index(9, -2 ** 70)),
+                         (1, 1, 0))
+        for args in ((7,), (9, 1), (3, 0, 1), (3, 2 ** 70), ("9",)):
+            with self.assertRaises(kith.InvalidError):
+                shared.index(*args)
+        with self.assertRaises(ZeroDivisionError):
+            shared.index(Uncomparable())
         text = self.space.array(type="c", initial=b"hello")
         self.assertEqual((text[0], text[1:3], len(text)), (b"h", b"el", 5))
+        self.assertEqual((list(text), b"l" in text, text.count(b"l"), text.index(b"l")),
+                         ([b"h", b"e", b"l", b"l", b"o"], True, 2, 2))
         structures = self.space.array(size=12, count=2)
         structures[1] = b"x" * 12
         self.assertEqual(structures[:], [bytes(12), b"x" * 12])

@@ -88,6 +88,12 @@ class Lists(support.Case):
         self.assertEqual(list(reversed(shared)), [2, 1, 3])
         self.assertEqual(shared.copy(), [3, 1, 2])
         self.assertEqual(len(shared), 3)
+        for times in (2, 1, 0, -1):
+            again = shared
+            again *= times
+            self.assertIs(again, shared)
+            self.assertEqual(shared, [3, 1, 2] * 2 if times > 0 else [])
+        shared.extend([3, 1, 2])
         with self.assertRaises(kith.PositionError):
             shared[5]
         with self.assertRaises(TypeError):
@@ -117,18 +123,18 @@ class Lists(support.Case):
         shared.append(1)
         with self.assertRaises(TypeError):
             shared.sort()
-
-
-class Sets(support.Case):
-    def test_random(self):
-        """A thousand random operations give what a set gives"""
-        seed = random.randrange(2 ** 32)
         # What cannot be sorted is left as it was, not half sorted.
         for values in ([True, False, None], [(2, 1), (1, 1), (1, "a")]):
             shared[:] = values
             with self.assertRaises(TypeError):
                 shared.sort()
             self.assertEqual(shared[:], values)
+
+
+class Sets(support.Case):
+    def test_random(self):
+        """A thousand random operations give what a set gives"""
+        seed = random.randrange(2 ** 32)
         rng = random.Random(seed)
         shared, plain = self.space.set(), set()
         keys = [None, 1, 2, 3, 1.5, "a", "b", b"a", (1, "a"), 2 ** 80]
@@ -179,6 +185,17 @@ class Sets(support.Case):
         self.assertEqual(a.pop(), 5)
         self.assertTrue(a.issuperset([1, 2]))
         self.assertEqual(a.copy(), {1, 2, 3})
+        a.difference_update([1, 9], {2: None}, b)
+        self.assertEqual(a, {3})
+        a.symmetric_difference_update([3, 4, 4, 5])
+        self.assertEqual(a, {4, 5})
+        a.intersection_update([5, 5, 6], b)
+        self.assertEqual(a, {5})
+        a.intersection_update()
+        self.assertEqual(a, {5})
+        for change in (a.difference_update, a.intersection_update, a.symmetric_difference_update):
+            with self.assertRaises(TypeError):
+                change(5)
         a.clear()
         with self.assertRaises(KeyError):
             a.pop()
