@@ -1,5 +1,6 @@
 """What the tests of the package share: spaces, processes that are seen to sleep, TAP."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -61,6 +62,15 @@ def main():
     suite.run(result)
     print("# end", flush=True)
     sys.exit(0 if result.wasSuccessful() else 1)
+
+
+def needs(module):
+    """Ends a file of tests whose module from elsewhere is not installed, with the reason."""
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        print(f"ok 1 - the tests with {module} # SKIP {error}\n# end", flush=True)
+        sys.exit(0)
 
 
 class Case(unittest.TestCase):
