@@ -1,5 +1,5 @@
 /*
- * kith/poll.h - waiting for queues, events and locks with poll, epoll and event loops.
+ * kith/poll.h - waiting for objects with poll, epoll and event loops.
  *
  * Threads  kith_poll_fd() from any thread; two threads that poll one handle share its descriptor,
  *          and should rather have a handle each.
@@ -19,22 +19,25 @@
 #ifndef KITH_POLL_H
 #define KITH_POLL_H
 
-#include <kith/base.h>
+#include <kith/queue.h>
 
 KITH_C_BEGIN
 
 /*
  * Gives a descriptor that becomes readable when the object may have become ready, and arms it: a
  * queue, when an item can be taken or the queue was shut down; an event, when it is set; a lock,
- * when it came free, or its owner died; any of them, when it was destroyed.  If that is so
- * already, the descriptor is readable at once.
+ * when it came free, or its owner died; a semaphore, when a permit can be had; any of them, when it
+ * was destroyed.  If that is so already, the descriptor is readable at once.
+ *
+ * A value or a dict has no state to be ready in: the descriptor becomes readable when it is changed
+ * after this call, a dict at any key.  So call this first, look then, and poll if it is as before.
  *
  * Readable is a hint.  The caller then tries the operation with a timeout of 0, which may find that
  * another was faster, or that it was another object of the space; and calls this again before it
  * polls again.  Until then the descriptor may stay readable.  It also becomes readable after
  * 100 ms at the latest, so that this call can look after the dead.
  *
- * handle   a kith_queue, kith_event or kith_lock
+ * handle   a kith_queue, kith_event, kith_lock, kith_semaphore, kith_value or kith_dict
  * *fd_out  belongs to the handle: poll it, add it to an epoll; do not read, write or close it.  It
  *          is the same at each call in one process, and is closed with the handle.
  *
@@ -44,6 +47,16 @@ KITH_C_BEGIN
  * KITH_ESYSTEM no descriptor to be had: ulimit -n, or fs.inotify.max_user_instances
  */
 KITH_API kith_err kith_poll_fd(void *handle, int *fd_out);
+
+/*
+ * The same for who puts: gives another descriptor, which becomes readable when there may be room in
+ * the queue for one more item, or the queue was shut down or destroyed.  The caller then tries
+ * kith_queue_put() with a timeout of 0.
+ *
+ * KITH_EINVAL  NULL
+ * KITH_EGONE, KITH_EPERM, KITH_ESYSTEM  as above
+ */
+KITH_API kith_err kith_queue_poll_room(kith_queue *queue, int *fd_out);
 
 KITH_C_END
 

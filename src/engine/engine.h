@@ -219,6 +219,7 @@ struct kith__dict_ops {
     kith_err (*flight_begin)(void *dict, const struct kith_item *key, int64_t deadline_ns,
                              bool *mine_out);
     kith_err (*flight_end)(void *dict, const struct kith_item *key);
+    kith_err (*poll_fd)(void *dict, int *fd_out);
 };
 
 /* ---- Queues --------------------------------------------------------------------------- */
@@ -288,6 +289,7 @@ struct kith__queue_ops {
     kith_err (*shutdown)(void *queue);
     /* Arms the descriptor; it is the state's own. */
     kith_err (*poll_fd)(void *queue, int *fd_out);
+    kith_err (*poll_room_fd)(void *queue, int *fd_out);
 };
 
 /* ---- Locks, rwlocks and events -----------------------------------------------------------------
@@ -382,6 +384,7 @@ struct kith__semaphore_ops {
      */
     kith_err (*made_with)(void *semaphore, struct kith_semaphore_options *options_out,
                           struct kith__permits *permits_out);
+    kith_err (*poll_fd)(void *semaphore, int *fd_out);
 };
 
 enum kith__break {
@@ -485,6 +488,7 @@ struct kith__value_ops {
     kith_err (*write)(void *value, const void *expected, const void *data, void *old_out);
     /* Either: until it is not `old`, its bytes, or bits of 8 bytes. */
     kith_err (*wait)(void *value, const void *old, int64_t deadline_ns);
+    kith_err (*poll_fd)(void *value, int *fd_out);
 };
 
 /* ---- Arrays --------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ struct kith_space {
     atomic_uint refs; /* the space itself, handles and views */
 };
 
-/* What each kind of handle begins with. */
+/* What each kind of handle begins with, behind the pointer to its operations. */
 struct kith__handle {
     void *state;
     kith_space *space;
@@ -91,16 +91,16 @@ struct kith_limiter {
 
 struct kith_value {
     const struct kith__value_ops *ops;
+    struct kith__handle handle;
     struct kith__value_shape shape;
     unsigned abilities; /* of its type: kith__scalar_abilities() */
     bool is_counter;    /* ops->add() will do */
-    struct kith__handle handle;
 };
 
 struct kith_array {
     const struct kith__array_ops *ops;
-    struct kith__array_shape shape;
     struct kith__handle handle;
+    struct kith__array_shape shape;
 };
 
 struct kith_segment {

@@ -25,13 +25,39 @@ kith_poll_fd(void *handle, int *fd_out)
     case KITH_KIND_LOCK:
         err = ((kith_lock *)handle)->ops->poll_fd(any->handle.state, &fd);
         break;
+    case KITH_KIND_SEMAPHORE:
+        err = ((kith_semaphore *)handle)->ops->poll_fd(any->handle.state, &fd);
+        break;
+    case KITH_KIND_VALUE:
+        err = ((kith_value *)handle)->ops->poll_fd(any->handle.state, &fd);
+        break;
+    case KITH_KIND_DICT:
+        err = ((kith_dict *)handle)->ops->poll_fd(any->handle.state, &fd);
+        break;
     default:
         return kith__fail(KITH_EINVAL,
-                          "kith_poll_fd: \"%s\" cannot be polled; queues, events and locks can.",
+                          "kith_poll_fd: \"%s\" cannot be polled; queues, events, locks, "
+                          "semaphores, values and dicts can.",
                           any->handle.name);
     }
     if (err < 0)
         return kith__fail_outcome(&any->handle, err, told, NULL);
+    *fd_out = fd;
+    return err;
+}
+
+kith_err
+kith_queue_poll_room(kith_queue *queue, int *fd_out)
+{
+    unsigned told = kith__told();
+    kith_err err;
+    int fd = -1;
+
+    if (queue == NULL || fd_out == NULL)
+        return kith__fail_null("kith_queue_poll_room");
+    err = queue->ops->poll_room_fd(queue->handle.state, &fd);
+    if (err < 0)
+        return kith__fail_outcome(&queue->handle, err, told, NULL);
     *fd_out = fd;
     return err;
 }

@@ -11,6 +11,7 @@
 #include <kith/dict.h>
 
 #include "shm/boot.h"
+#include "shm/poll.h"
 #include "shm/table.h"
 
 /* ---- One key, read without a lock (dict_read.c) ---------------------------------------- */
@@ -193,6 +194,9 @@ kith_err kith__dict_lifetime(struct kith__self *self, const struct kith__dict *d
 kith_err kith__dict_wait(struct kith__self *self, const struct kith__dict *dict,
                          const struct kith__key *key, uint64_t version, int64_t deadline_ns,
                          struct kith_buf *item_out, uint64_t *version_out);
+/* A descriptor that becomes readable when some key changes, from now on: poll.c. */
+kith_err kith__dict_arm(struct kith__self *self, const struct kith__dict *dict,
+                        kith__poller_slot *slot, int *fd_out);
 
 /* ---- The dict as a whole (dict_whole.c) ------------------------------------------------- */
 

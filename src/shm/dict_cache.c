@@ -26,6 +26,7 @@
  */
 #include "base/error.h"
 #include "shm/dict.h"
+#include "shm/grace.h"
 
 #define SWEEP_LOOKS 2u
 #define PURGE_BATCH 16u
@@ -420,4 +421,24 @@ kith__dict_wait(struct kith__self *self, const struct kith__dict *dict, const st
         kith__awake(self);
         kith__op_end(self);
     }
+}
+
+kith_err
+kith__dict_arm(struct kith__self *self, const struct kith__dict *dict, kith__poller_slot *slot,
+               int *fd_out)
+{
+    struct kith__dict_root *root = kith__dict_root(dict);
+    struct kith__poller *poller;
+    kith_err err = kith__poller_arm(self, slot, &poller);
+
+    if (err < 0)
+        return err;
+    if (kith__load_acquire(&root->id) != dict->id)
+        return KITH_EGONE;
+    atomic_fetch_or(&root->signal, KITH__SIGNAL_POLLERS);
+    kith__barrier_everywhere(self); /* as in kith__signal_join() */
+    if (kith__load_acquire(&root->id) != dict->id)
+        kith__poller_ready(poller);
+    *fd_out = kith__poller_fd(poller);
+    return KITH_OK;
 }

@@ -163,8 +163,10 @@ kith_err kith__queue_count(struct kith__self *self, const struct kith__queue *qu
 kith_err kith__queue_task_done(struct kith__self *self, const struct kith__queue *queue);
 kith_err kith__queue_join(struct kith__self *self, const struct kith__queue *queue,
                           int64_t deadline_ns);
-/* A descriptor that becomes readable when there is an item, or the end: poll.c. */
+/* A descriptor that becomes readable when there is an item, or room; or the end: poll.c. */
 kith_err kith__queue_arm(struct kith__self *self, const struct kith__queue *queue,
                          kith__poller_slot *slot, int *fd_out);
+kith_err kith__queue_arm_room(struct kith__self *self, const struct kith__queue *queue,
+                              kith__poller_slot *slot, int *fd_out);
 
 #endif /* KITH__SHM_QUEUE_H */

@@ -438,24 +438,56 @@ kith__queue_join(struct kith__self *self, const struct kith__queue *queue, int64
     }
 }
 
-kith_err
-kith__queue_arm(struct kith__self *self, const struct kith__queue *queue, kith__poller_slot *slot,
-                int *fd_out)
+/* Sets the poller's bit in the signal, and looks at the queue. */
+static kith_err
+arm(struct kith__self *self, const struct kith__queue *queue, kith__poller_slot *slot,
+    _Atomic uint32_t *signal, struct kith__queue_counts *counts_out,
+    struct kith__poller **poller_out)
 {
     struct kith__queue_root *root = kith__queue_root(queue);
-    struct kith__poller *poller;
-    uint64_t ready = 0, lent = 0;
-    kith_err err = kith__poller_arm(self, slot, &poller);
+    kith_err err = kith__poller_arm(self, slot, poller_out);
 
     if (err < 0)
         return err;
     if (kith__load_acquire(&root->id) != queue->id)
         return KITH_EGONE;
-    atomic_fetch_or(&root->items, KITH__SIGNAL_POLLERS);
-    err = kith__queue_count(self, queue, &ready, &lent);
+    atomic_fetch_or(signal, KITH__SIGNAL_POLLERS);
+    err = kith__queue_settled(self, queue, counts_out);
     if (err < 0 && err != KITH_EGONE)
         return err;
-    if (ready > 0 || err == KITH_EGONE || kith__load_acquire(&root->closed) != 0)
+    if (err == KITH_EGONE || kith__load_acquire(&root->closed) != 0)
+        kith__poller_ready(*poller_out);
+    return KITH_OK;
+}
+
+kith_err
+kith__queue_arm(struct kith__self *self, const struct kith__queue *queue, kith__poller_slot *slot,
+                int *fd_out)
+{
+    struct kith__queue_counts counts = { 0 };
+    struct kith__poller *poller;
+    kith_err err = arm(self, queue, slot, &kith__queue_root(queue)->items, &counts, &poller);
+
+    if (err < 0)
+        return err;
+    if (counts.ready > 0)
+        kith__poller_ready(poller);
+    *fd_out = kith__poller_fd(poller);
+    return KITH_OK;
+}
+
+kith_err
+kith__queue_arm_room(struct kith__self *self, const struct kith__queue *queue,
+                     kith__poller_slot *slot, int *fd_out)
+{
+    struct kith__queue_root *root = kith__queue_root(queue);
+    struct kith__queue_counts counts = { 0 };
+    struct kith__poller *poller;
+    kith_err err = arm(self, queue, slot, &root->room, &counts, &poller);
+
+    if (err < 0)
+        return err;
+    if (root->capacity == 0 || counts.total < root->capacity)
         kith__poller_ready(poller);
     *fd_out = kith__poller_fd(poller);
     return KITH_OK;

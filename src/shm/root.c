@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "shm/futex.h"
+#include "shm/grace.h"
 
 #define ID_MASK ((UINT64_C(1) << 56) - 1)
 
@@ -118,21 +119,47 @@ kith__root_init(struct kith__arena *arena, uint64_t off)
     kith__store(&root->references, 0);
 }
 
+kith_err
+kith__root_arm(struct kith__self *self, const struct kith__root_ref *ref, kith__poller_slot *slot,
+               bool (*ready)(struct kith__self *self, const struct kith__root_ref *ref),
+               int *fd_out)
+{
+    struct kith__root *root = kith__root_of(ref);
+    struct kith__poller *poller;
+    kith_err err = kith__poller_arm(self, slot, &poller);
+
+    if (err < 0)
+        return err;
+    if (kith__load_acquire(&root->id) != ref->id)
+        return KITH_EGONE;
+    atomic_fetch_or(&root->signal[0], KITH__SIGNAL_POLLERS);
+    kith__barrier_everywhere(
+        self); /* those who raise it have no fence: as in kith__signal_join() */
+    if ((ready != NULL && ready(self, ref)) || kith__load_acquire(&root->id) != ref->id)
+        kith__poller_ready(poller);
+    *fd_out = kith__poller_fd(poller);
+    return KITH_OK;
+}
+
 /* Changed as well as woken: one who has joined a signal and looked does not fall asleep then. */
 void
 kith__root_wake_all(struct kith__self *self, uint64_t off)
 {
     struct kith__root *root = kith__ptr(self->arena, off);
+    bool polled = false;
 
     for (unsigned i = 0; i < sizeof root->signal / sizeof root->signal[0]; i++) {
         uint32_t word = atomic_load(&root->signal[i]), after;
 
         do
-            after =
-                ((word + KITH__SIGNAL_STEP) & ~KITH__SIGNAL_FLAGS) | (word & KITH__SIGNAL_FLAGS);
+            after = ((word + KITH__SIGNAL_STEP) & ~KITH__SIGNAL_FLAGS) |
+                    (word & KITH__SIGNAL_FLAGS & ~KITH__SIGNAL_POLLERS);
         while (!atomic_compare_exchange_weak(&root->signal[i], &word, after));
         kith__futex_wake(&root->signal[i], INT_MAX);
+        polled = polled || (word & KITH__SIGNAL_POLLERS) != 0;
     }
+    if (polled)
+        kith__poke(self->arena);
     kith__row_call_all(self->arena, kith__root_wanted(off));
 }
 

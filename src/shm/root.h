@@ -69,6 +69,15 @@ kith__root_wanted(uint64_t off)
     return (off + offsetof(struct kith__root, lock)) | KITH__WANTED_ROOT;
 }
 
+/*
+ * A descriptor that becomes readable when the first signal is raised: poll.c; at once, if `ready`,
+ * which may be NULL, finds it so.
+ */
+kith_err kith__root_arm(struct kith__self *self, const struct kith__root_ref *ref,
+                        kith__poller_slot *slot,
+                        bool (*ready)(struct kith__self *self, const struct kith__root_ref *ref),
+                        int *fd_out);
+
 /* After its end: whoever sleeps on it, or is about to, looks again. */
 void kith__root_wake_all(struct kith__self *self, uint64_t off);
 

@@ -24,7 +24,8 @@
  *
  * Waiting  The waiter joins the signal, looks, and sleeps.  Fair: it has a place in the row of the
  *   root (row.c), taken under the lock, and sleeps on its own word; permits are the first's, who
- *   calls the next if more are to be had.
+ *   calls the next if more are to be had.  Who polls has no place in it, and is told by the signal
+ *   when the row is through.
  *
  * DEATH
  *   up to A4, R2   nothing happened
@@ -323,6 +324,8 @@ try_fair(struct kith__self *self, const struct kith__root_ref *ref, bool waits, 
             kith__row_look(self, wanted, &row);
             if (row.first != 0)
                 kith__row_call(self->arena, row.first);
+        } else if (seen.free > 1) {
+            kith__signal_raise(self, &root->root.signal[0], INT_MAX); /* the row is through */
         }
         kith__lock_forget(self, &root->root.lock);
         return KITH_OK;
@@ -419,6 +422,7 @@ leave_row(struct kith__self *self, const struct kith__root_ref *ref)
 {
     atomic_store(&self->actor->wanted, 0);
     kith__row_call_all(self->arena, kith__root_wanted(ref->off));
+    kith__signal_raise(self, &kith__root_of(ref)->signal[0], INT_MAX);
 }
 
 static kith_err
@@ -504,6 +508,7 @@ unlock_raise(struct kith__self *self, const struct kith__root_ref *ref, uint64_t
 #else
     (void)row;
 #endif
+    kith__signal_raise(self, &root->signal[0], INT_MAX); /* on which only pollers are */
     kith__lock_forget(self, &root->lock);
 }
 
@@ -620,6 +625,33 @@ release_holder(struct kith__self *self, uint64_t off, uint64_t id, uint64_t owne
     }
     unlock_raise(self, &ref, back);
     return err;
+}
+
+/* ---- Polling ---------------------------------------------------------------------------- */
+
+/* Of a fair one not beside those who stand in the row: when they are through, it is told. */
+static bool
+to_be_had(struct kith__self *self, const struct kith__root_ref *ref)
+{
+    struct kith__semaphore_root *root = kith__semaphore_root(ref);
+    struct look seen = { 0 };
+    struct kith__row row = { 0 };
+
+    if (kith__root_lock(self, ref) < 0)
+        return true; /* the attempt says why */
+    if (look(self->arena, root, 0, &seen) < 0)
+        seen.free = 1;
+    if ((root->options & KITH__SEMAPHORE_FAIR) != 0)
+        kith__row_look(self, kith__root_wanted(ref->off), &row);
+    kith__root_unlock(self, ref);
+    return seen.free > 0 && row.count == 0;
+}
+
+kith_err
+kith__semaphore_arm(struct kith__self *self, const struct kith__root_ref *ref,
+                    kith__poller_slot *slot, int *fd_out)
+{
+    return kith__root_arm(self, ref, slot, to_be_had, fd_out);
 }
 
 /* ---- Looking ------------------------------------------------------------------------------ */

@@ -44,6 +44,7 @@
 #include "base/error.h"
 #include "shm/grace.h"
 #include "shm/kind.h"
+#include "shm/root.h"
 
 #define TRIES_MAX (UINT64_C(1) << 17)
 
@@ -686,4 +687,16 @@ kith__value_wait(struct kith__self *self, const struct kith__value *value, const
     if (room != few)
         kith__free(room);
     return err;
+}
+
+/* ---- Polling ---------------------------------------------------------------------------- */
+
+kith_err
+kith__value_arm(struct kith__self *self, const struct kith__value *value, kith__poller_slot *slot,
+                int *fd_out)
+{
+    struct kith__root_ref ref = { value->arena, value->off, value->id };
+
+    static_assert(offsetof(struct kith__value_root, root) == 0, "a root, first of all");
+    return kith__root_arm(self, &ref, slot, NULL, fd_out);
 }

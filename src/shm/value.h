@@ -9,6 +9,7 @@
 
 #include "base/scalar.h"
 #include "shm/alloc.h"
+#include "shm/poll.h"
 
 #define KITH__VALUE_SIZE_MAX KITH__SMALL_MAX /* bytes of a structure */
 
@@ -115,6 +116,9 @@ kith_err kith__value_read(struct kith__self *self, const struct kith__value *val
 kith_err kith__value_write(struct kith__self *self, const struct kith__value *value,
                            const void *expected, const void *data, void *old);
 
+/* A descriptor that becomes readable when it changes, from now on: poll.c. */
+kith_err kith__value_arm(struct kith__self *self, const struct kith__value *value,
+                         kith__poller_slot *slot, int *fd_out);
 /* Waits until its bytes are not `old`. */
 kith_err kith__value_wait(struct kith__self *self, const struct kith__value *value, const void *old,
                           int64_t deadline_ns);

@@ -100,12 +100,204 @@ TEST(poll_tells_of_the_destruction_of_what_is_polled)
     EXPECT_FAILS(KITH_EGONE, "started", kith_poll_fd(event, &fd));
 }
 
+static int
+arm_room(kith_queue *queue)
+{
+    int fd = -1;
+
+    EXPECT_OK(kith_queue_poll_room(queue, &fd));
+    EXPECT_GE(fd, 0);
+    return fd;
+}
+
+TEST(poll_tells_of_room_in_a_queue)
+{
+    struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
+    struct kith_buf buf = KITH_BUF_INIT;
+    kith_queue *queue;
+    int fd;
+
+    without_timer();
+    options.capacity = 2;
+    queue = test_queue(t, "jobs", &options);
+    fd = arm_room(queue);
+    EXPECT_READABLE(fd);
+    EXPECT_OK(kith_queue_put(queue, KITH_INT(1), 0));
+    EXPECT_OK(kith_queue_put(queue, KITH_INT(2), 0));
+    for (int i = 0; i < 3; i++) {
+        EXPECT_EQ(fd, arm_room(queue));
+        EXPECT_SILENT(fd);
+        EXPECT_RC(KITH_EFULL, kith_queue_put(queue, KITH_INT(3), 0));
+        EXPECT_OK(kith_queue_get(queue, 0, &buf));
+        EXPECT_READABLE(fd);
+        EXPECT_OK(kith_queue_put(queue, KITH_INT(3), 0));
+    }
+    arm_room(queue);
+    EXPECT_SILENT(fd);
+    EXPECT_OK(kith_queue_shutdown(queue));
+    EXPECT_READABLE(fd);
+    kith_buf_free(&buf);
+}
+
+TEST(poll_has_a_descriptor_for_items_and_one_for_room)
+{
+    struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
+    kith_queue *queue;
+    int items, room;
+
+    without_timer();
+    options.capacity = 1;
+    queue = test_queue(t, "jobs", &options);
+    items = arm(queue);
+    room = arm_room(queue);
+    EXPECT_SILENT(items);
+    EXPECT_READABLE(room);
+    EXPECT_OK(kith_queue_put(queue, KITH_INT(1), 0));
+    arm(queue);
+    arm_room(queue);
+    EXPECT_READABLE(items);
+    EXPECT_SILENT(room);
+}
+
+TEST(poll_has_room_without_end_in_a_queue_without_bound)
+{
+    kith_queue *queue = test_queue(t, "jobs", NULL);
+
+    without_timer();
+    EXPECT_OK(kith_queue_put(queue, KITH_INT(1), 0));
+    EXPECT_READABLE(arm_room(queue));
+}
+
+TEST(poll_tells_of_a_permit)
+{
+    without_timer();
+    for (int fair = 0; fair < 2; fair++) {
+        struct kith_semaphore_options options = KITH_SEMAPHORE_OPTIONS_INIT;
+        kith_semaphore *semaphore;
+        int fd;
+
+        options.fair = fair != 0;
+        EXPECT_OK(
+            kith_semaphore_open(test_space(t), fair ? "in order" : "slots", &options, &semaphore));
+        fd = arm(semaphore);
+        EXPECT_READABLE(fd);
+        EXPECT_OK(kith_semaphore_acquire(semaphore, 0));
+        for (int i = 0; i < 3; i++) {
+            EXPECT_EQ(fd, arm(semaphore));
+            EXPECT_SILENT(fd);
+            EXPECT_OK(kith_semaphore_release(semaphore));
+            EXPECT_READABLE(fd);
+            EXPECT_OK(kith_semaphore_acquire(semaphore, 0));
+        }
+        kith_semaphore_close(semaphore);
+    }
+}
+
+TEST(poll_tells_of_a_change_of_a_value)
+{
+    static const bool guarded[] = { false, true };
+
+    without_timer();
+    for (size_t i = 0; i < 2; i++) {
+        struct kith_value_options options = KITH_VALUE_OPTIONS_INIT;
+        kith_value *value;
+        int64_t now = 0;
+        int fd;
+
+        options.type = 'q';
+        options.transactional = guarded[i];
+        value = test_value(t, guarded[i] ? "guarded" : "total", &options);
+        fd = arm(value);
+        EXPECT_SILENT(fd);
+        EXPECT_OK(kith_value_add(value, 1, &now));
+        EXPECT_READABLE(fd);
+        EXPECT_EQ(fd, arm(value));
+        EXPECT_SILENT(fd); /* it is told of what comes, not of what was */
+        EXPECT_OK(kith_value_set_int(value, 7));
+        EXPECT_READABLE(fd);
+    }
+}
+
+TEST(poll_tells_of_a_change_of_a_dict)
+{
+    kith_dict *dict = test_dict(t, "counts");
+    int fd;
+
+    without_timer();
+    EXPECT_OK(kith_dict_set(dict, kith_str("a"), KITH_INT(1)));
+    fd = arm(dict);
+    EXPECT_SILENT(fd);
+    EXPECT_OK(kith_dict_has(dict, kith_str("a")));
+    EXPECT_SILENT(fd);
+    EXPECT_OK(kith_dict_set(dict, kith_str("b"), KITH_INT(1)));
+    EXPECT_READABLE(fd);
+    arm(dict);
+    EXPECT_SILENT(fd);
+    EXPECT_OK(kith_dict_add(dict, kith_str("b"), 1, NULL));
+    EXPECT_READABLE(fd);
+    arm(dict);
+    EXPECT_OK(kith_dict_delete(dict, kith_str("b")));
+    EXPECT_READABLE(fd);
+}
+
+TEST(poll_tells_of_the_destruction_of_each_kind)
+{
+    struct kith_value_options options = KITH_VALUE_OPTIONS_INIT;
+    kith_semaphore *semaphore;
+    int fd, fds[4];
+    kith_queue *queue =
+        test_queue(t, "jobs",
+                   &(struct kith_queue_options){ .struct_size = sizeof(struct kith_queue_options),
+                                                 .capacity = 1 });
+    kith_dict *dict = test_dict(t, "counts");
+    kith_value *value;
+
+    without_timer();
+    options.type = 'q';
+    value = test_value(t, "total", &options);
+    EXPECT_OK(kith_semaphore_open(test_space(t), "slots", NULL, &semaphore));
+    EXPECT_OK(kith_semaphore_acquire(semaphore, 0));
+    EXPECT_OK(kith_queue_put(queue, KITH_INT(1), 0));
+    fds[0] = arm(semaphore);
+    EXPECT_SILENT(fds[0]);
+    EXPECT_OK(kith_destroy(test_space(t), "slots"));
+    EXPECT_READABLE(fds[0]);
+    fds[1] = arm(value);
+    EXPECT_OK(kith_destroy(test_space(t), "total"));
+    EXPECT_READABLE(fds[1]);
+    fds[2] = arm(dict);
+    EXPECT_OK(kith_destroy(test_space(t), "counts"));
+    EXPECT_READABLE(fds[2]);
+    fds[3] = arm_room(queue);
+    EXPECT_SILENT(fds[3]);
+    EXPECT_OK(kith_destroy(test_space(t), "jobs"));
+    EXPECT_READABLE(fds[3]);
+    EXPECT_FAILS(KITH_EGONE, "slots", kith_poll_fd(semaphore, &fd));
+    EXPECT_FAILS(KITH_EGONE, "total", kith_poll_fd(value, &fd));
+    EXPECT_FAILS(KITH_EGONE, "counts", kith_poll_fd(dict, &fd));
+    EXPECT_FAILS(KITH_EGONE, "jobs", kith_queue_poll_room(queue, &fd));
+    kith_semaphore_close(semaphore);
+}
+
 TEST(poll_refuses_what_cannot_be_polled)
 {
     kith_queue *queue = test_queue(t, "jobs", NULL);
     int fd = 77;
 
-    EXPECT_FAILS(KITH_EINVAL, "counts", kith_poll_fd(test_dict(t, "counts"), &fd));
+    struct kith_array_options options = KITH_ARRAY_OPTIONS_INIT;
+    kith_array *array;
+    kith_rwlock *rwlock;
+
+    options.type = 'q';
+    options.count = 1;
+    EXPECT_OK(kith_array_open(test_space(t), "samples", &options, &array));
+    EXPECT_OK(kith_rwlock_open(test_space(t), "names", NULL, &rwlock));
+    EXPECT_FAILS(KITH_EINVAL, "samples", kith_poll_fd(array, &fd));
+    EXPECT_FAILS(KITH_EINVAL, "names", kith_poll_fd(rwlock, &fd));
+    kith_array_close(array);
+    kith_rwlock_close(rwlock);
+    EXPECT_FAILS(KITH_EINVAL, "kith_queue_poll_room", kith_queue_poll_room(NULL, &fd));
+    EXPECT_FAILS(KITH_EINVAL, "kith_queue_poll_room", kith_queue_poll_room(queue, NULL));
     EXPECT_FAILS(KITH_EINVAL, "kith_poll_fd", kith_poll_fd(NULL, &fd));
     EXPECT_FAILS(KITH_EINVAL, "kith_poll_fd", kith_poll_fd(queue, NULL));
     EXPECT_EQ(77, fd);
@@ -133,6 +325,7 @@ struct party {
     kith_queue *queue;
     kith_event *event;
     kith_lock *lock;
+    kith_semaphore *semaphore;
     _Atomic int state;
 };
 
@@ -255,6 +448,69 @@ child_takes_and_stays(void *arg)
     atomic_store(&party->state, 1);
     for (;;)
         pause();
+}
+
+static void
+child_takes_a_permit_and_stays(void *arg)
+{
+    struct party *party = arg;
+
+    EXPECT_OK(kith_semaphore_acquire(party->semaphore, 0));
+    atomic_store(&party->state, 1);
+    for (;;)
+        pause();
+}
+
+TEST(poll_tells_of_the_permit_of_a_dead_process)
+{
+    struct party *party = party_new(t);
+    pid_t pid;
+
+    EXPECT_OK(kith_semaphore_open(test_space(t), "slots", NULL, &party->semaphore));
+    pid = test_child(child_takes_a_permit_and_stays, party);
+    until(party, 1);
+    EXPECT_RC(KITH_ETIMEDOUT, kith_semaphore_acquire(party->semaphore, 0));
+    arm(party->semaphore);
+    test_child_kill(pid);
+    do
+        EXPECT_READABLE(arm(party->semaphore));
+    while (kith_semaphore_acquire(party->semaphore, 0) == KITH_ETIMEDOUT);
+    kith_semaphore_close(party->semaphore);
+}
+
+static void
+child_waits_in_the_row(void *arg)
+{
+    struct party *party = arg;
+
+    EXPECT_OK(kith_semaphore_acquire(party->semaphore, KITH_FOREVER));
+    atomic_store(&party->state, 1);
+    until(party, 2); /* stays, so that its end tells nothing */
+}
+
+/* A permit beside those in the row of a fair semaphore is told of when they are through. */
+TEST(poll_of_a_fair_semaphore_comes_after_its_row)
+{
+    struct kith_semaphore_options options = KITH_SEMAPHORE_OPTIONS_INIT;
+    struct party *party = party_new(t);
+    kith_err err;
+    pid_t pid;
+
+    without_timer();
+    options.fair = true;
+    EXPECT_OK(kith_semaphore_open(test_space(t), "in order", &options, &party->semaphore));
+    EXPECT_OK(kith_semaphore_acquire(party->semaphore, 0));
+    pid = test_child(child_waits_in_the_row, party);
+    UNTIL_ASLEEP(pid, 0);
+    arm(party->semaphore);
+    EXPECT_OK(kith_semaphore_release_many(party->semaphore, 2));
+    while ((err = kith_semaphore_acquire(party->semaphore, 0)) == KITH_ETIMEDOUT)
+        EXPECT_READABLE(arm(party->semaphore));
+    EXPECT_OK(err);
+    until(party, 1);
+    atomic_store(&party->state, 2);
+    CHILD_JOIN(pid);
+    kith_semaphore_close(party->semaphore);
 }
 
 TEST(poll_tells_of_the_death_of_an_owner)

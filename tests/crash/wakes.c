@@ -476,6 +476,142 @@ give_missing_in_order(struct stage *stage, struct kith__self *self)
     give_missing_of(stage, self, "in order");
 }
 
+/* ---- Through a descriptor: what these tell of ---- */
+
+static void
+poll_for_permit_of(struct stage *stage, struct kith__self *self, const char *name)
+{
+    struct kith__root_ref ref = find_root(stage, self, name);
+    kith__poller_slot slot = NULL;
+    kith_err err;
+    int fd = -1;
+
+    while (kith__semaphore_acquire(self, &ref, 0) < 0) {
+        err = kith__semaphore_arm(self, &ref, &slot, &fd);
+        if (err == KITH_EGONE)
+            break;
+        poll_armed(err, fd);
+    }
+}
+
+static void
+poll_for_permit(struct stage *stage, struct kith__self *self)
+{
+    poll_for_permit_of(stage, self, "permits");
+}
+
+static void
+poll_in_order(struct stage *stage, struct kith__self *self)
+{
+    poll_for_permit_of(stage, self, "in order");
+}
+
+static void
+poll_for_change(struct stage *stage, struct kith__self *self)
+{
+    struct kith__value value = number(stage, self, "native", false);
+    kith__poller_slot slot = NULL;
+    uint64_t bits = 0;
+    kith_err err;
+    int fd = -1;
+
+    for (;;) {
+        err = kith__value_arm(self, &value, &slot, &fd);
+        if (kith__value_load(self, &value, &bits) < 0 || bits != 0)
+            break;
+        poll_armed(err, fd);
+    }
+}
+
+static void
+reap_and_change_missing(struct stage *stage, struct kith__self *self)
+{
+    kith__reap_all(self);
+    change_missing(stage, self);
+}
+
+static void
+poll_for_key(struct stage *stage, struct kith__self *self)
+{
+    kith__poller_slot slot = NULL;
+    struct kith__found found;
+    struct kith__key key;
+    kith_err err;
+    int fd = -1;
+
+    if (kith__key_make(stage->arena->hash_key, kith_str("awaited"), &key) < 0)
+        _exit(4);
+    for (;;) {
+        err = kith__dict_arm(self, &stage->a, &slot, &fd);
+        if (kith__dict_find(self, &stage->a, &key, &found) != KITH_ENOENT)
+            break;
+        poll_armed(err, fd);
+    }
+}
+
+/* A queue that is full. */
+static void
+make_full(struct stage *stage)
+{
+    struct kith__queue_making making = { .capacity = SLEEPERS };
+    struct kith_item items[SLEEPERS] = { KITH_INT(1), KITH_INT(2) };
+    struct kith__root_ref ref;
+    struct kith__queue queue;
+
+    stage_make(stage, 7, "full", KITH_KIND_QUEUE, kith__queue_init, &making);
+    ref = find_root(stage, stage_self(stage), "full");
+    queue = (struct kith__queue){ ref.arena, ref.off, ref.id };
+    kith__queue_put(stage_self(stage), &queue, items, SLEEPERS, 0);
+}
+
+static struct kith__queue full; /* in each role */
+
+static void
+find_full(struct stage *stage, struct kith__self *self)
+{
+    struct kith__root_ref ref = find_root(stage, self, "full");
+
+    full = (struct kith__queue){ ref.arena, ref.off, ref.id };
+}
+
+static void
+poll_for_room(struct stage *stage, struct kith__self *self)
+{
+    struct kith_item item = KITH_INT(3);
+    kith__poller_slot slot = NULL;
+    kith_err err;
+    int fd = -1;
+
+    find_full(stage, self);
+    while (kith__queue_put(self, &full, &item, 1, 0) < 0) {
+        err = kith__queue_arm_room(self, &full, &slot, &fd);
+        if (err == KITH_EGONE)
+            break;
+        poll_armed(err, fd);
+    }
+}
+
+static void
+get_items(struct stage *stage, struct kith__self *self)
+{
+    size_t got;
+
+    (void)stage;
+    kith__queue_get(self, &full, SLEEPERS, 0, NULL, &got);
+}
+
+/* Killed before it got them: then the survivor does. */
+static void
+get_missing(struct stage *stage, struct kith__self *self)
+{
+    size_t got;
+
+    kith__reap_all(self);
+    find_full(stage, self);
+    if (KITH__PLACE_COUNT(kith__load(&kith__queue_root(&full)->head)) == 0)
+        kith__queue_get(self, &full, SLEEPERS, 0, NULL, &got);
+}
+
 /* ---- A condition ---- */
 
 static struct kith__condition
@@ -599,6 +735,13 @@ static const struct {
     { "lock release, polled", poll_for_lock, hold_lock, release_lock, reap, NULL },
     { "queue put, polled", poll_for_item, do_nothing, put_items, put_missing, NULL },
     { "event set, polled", poll_for_event, do_nothing, set_event, reap_and_set_missing, NULL },
+    { "queue get, polled", poll_for_room, find_full, get_items, get_missing, NULL },
+    { "semaphore release, polled", poll_for_permit, find_permits, give_permits, give_missing,
+      NULL },
+    { "fair semaphore release, polled", poll_in_order, find_in_order, give_permits,
+      give_missing_in_order, NULL },
+    { "value add, polled", poll_for_change, make_numbers, change, reap_and_change_missing, NULL },
+    { "dict set, polled", poll_for_key, do_nothing, set_awaited, set_awaited_if_missing, NULL },
     { "condition notify", sleep_until_notified, remember_condition, notify, notify_missing, NULL },
     { "semaphore release", sleep_for_permit, find_permits, give_permits, give_missing, NULL },
     { "semaphore release, fair", sleep_in_order, find_in_order, give_permits, give_missing_in_order,
@@ -615,6 +758,10 @@ static const struct {
       "permits" },
     { "fair semaphore destroyed", sleep_in_order, do_nothing, destroy_doomed, destroy_missing,
       "in order" },
+    { "semaphore destroyed, polled", poll_for_permit, do_nothing, destroy_doomed, destroy_missing,
+      "permits" },
+    { "full queue destroyed, polled", poll_for_room, do_nothing, destroy_doomed, destroy_missing,
+      "full" },
     { "condition destroyed", sleep_until_notified, do_nothing, destroy_doomed, destroy_missing,
       "condition" },
 };
@@ -689,6 +836,7 @@ one_death(unsigned kind, uint64_t at, uint64_t *lost)
     stage_self(&stage);
     make_locks(&stage);
     hold_kept(&stage);
+    make_full(&stage);
     waker = start(&stage, kind, SLEEPERS);
     waitpid(waker, &status, 0);
     for (i = 0; i < SLEEPERS; i++)
@@ -812,6 +960,7 @@ one_latecomer(unsigned kind, uint64_t at, uint64_t *lost)
     stage_self(&stage);
     make_locks(&stage);
     hold_kept(&stage);
+    make_full(&stage);
     waker = start(&stage, kind, SLEEPERS);
     waitpid(waker, &status, 0);
     sleeper = start_traced(&stage, kind);

@@ -19,6 +19,7 @@ struct shm_dict {
     struct kith__dict dict;
     struct kith__object object;
     _Atomic(void *) spare; /* a struct spare, taken by one thread at a time; or NULL */
+    kith__poller_slot poller;
 };
 
 struct spare {
@@ -86,6 +87,7 @@ dict_close(void *state)
     struct shm_dict *dict = state;
     struct spare *spare = atomic_load(&dict->spare);
 
+    kith__poller_close(&dict->poller);
     kith__shm_object_close(dict->dict.arena, &dict->object.keep);
     if (spare != NULL) {
         kith_buf_free(&spare->buf);
@@ -684,6 +686,16 @@ dict_flight_end(void *state, const struct kith_item *key_item)
     return err;
 }
 
+static kith_err
+dict_poll_fd(void *state, int *fd_out)
+{
+    struct shm_dict *dict = state;
+    struct kith__self *self = kith__shm_self(dict->dict.arena);
+
+    return self == NULL ? kith__shm_refusal()
+                        : kith__dict_arm(self, &dict->dict, &dict->poller, fd_out);
+}
+
 const struct kith__dict_ops kith__shm_dict_ops = {
     .open = dict_open,
     .open_as = dict_open_as,
@@ -711,4 +723,5 @@ const struct kith__dict_ops kith__shm_dict_ops = {
     .wait = dict_wait,
     .flight_begin = dict_flight_begin,
     .flight_end = dict_flight_end,
+    .poll_fd = dict_poll_fd,
 };

@@ -97,6 +97,7 @@ kith_err kith__shm_root_open(struct kith__shm_space *space, const char *name, en
                              enum kith_create create, kith__shm_init *init, void *arg,
                              void **state_out);
 void kith__shm_root_close(void *state);
+kith__poller_slot *kith__shm_root_poller(void *state);
 
 /* What the state of a dict, a queue, and a value, stands for. */
 const struct kith__dict *kith__shm_dict_of(const void *state);

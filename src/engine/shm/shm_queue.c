@@ -10,6 +10,7 @@
 struct shm_queue {
     struct kith__queue queue;
     kith__poller_slot poller;
+    kith__poller_slot room_poller;
     struct kith__keep keep;
 };
 
@@ -95,6 +96,7 @@ queue_close(void *state)
     struct shm_queue *queue = state;
 
     kith__poller_close(&queue->poller);
+    kith__poller_close(&queue->room_poller);
     kith__shm_object_close(queue->queue.arena, &queue->keep);
     kith__free(state);
 }
@@ -428,6 +430,16 @@ queue_poll_fd(void *state, int *fd_out)
                         : kith__queue_arm(self, &queue->queue, &queue->poller, fd_out);
 }
 
+static kith_err
+queue_poll_room_fd(void *state, int *fd_out)
+{
+    struct shm_queue *queue = state;
+    struct kith__self *self = kith__shm_self(queue->queue.arena);
+
+    return self == NULL ? kith__shm_refusal()
+                        : kith__queue_arm_room(self, &queue->queue, &queue->room_poller, fd_out);
+}
+
 const struct kith__queue_ops kith__shm_queue_ops = {
     .open = queue_open,
     .close = queue_close,
@@ -448,4 +460,5 @@ const struct kith__queue_ops kith__shm_queue_ops = {
     .join = queue_join,
     .shutdown = queue_shutdown,
     .poll_fd = queue_poll_fd,
+    .poll_room_fd = queue_poll_room_fd,
 };

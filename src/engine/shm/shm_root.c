@@ -8,6 +8,7 @@
 struct shm_root {
     struct kith__root_ref ref;
     struct kith__keep keep;
+    kith__poller_slot poller;
 };
 
 kith_err
@@ -36,6 +37,15 @@ kith__shm_root_close(void *state)
 {
     struct shm_root *root = state;
 
+    kith__poller_close(&root->poller);
     kith__shm_object_close(root->ref.arena, &root->keep);
     kith__free(state);
+}
+
+kith__poller_slot *
+kith__shm_root_poller(void *state)
+{
+    struct shm_root *root = state;
+
+    return &root->poller;
 }

@@ -96,6 +96,17 @@ semaphore_made_with(void *state, struct kith_semaphore_options *options_out,
     return KITH_OK;
 }
 
+static kith_err
+semaphore_poll_fd(void *state, int *fd_out)
+{
+    const struct kith__root_ref *semaphore = state;
+    struct kith__self *self = kith__shm_self(semaphore->arena);
+
+    return self == NULL
+               ? kith__shm_refusal()
+               : kith__semaphore_arm(self, semaphore, kith__shm_root_poller(state), fd_out);
+}
+
 const struct kith__semaphore_ops kith__shm_semaphore_ops = {
     .open = semaphore_open,
     .close = kith__shm_root_close,
@@ -103,4 +114,5 @@ const struct kith__semaphore_ops kith__shm_semaphore_ops = {
     .release = semaphore_release,
     .value = semaphore_value,
     .made_with = semaphore_made_with,
+    .poll_fd = semaphore_poll_fd,
 };

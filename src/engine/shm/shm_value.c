@@ -10,6 +10,7 @@
 struct shm_value {
     struct kith__value value;
     struct kith__keep keep;
+    kith__poller_slot poller;
 };
 
 static kith_err
@@ -50,6 +51,7 @@ value_close(void *state)
 {
     struct shm_value *value = state;
 
+    kith__poller_close(&value->poller);
     kith__shm_object_close(value->value.arena, &value->keep);
     kith__free(state);
 }
@@ -135,6 +137,16 @@ value_wait(void *state, const void *old, int64_t deadline_ns)
     return self == NULL ? kith__shm_refusal() : kith__value_wait(self, value, old, deadline_ns);
 }
 
+static kith_err
+value_poll_fd(void *state, int *fd_out)
+{
+    struct shm_value *value = state;
+    struct kith__self *self = kith__shm_self(value->value.arena);
+
+    return self == NULL ? kith__shm_refusal()
+                        : kith__value_arm(self, &value->value, &value->poller, fd_out);
+}
+
 const struct kith__value *
 kith__shm_value_of(const void *state)
 {
@@ -151,4 +163,5 @@ const struct kith__value_ops kith__shm_value_ops = {
     .read = value_read,
     .write = value_write,
     .wait = value_wait,
+    .poll_fd = value_poll_fd,
 };
