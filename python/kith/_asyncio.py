@@ -7,7 +7,7 @@ all are woken, each tries, and those that were too late arm the descriptor again
 import asyncio
 import weakref
 
-from kith._core import DeadlockError
+from kith import _core
 from kith._errors import Empty, Full
 
 _waiters = weakref.WeakKeyDictionary()  # loop -> {descriptor: set of futures}
@@ -38,34 +38,34 @@ async def _readable(descriptor):
             del _waiters[loop][descriptor]
 
 
-def _tried(attempt):
-    """(True, result), or (False, what was raised) if there is nothing yet."""
-    try:
-        return True, attempt()
-    except Empty as error:
-        return False, error
+async def _until(arm, attempt, ready, timeout, nothing=()):
+    """
+    The result of attempt() as soon as ready(result), or what it gave last.  It raises `nothing` if
+    there is nothing yet.  arm() gives the descriptor that tells when to try again.
+    """
+    good = result = None
 
-
-async def _until(handle, attempt, ready, timeout):
-    """The result of attempt() as soon as ready(result), or what it gave last."""
-    good, result = _tried(attempt)
-    if good and ready(result):
-        return result
+    def tried():
+        nonlocal good, result
+        try:
+            good, result = True, attempt()
+        except nothing as error:
+            good, result = False, error
+        return good and ready(result)
 
     async def wait():
-        nonlocal good, result
         while True:
             # Armed first and tried then, so that nothing gets lost between the two.
-            descriptor = handle.fileno()
-            good, result = _tried(attempt)
-            if good and ready(result):
+            descriptor = arm()
+            if tried():
                 return
             await _readable(descriptor)
 
-    try:
-        await asyncio.wait_for(wait(), timeout)
-    except (asyncio.TimeoutError, TimeoutError):
-        pass
+    if not tried():
+        try:
+            await asyncio.wait_for(wait(), timeout)
+        except (asyncio.TimeoutError, TimeoutError):
+            pass
     if not good:
         raise result
     return result
@@ -76,31 +76,48 @@ def _always(_):
 
 
 async def queue_get(queue, timeout=None):
-    return await _until(queue, queue.get_nowait, _always, timeout)
+    return await _until(queue.fileno, queue.get_nowait, _always, timeout, Empty)
 
 
 async def queue_lease(queue, timeout=None, *, limit=None):
-    return await _until(queue, lambda: queue.lease(0, limit=limit), _always, timeout)
-
-
-async def event_wait(event, timeout=None):
-    return await _until(event, event.is_set, bool, timeout)
+    return await _until(queue.fileno, lambda: queue.lease(0, limit=limit), _always, timeout, Empty)
 
 
 async def queue_put(queue, item, timeout=None, *, priority=0, delay=None):
-    """Descriptors tell of items, not of room; so a full queue is tried again as items go."""
+    def attempt():
+        return queue.put(item, False, priority=priority, delay=delay)
+
+    return await _until(queue.room_fileno, attempt, _always, timeout, Full)
+
+
+async def event_wait(event, timeout=None):
+    return await _until(event.fileno, event.is_set, bool, timeout)
+
+
+async def semaphore_acquire(semaphore, timeout=None):
+    return await _until(semaphore.fileno, lambda: semaphore.acquire(False), bool, timeout)
+
+
+async def value_wait(value, old, timeout=None):
+    return await _until(value.fileno, lambda: value.wait(old, 0), bool, timeout)
+
+
+async def dict_wait(dict, key, version=0, timeout=None):
+    return await _until(dict.fileno, lambda: dict.wait(key, version, 0), _always, timeout,
+                        _core.TimeoutError)
+
+
+async def limiter_wait(limiter, n=1, timeout=None):
+    """Nothing tells of tokens but time, and that is known."""
     loop = asyncio.get_running_loop()
     deadline = None if timeout is None else loop.time() + timeout
-    pause = 0.001
-    while True:
-        try:
-            return queue.put(item, False, priority=priority, delay=delay)
-        except Full:
-            if deadline is not None and loop.time() >= deadline:
-                raise
-        left = pause if deadline is None else max(0, min(pause, deadline - loop.time()))
-        await asyncio.sleep(left)
-        pause = min(pause * 2, 0.05)
+    while not limiter.take(n):
+        state = limiter.state()
+        pause = max(state["next"], (n - state["available"]) / state["rate"])
+        if deadline is not None and loop.time() + pause > deadline:
+            return False
+        await asyncio.sleep(pause)
+    return True
 
 
 async def lock_acquire(lock, timeout=None):
@@ -108,7 +125,7 @@ async def lock_acquire(lock, timeout=None):
     def attempt():
         try:
             return lock.acquire(False)
-        except DeadlockError:
+        except _core.DeadlockError:
             return False
 
-    return await _until(lock, attempt, bool, timeout)
+    return await _until(lock.fileno, attempt, bool, timeout)

@@ -57,7 +57,7 @@ PyObject *dict_add_many(PyObject *self, PyObject *other);
 
 /* dict_cache.c */
 fast_method dict_set, dict_expire, dict_get_stale, dict_get_or_compute, dict_modify, dict_scan,
-    dict_wait;
+    dict_wait, dict_await_change;
 PyObject *dict_ttl(PyObject *self, PyObject *key);
 PyObject *dict_persist(PyObject *self, PyObject *key);
 PyObject *dict_touch(PyObject *self, PyObject *key);
@@ -110,6 +110,12 @@ PyObject *dict_info(PyObject *self, PyObject *unused);
           "wait($self, key, version=0, timeout=None)\n--\n\nWaits until the version of `key` is "  \
           "another, or with 0 until it is there: its value and\nversion.\n\nTimeoutError; "        \
           "NotFoundError: it was deleted." },                                                      \
+        { "fileno", handle_fileno, METH_NOARGS,                                                    \
+          "fileno($self)\n--\n\nA descriptor that is readable when some key changes after this "   \
+          "call, for selectors:\nan int." },                                                       \
+        { "await_change", FAST(dict_await_change),                                                 \
+          "await_change($self, key, version=0, timeout=None)\n--\n\nwait() for asyncio: a "        \
+          "coroutine." },                                                                          \
     {                                                                                              \
         "info", dict_info, METH_NOARGS,                                                            \
             "info($self)\n--\n\nItems, shards, bytes and bounds: a dict."                          \

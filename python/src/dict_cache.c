@@ -302,6 +302,12 @@ dict_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *key
     return value == NULL ? NULL : Py_BuildValue("(NK)", value, (unsigned long long)version);
 }
 
+PyObject *
+dict_await_change(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+{
+    return call_lazily("kith._asyncio", "dict_wait", self, args, count, keywords);
+}
+
 /* ---- many, and the whole ---- */
 
 PyObject *

@@ -501,7 +501,7 @@ extern fast_method queue_lease;
 /* Where a lease that has not ended, and whose space is open, has its pointer; else raises. */
 kith_lease **lease_open(PyObject *object);
 
-/* fileno() of a queue, an event or a lock. */
+/* fileno() of whatever can be polled. */
 PyObject *handle_fileno(PyObject *self, PyObject *unused);
 
 /* ---- collecting (collect.c) ---- */

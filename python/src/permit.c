@@ -132,6 +132,8 @@ get_value(PyObject *self, void *unused)
     return err < 0 ? raise_error(err) : PyLong_FromUnsignedLong(value);
 }
 
+LAZY_METHOD(semaphore_aacquire, "kith._asyncio", "semaphore_acquire")
+
 static PyGetSetDef semaphore_getset[] = {
     { "value", get_value, NULL, "How many permits are to be had; may be old when read.", NULL },
     HANDLE_GETSET,
@@ -147,6 +149,11 @@ static PyMethodDef semaphore_methods[] = {
       "release($self, n=1)\n--\n\nGives permits back.\n\nInvalidError, a ValueError: there would "
       "be "
       "more than at first, and it is bounded." },
+    { "fileno", handle_fileno, METH_NOARGS,
+      "fileno($self)\n--\n\nA descriptor that is readable when a permit may be had, for selectors: "
+      "an int." },
+    { "aacquire", FAST(semaphore_aacquire),
+      "aacquire($self, timeout=None)\n--\n\nacquire() for asyncio: a coroutine." },
     { "__enter__", semaphore_enter, METH_NOARGS, NULL },
     { "__exit__", (PyCFunction)(void (*)(void))semaphore_exit, METH_FASTCALL, NULL },
     HANDLE_METHODS,
@@ -251,6 +258,8 @@ limiter_state(PyObject *self, PyObject *unused)
                          state.available, "next", (double)state.next_ns / 1e9);
 }
 
+LAZY_METHOD(limiter_await_tokens, "kith._asyncio", "limiter_wait")
+
 static PyMethodDef limiter_methods[] = {
     { "take", FAST(limiter_take),
       "take($self, n=1)\n--\n\nTakes n tokens if they are there: whether they were, a bool.\n\n"
@@ -259,6 +268,9 @@ static PyMethodDef limiter_methods[] = {
       "wait($self, n=1, timeout=None)\n--\n\nTakes n tokens, waiting for them; False, at once, if "
       "they will not be there within\n`timeout` seconds.\n\nRangeError: n is more than the "
       "burst." },
+    { "await_tokens", FAST(limiter_await_tokens),
+      "await_tokens($self, n=1, timeout=None)\n--\n\nwait() for asyncio: a coroutine.  It takes no "
+      "place before the tokens are there." },
     { "state", limiter_state, METH_NOARGS,
       "state($self)\n--\n\nrate, burst, available, and next: seconds to one more token; a dict." },
     HANDLE_METHODS,

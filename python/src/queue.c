@@ -392,6 +392,18 @@ method_shutdown(PyObject *self, PyObject *unused)
     return done(kith_queue_shutdown(queue));
 }
 
+static PyObject *
+method_room_fileno(PyObject *self, PyObject *unused)
+{
+    int descriptor;
+    kith_err err;
+    OPEN(kith_queue, queue, self);
+
+    (void)unused;
+    err = kith_queue_poll_room(queue, &descriptor);
+    return err < 0 ? raise_error(err) : PyLong_FromLong(descriptor);
+}
+
 LAZY_METHOD(method_aget, "kith._asyncio", "queue_get")
 LAZY_METHOD(method_aput, "kith._asyncio", "queue_put")
 LAZY_METHOD(method_alease, "kith._asyncio", "queue_lease")
@@ -453,6 +465,10 @@ static PyMethodDef methods[] = {
     { "fileno", handle_fileno, METH_NOARGS,
       "fileno($self)\n--\n\nA descriptor that is readable when an item may be had, for selectors: "
       "an int.\n\nCalled again it is armed again; then try get_nowait(), which may find nothing." },
+    { "room_fileno", method_room_fileno, METH_NOARGS,
+      "room_fileno($self)\n--\n\nAnother, that is readable when there may be room for an item; "
+      "then "
+      "try put_nowait(): an int." },
     { "aget", FAST(method_aget),
       "aget($self, timeout=None)\n--\n\nget() for asyncio: a coroutine." },
     { "aput", FAST(method_aput),

@@ -560,6 +560,8 @@ get_size(PyObject *self, void *unused)
     return cell_of(self, &cell) ? PyLong_FromSize_t(cell.size) : NULL;
 }
 
+LAZY_METHOD(method_await_change, "kith._asyncio", "value_wait")
+
 static PyGetSetDef getset[] = {
     { "value", get_value, set_value, "What it is now; assigning sets it.", NULL },
     { "type", get_type, NULL, "Its type code, a str; None of a structure.", NULL },
@@ -580,6 +582,11 @@ static PyMethodDef methods[] = {
     { "wait", FAST(method_wait),
       "wait($self, old, timeout=None)\n--\n\nWaits until it is not `old`: whether that came within "
       "`timeout` seconds, a bool." },
+    { "fileno", handle_fileno, METH_NOARGS,
+      "fileno($self)\n--\n\nA descriptor that is readable when it changes after this call, for "
+      "selectors: an int." },
+    { "await_change", FAST(method_await_change),
+      "await_change($self, old, timeout=None)\n--\n\nwait() for asyncio: a coroutine." },
     { "add", (PyCFunction)(void (*)(void))method_add, METH_FASTCALL,
       "add($self, n=1, /)\n--\n\nAdds n in one step, and gives the sum.\n\nRangeError: the sum is "
       "none of the type; KindError: it is no number.\n\n"
