@@ -483,6 +483,77 @@ class Blocks(unittest.TestCase):
         self.assertEqual(bytes(view), b"here")
 
 
+def _blocks():
+    return {name for name in os.listdir("/dev/shm") if name.startswith("psm_")}
+
+
+class BlockManagers(unittest.TestCase):
+    def test_no_server(self):
+        """A SharedMemoryManager has no process, and its blocks end with it"""
+        with multiprocessing.managers.SharedMemoryManager() as manager:
+            self.assertEqual(standard.active_children(), [])
+            numbers, block = manager.ShareableList(range(5)), manager.SharedMemory(size=100)
+            names = {numbers.shm.name, block.name}
+            self.assertLessEqual(names, _blocks())
+            manager.SharedMemory(50).unlink()
+        self.assertFalse(names & _blocks())
+        self.assertEqual(list(numbers), [0, 1, 2, 3, 4])  # who has it open keeps the memory
+        with self.assertRaises(ValueError):
+            manager.SharedMemory(10)
+        with self.assertRaises(ValueError):
+            multiprocessing.managers.SharedMemoryManager().ShareableList([1])
+        with multiprocessing.managers.SharedMemoryManager() as manager:
+            with self.assertRaises(ValueError):
+                manager.SharedMemory(0)
+
+    def test_of_children(self):
+        """What forked children make, one of whom is killed, ends with the manager, too"""
+        with multiprocessing.managers.SharedMemoryManager() as manager:
+            names = fork.Queue()
+
+            def make(killed):
+                names.put(manager.SharedMemory(10).name)
+                if killed:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            children = [fork.Process(target=make, args=(killed,)) for killed in (False, True)]
+            for child in children:
+                child.start()
+            for child in children:
+                child.join(support.CEILING_S)
+            found = {names.get(), names.get()}
+            self.assertLessEqual(found, _blocks())
+        self.assertFalse(found & _blocks())
+
+    def test_with_a_server(self):
+        """One that is given an authkey has the standard's server, and so has a registered type"""
+        class Own(multiprocessing.managers.SharedMemoryManager):
+            pass
+
+        Own.register("dict", dict, multiprocessing.managers.DictProxy)
+        with Own() as own, multiprocessing.managers.SharedMemoryManager(authkey=b"a") as served:
+            self.assertEqual(len(standard.active_children()), 1)
+            names = {own.SharedMemory(10).name, served.SharedMemory(10).name,
+                     served.ShareableList("abc").shm.name}
+            self.assertEqual(own.dict(a=1).copy(), {"a": 1})
+            self.assertLessEqual(names, _blocks())
+        self.assertFalse(names & _blocks())
+
+    def test_killed(self):
+        """Of a program that is killed no block stays"""
+        _, out, _ = support.script("""if True:
+            import os, signal
+            from kith.multiprocessing.managers import SharedMemoryManager
+            manager = SharedMemoryManager()
+            manager.start()
+            print(manager.SharedMemory(10).name, manager.ShareableList("abc").shm.name, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        """)
+        names = set(out.split())
+        self.assertEqual(len(names), 2)
+        support.until(lambda: not names & _blocks(), "the end of the blocks")
+
+
 CHILDREN = 10000 if support.LONG else 200
 
 

@@ -10,7 +10,7 @@ when it is first needed.
 """
 import array
 import weakref
-from multiprocessing import ProcessError, util
+from multiprocessing import ProcessError, resource_tracker, util
 from multiprocessing import managers as standard
 from multiprocessing.managers import BaseManager, BaseProxy, Token
 
@@ -322,24 +322,18 @@ def _known(address):
         return opened
 
 
-class SyncManager(standard.SyncManager):
-    """Makes shared objects: dict, list, Namespace, Value, Array, Queue, Lock …
-
-    Without an address, an authkey and an initializer there is no server.  Then start() takes a
-    tenth of a millisecond, and objects live until shutdown(), or until nobody has them any more.
-    """
+class _Serverless:
+    """The life of a manager whose objects stand in a space, unless a server is asked for."""
 
     def __init__(self, address=None, authkey=None, serializer="pickle", ctx=None, **options):
         if ctx is None:
             from .context import _default_context as ctx
-        super().__init__(address, authkey, serializer, ctx.get_context(), **options)
+        BaseManager.__init__(self, address, authkey, serializer, ctx.get_context(), **options)
         self._served = address is not None or authkey is not None or serializer != "pickle"
         self._space = None
         self._server = None
         self._process = None
         self._kept = []
-
-    # ---- Its life ----
 
     def start(self, initializer=None, initargs=()):
         """Opens the space, or starts the server if one is needed."""
@@ -366,7 +360,7 @@ class SyncManager(standard.SyncManager):
     @staticmethod
     def _end(space, state, kept):
         for ended in kept:
-            if isinstance(ended, standard.SyncManager):
+            if isinstance(ended, BaseManager):
                 ended.shutdown()
         kept.clear()
         state.value = standard.State.SHUTDOWN
@@ -390,7 +384,7 @@ class SyncManager(standard.SyncManager):
             return super()._create(typeid, *args, **options)
         assert self._state.value == standard.State.STARTED, "server not yet started"
         if self._server is None:
-            server = standard.SyncManager(authkey=self._authkey, ctx=self._ctx)
+            server = self._serving(authkey=self._authkey, ctx=self._ctx)
             server._registry = self._registry
             server.start()
             self._server = server
@@ -412,6 +406,16 @@ class SyncManager(standard.SyncManager):
         if self._served:
             return super()._debug_info()
         return "\n".join(str(info) for info in self._space.objects())
+
+
+class SyncManager(_Serverless, standard.SyncManager):
+    """Makes shared objects: dict, list, Namespace, Value, Array, Queue, Lock …
+
+    Without an address, an authkey and an initializer there is no server.  Then start() takes a
+    tenth of a millisecond, and objects live until shutdown(), or until nobody has them any more.
+    """
+
+    _serving = standard.SyncManager
 
     # ---- What it makes ----
 
@@ -518,18 +522,49 @@ class SyncManager(standard.SyncManager):
         return self._keep(Barrier(parties, action, timeout, space=self._own))
 
 
-class SharedMemoryManager(standard.SharedMemoryManager):
-    """Makes SharedMemory and ShareableList objects, which end with it."""
+class SharedMemoryManager(_Serverless, standard.SharedMemoryManager):
+    """Makes SharedMemory and ShareableList objects, which end with it.
+
+    The names of its blocks stand in a list that forked children share, so that what they make ends
+    with it, too.  If all of them are killed the standard's resource tracker, which is told of each
+    block before there is one, removes the blocks.
+    """
+
+    _serving = standard.SharedMemoryManager
+
+    def start(self, initializer=None, initargs=()):
+        """Opens the space, or starts the server if one is needed."""
+        resource_tracker.ensure_running()
+        super().start(initializer, initargs)
+        if self._space is not None:
+            self._space.list("blocks")
+
+    @staticmethod
+    def _end(space, state, kept):
+        for name in space.list("blocks")[:]:
+            try:
+                shared_memory._unlink(name)
+            except FileNotFoundError:
+                pass  # somebody did so before
+        _Serverless._end(space, state, kept)
 
     def SharedMemory(self, size):
         """A new block of `size` bytes, which ends with the manager."""
-        return self._track(shared_memory.SharedMemory(None, create=True, size=size, track=False))
+        return self._block(size) if not self._served else self._track(
+            shared_memory.SharedMemory(None, create=True, size=size, track=False))
 
     def ShareableList(self, sequence):
         """A new ShareableList, which ends with the manager."""
+        if not self._served:
+            return shared_memory.ShareableList(sequence, _block=self._block)
         made = shared_memory.ShareableList(sequence)
         self._track(made.shm)
         return made
+
+    def _block(self, size):
+        if self._state.value != standard.State.STARTED:
+            raise ValueError("the manager is not started, or has shut down")
+        return shared_memory._listed(self._space.list("blocks"), size)
 
     def _track(self, block):
         with self._Client(self._address, authkey=self._authkey) as connection:

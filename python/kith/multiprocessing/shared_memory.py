@@ -114,6 +114,38 @@ class SharedMemory:
             resource_tracker.unregister(self._name, "shared_memory")
 
 
+def _listed(names, size):
+    """
+    A block of a made-up name that is in a shared list, and known to the resource tracker, before it
+    is made: whoever is killed in between leaves nothing.
+    """
+    from multiprocessing import resource_tracker
+
+    while True:
+        name = "psm_" + secrets.token_hex(4)
+        resource_tracker.register("/" + name, "shared_memory")
+        names.append(name)
+        try:
+            block = SharedMemory(name, create=True, size=size)
+        except BaseException as error:
+            # Of another's block of that name, if there is one, nobody is to take care.
+            resource_tracker.unregister("/" + name, "shared_memory")
+            names.remove(name)
+            if not isinstance(error, FileExistsError):
+                raise
+        else:
+            block._tracked = True
+            return block
+
+
+def _unlink(name):
+    """Removes a block that _listed() made.  FileNotFoundError: it is gone."""
+    from multiprocessing import resource_tracker
+
+    _posixshmem.shm_unlink("/" + name)
+    resource_tracker.unregister("/" + name, "shared_memory")
+
+
 _PLAIN = {int: "q", float: "d", bool: "xxxxxxx?", type(None): "xxxxxx?x"}
 
 
@@ -127,15 +159,15 @@ class ShareableList(_core.StandardList):
 
     __slots__ = ("shm", "_offsets", "_formats", "_codes")
 
-    def __init__(self, sequence=None, *, name=None):
+    def __init__(self, sequence=None, *, name=None, _block=None):
         if name is None or sequence is not None:
-            self._make(tuple(sequence or ()), name)
+            self._make(tuple(sequence or ()), name, _block)
         else:
             self.shm = SharedMemory(name)
             self._attach(self.shm.buf)
             self._find(struct.unpack_from(f"{len(self) + 1}q", self.shm.buf, 8))
 
-    def _make(self, items, name):
+    def _make(self, items, name, make=None):
         formats, offsets = [], [0]
         for item in items:
             if isinstance(item, (str, bytes)):
@@ -147,8 +179,8 @@ class ShareableList(_core.StandardList):
                 room = 8
                 formats.append(_PLAIN[type(item)])
             offsets.append(offsets[-1] + room)
-        self.shm = SharedMemory(name, create=True,
-                                size=8 + 8 * len(offsets) + offsets[-1] + 9 * len(items))
+        size = 8 + 8 * len(offsets) + offsets[-1] + 9 * len(items)
+        self.shm = SharedMemory(name, create=True, size=size) if make is None else make(size)
         struct.pack_into(f"q{len(offsets)}q", self.shm.buf, 0, len(items), *offsets)
         self._attach(self.shm.buf)
         self._find(offsets)
