@@ -30,7 +30,8 @@ typedef struct kith_condition kith_condition;
 struct kith_condition_options {
     size_t struct_size;      /* set by the initialiser: fields may be added */
     enum kith_create create; /* whether it may, or must, be there; default: either */
-    const char *lock;        /* the name of a lock that is there; borrowed; default: its own */
+    const char *lock;        /* the name of a lock that is there; borrowed; default: its own; one
+                              * without a name of its own is kept by the condition */
 };
 #define KITH_CONDITION_OPTIONS_INIT                                                                \
     {                                                                                              \

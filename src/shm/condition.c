@@ -4,7 +4,8 @@
  *
  * LAYOUT   condition root: see layout.h.  Those who wait are a row of entries, in the root or, when
  *          they are more, in a block: who, its place, and whether it was notified.  The lock is a
- *          sync root: one that has a name, or one that only the condition knows.
+ *          sync root: one that has a name, or one that only the condition knows.  A made name would
+ *          not keep it; so then the condition has a counted reference to it.
  *
  * INVARIANTS
  *   C1  entries are changed under the lock of the root
@@ -43,6 +44,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "shm/reference.h"
 
 #define SIGNAL_AT (offsetof(struct kith__root, signal) + sizeof(uint32_t)) /* the second */
 
@@ -78,11 +80,14 @@ waiters_of(struct kith__arena *arena, struct kith__condition_root *root, struct 
 kith_err
 kith__condition_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
 {
-    const struct kith__object *lock = arg;
+    const struct kith__condition_making *making = arg;
+    const struct kith__object *lock = &making->lock;
     struct kith__arena *arena = op->self->arena;
     struct kith__condition_root *root = kith__ptr(arena, off);
-    uint64_t lock_off = lock->off, lock_id = lock->id;
+    uint64_t lock_off = lock->off, lock_id = lock->id, keeps = 0;
 
+    if (lock_off != 0 && kith__reference_hold(op, making->name, &keeps) < 0)
+        return op->err;
     if (lock_off == 0) {
         struct kith__sync_root *own;
 
@@ -101,6 +106,7 @@ kith__condition_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
     kith__store(&root->ticket, 0);
     kith__store(&root->block, 0);
     kith__store(&root->room, 0);
+    kith__store(&root->keeps, keeps);
     for (unsigned i = 0; i < KITH__WAITERS_INLINE; i++)
         kith__store(&root->waiters[i].name, 0);
     kith__op_set(op, &root->root.id, id);
@@ -134,6 +140,8 @@ end_condition(struct kith__op *op, const struct kith__object *object)
     kith__op_set(op, &root->root.id, 0);
     if (kith__load(&root->block) != 0)
         kith__op_give(op, kith__load(&root->block));
+    if (kith__load(&root->keeps) != 0)
+        kith__op_give(op, kith__load(&root->keeps));
     if (root->own) {
         struct kith__object lock = own_lock(root);
 
@@ -168,6 +176,8 @@ check_condition(struct kith__walk *w, uint64_t off, bool whole)
     if (kith__load(&root->block) != 0 &&
         !kith__walk_mark(w, kith__load(&root->block), "The waiters of a condition"))
         return;
+    if (kith__load(&root->keeps) != 0)
+        kith__walk_mark(w, kith__load(&root->keeps), "What keeps the lock of a condition");
     if (root->own && kith__walk_mark(w, root->lock_off, "The lock of a condition"))
         kith__sync_kind.check(w, root->lock_off, true);
     if (!waiters_of(w->arena, root, &waiters)) {

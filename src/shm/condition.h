@@ -19,8 +19,12 @@ kith__condition_root(const struct kith__condition *condition)
     return (struct kith__condition_root *)kith__ptr(condition->ref.arena, condition->ref.off);
 }
 
-/* `lock` is a struct kith__object: the lock it takes, or with an offset of 0 one of its own. */
-kith_err kith__condition_init(struct kith__op *op, uint64_t off, uint64_t id, void *lock);
+/* The lock it takes; with an offset of 0 it gets one of its own. */
+struct kith__condition_making {
+    struct kith__object lock;
+    const char *name; /* the lock's */
+};
+kith_err kith__condition_init(struct kith__op *op, uint64_t off, uint64_t id, void *making);
 /* Fills in `lock` by `ref`. */
 void kith__condition_find_lock(struct kith__condition *condition);
 

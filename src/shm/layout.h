@@ -445,7 +445,8 @@ struct kith__queue_root {
     kith__word was;     /* of a queue being taken apart: its id; */
     kith__word orphans; /* and heaps cut off, linked by their fences */
     kith__word references;
-    uint64_t spare_head[2];
+    kith__word keeps; /* the reference that keeps a dead letter queue without a name; 0: none */
+    uint64_t spare_head[1];
     /* the putters' side */
     struct kith__lock tail_lock;
     kith__word tail; /* the place of the next item */
@@ -666,7 +667,7 @@ struct kith__condition_root {
     kith__word ticket; /* the last one given to a waiter */
     kith__word block;  /* waiters that are more than fit here; 0: they fit */
     kith__word room;   /* how many waiters the block has room for */
-    uint64_t spare;
+    kith__word keeps;  /* the reference that keeps a lock without a name of its own; 0: none */
     struct kith__waiter waiters[KITH__WAITERS_INLINE];
     uint64_t spare_end[2];
 };

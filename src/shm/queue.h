@@ -35,6 +35,7 @@ struct kith__queue_making {
     uint32_t attempts_max;
     bool joinable;
     uint64_t dead_letter, dead_letter_id;
+    const char *dead_letter_name;
 };
 
 /* How an item is put.  All zero: in the order of putting, at once. */

@@ -224,6 +224,8 @@ check_stream(struct looked *l)
     uint64_t head = kith__load(&root->head), tail = kith__load(&root->tail);
     uint64_t off = kith__load(&root->head_segment), last = kith__load(&root->tail_segment);
 
+    if (kith__load(&root->keeps) != 0)
+        kith__walk_mark(l->w, kith__load(&root->keeps), "What keeps a queue's dead letters");
     if (kith__load(&root->spare) != 0)
         kith__walk_mark(l->w, kith__load(&root->spare), "A queue's spare segment");
     if (kith__load(&root->reserve) != 0)

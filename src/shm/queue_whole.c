@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "shm/queue_parts.h"
+#include "shm/reference.h"
 
 kith_err
 kith__queue_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
@@ -21,6 +22,10 @@ kith__queue_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
                            &root->tail_segment, &root->first,        &root->spare,
                            &root->room_until,   &root->reserve,      &root->references };
 
+    uint64_t keeps = 0;
+
+    if (making->dead_letter != 0 && kith__reference_hold(op, making->dead_letter_name, &keeps) < 0)
+        return op->err;
     /* Lock words, signals and the chain are left alone: old handles may be at them. */
     kith__lock_init(arena, &root->head_lock);
     kith__lock_init(arena, &root->tail_lock);
@@ -33,6 +38,7 @@ kith__queue_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
     root->joinable = making->joinable;
     root->dead_letter = making->dead_letter;
     root->dead_letter_id = making->dead_letter_id;
+    kith__store(&root->keeps, keeps);
     kith__op_set(op, &root->id, id);
     return op->err;
 }
@@ -229,6 +235,8 @@ kith__queue_dismantle(struct kith__self *self, uint64_t off, kith__word *source,
     err = free_list(self, &root->lent_first);
     if (err == KITH_OK)
         err = free_list(self, &root->timed_first);
+    if (err == KITH_OK && kith__load(&root->keeps) != 0)
+        err = kith__block_free(self, kith__load(&root->keeps), &root->keeps, 0);
     if (err == KITH_OK)
         err = free_heap(self, root, &root->ready);
     if (err == KITH_OK)

@@ -208,6 +208,17 @@ kith__reference_stage(struct kith__self *self, const struct kith_item *item, uns
     return err == KITH_ENOENT ? leads_nowhere(name) : err;
 }
 
+kith_err
+kith__reference_hold(struct kith__op *op, const char *name, uint64_t *off_out)
+{
+    struct kith_item item = kith_reference(name);
+
+    *off_out = 0;
+    if (op->err == KITH_OK && kith__reference_is_counted(&item))
+        op->err = kith__reference_stage(op->self, &item, KITH__CLASS_REFERENCE, off_out);
+    return op->err;
+}
+
 /* ---- Dropping --------------------------------------------------------------------------- */
 
 /* G4, and for who leads nowhere that part of it which is left.  The stripe is locked, if any is. */
@@ -246,8 +257,8 @@ kith__reference_settle(struct kith__self *self, kith__word *dropped)
     char name[KITH_MADE_NAME_SIZE];
     bool own_name = false; /* it has one now: that it is led to by none does not end it */
     unsigned class_index;
-    struct kith__reference *reference =
-        kith__reference_at(arena, kith__load(dropped), &class_index);
+    uint64_t first = kith__load(dropped);
+    struct kith__reference *reference = kith__reference_at(arena, first, &class_index);
 
     if (reference == NULL || kith__load(&reference->weight) == 0) /* it goes round, perhaps */
         return give_up(dropped);
@@ -280,6 +291,8 @@ kith__reference_settle(struct kith__self *self, kith__word *dropped)
         if (err == KITH_ENOMEM || err == KITH_EUNAVAILABLE)
             return err;
         own_name = err < 0 && err != KITH_ECONFLICT;
+        if (kith__load(dropped) != first)
+            return KITH_OK; /* what the target itself kept stands before it now */
     }
     return KITH_EUNAVAILABLE; /* others store and drop it all the while: some other time */
 }

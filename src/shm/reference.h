@@ -34,6 +34,12 @@ kith_err kith__reference_stage(struct kith__self *self, const struct kith_item *
                                unsigned class_index, uint64_t *off_out);
 
 /*
+ * The same for an object that is about to be made and will lead to another for as long as it is
+ * there: *off_out is 0 if that one has a name of its own, and so needs nothing to keep it.
+ */
+kith_err kith__reference_hold(struct kith__op *op, const char *name, uint64_t *off_out);
+
+/*
  * Counts off the first of a list of references that were dropped, and frees it; what it was the
  * last to lead to is ended first.  No lock is held, no operation under way.
  */

@@ -492,6 +492,63 @@ TEST(a_dead_letter_keeps_its_object)
     kith_buf_free(&buf);
 }
 
+TEST(a_condition_keeps_its_lock)
+{
+    struct kith_condition_options options = KITH_CONDITION_OPTIONS_INIT;
+    char name[KITH_MADE_NAME_SIZE], own[KITH_MADE_NAME_SIZE];
+    kith_condition *condition = NULL, *second = NULL;
+    kith_lock *lock = NULL;
+
+    EXPECT_OK(kith_name_make(name));
+    EXPECT_OK(kith_lock_open(test_space(t), name, NULL, &lock));
+    options.lock = name;
+    EXPECT_OK(kith_condition_open(test_space(t), "changed", &options, &condition));
+    EXPECT_OK(kith_name_make(own));
+    EXPECT_OK(kith_condition_open(test_space(t), own, &options, &second));
+    EXPECT_EQ(2, references_to(t, name));
+    kith_lock_close(lock);
+    EXPECT_EQ(2, references_to(t, name));
+    EXPECT_EQ(0, unreached(t));
+    EXPECT_OK(kith_gc(test_space(t), NULL));
+    EXPECT_OK(kith_condition_acquire(condition, 0));
+    EXPECT_RC(KITH_ETIMEDOUT, kith_condition_wait(condition, 0));
+    EXPECT_OK(kith_condition_release(condition));
+    kith_condition_close(second); /* which ends it */
+    EXPECT_EQ(1, references_to(t, name));
+    EXPECT_OK(kith_destroy(test_space(t), "changed"));
+    EXPECT_EQ(-1, references_to(t, name));
+    EXPECT_EQ(0, objects(t));
+    kith_condition_close(condition);
+}
+
+TEST(a_queue_keeps_its_dead_letters)
+{
+    struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
+    char name[KITH_MADE_NAME_SIZE];
+    struct kith_buf buf = KITH_BUF_INIT;
+    kith_queue *queue = NULL, *letters = NULL;
+    kith_lease *lease = NULL;
+
+    EXPECT_OK(kith_name_make(name));
+    options.dead_letter = name;
+    options.attempts_max = 1;
+    EXPECT_OK(kith_queue_open(test_space(t), "q", &options, &queue)); /* makes both */
+    EXPECT_EQ(1, references_to(t, name));
+    EXPECT_EQ(0, unreached(t));
+    EXPECT_OK(kith_queue_put(queue, KITH_INT(7), 0));
+    EXPECT_OK(kith_queue_lease(queue, 0, &buf, &lease));
+    EXPECT_OK(kith_lease_nack(lease));
+    EXPECT_OK(kith_queue_open(test_space(t), name, NULL, &letters));
+    EXPECT_GIVES(letters, KITH_INT(7));
+    kith_queue_close(letters);
+    EXPECT_EQ(1, references_to(t, name));
+    EXPECT_OK(kith_destroy(test_space(t), "q"));
+    EXPECT_EQ(-1, references_to(t, name));
+    EXPECT_EQ(0, objects(t));
+    kith_queue_close(queue);
+    kith_buf_free(&buf);
+}
+
 TEST(a_transaction_moves_a_reference)
 {
     char name[KITH_MADE_NAME_SIZE];

@@ -181,7 +181,7 @@ condition_of(struct stage *stage)
 static void
 make_condition(struct stage *stage, struct kith__self *self)
 {
-    struct kith__object none = { 0 };
+    struct kith__condition_making none = { .name = NULL };
 
     (void)self;
     stage_make(stage, CONDITION, "condition", KITH_KIND_CONDITION, kith__condition_init, &none);
@@ -279,7 +279,8 @@ destroy_condition(struct stage *stage, struct kith__self *self)
 static void
 make_second_condition(struct stage *stage, struct kith__self *self)
 {
-    struct kith__object none = { 0 }, object;
+    struct kith__condition_making none = { .name = NULL };
+    struct kith__object object;
 
     (void)stage;
     kith__catalog_open(self, "made", KITH_KIND_CONDITION, KITH_MUST_CREATE, kith__condition_init,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "scenarios.h"
+#include "shm/condition.h"
 #include "shm/inherit.h"
 #include "shm/list.h"
 #include "shm/reference.h"
@@ -183,6 +184,44 @@ loose(struct stage *stage, struct kith__self *self)
     refer(stage, self, &stage->a, TWO);
     self->loading = false;
     kith__reference_let_go(self, &stage->object[1].keep);
+}
+
+/* An unnamed lock LINK, which a condition has, and an unnamed queue, for another's dead letters. */
+static void
+lent_ones(struct stage *stage, struct kith__self *self, const char *condition, const char *queue)
+{
+    char names[2][KITH_MADE_NAME_SIZE];
+    struct kith__condition_making making = { .name = names[0] };
+    struct kith__queue_making failing = { .attempts_max = 2, .dead_letter_name = names[1] };
+    struct kith__object letters, made;
+
+    for (unsigned i = 0; i < 2; i++)
+        snprintf(names[i], sizeof names[i], LINK, i);
+    if (kith__catalog_find(stage->arena, self, names[0], &making.lock) < 0 ||
+        kith__catalog_find(stage->arena, self, names[1], &letters) < 0)
+        return;
+    failing.dead_letter = letters.off;
+    failing.dead_letter_id = letters.id;
+    if (condition != NULL)
+        kith__catalog_open(self, condition, KITH_KIND_CONDITION, KITH_MUST_CREATE,
+                           kith__condition_init, &making, &made);
+    if (queue != NULL)
+        kith__catalog_open(self, queue, KITH_KIND_QUEUE, KITH_MUST_CREATE, kith__queue_init,
+                           &failing, &made);
+}
+
+static void
+with_keepers(struct stage *stage, struct kith__self *self)
+{
+    char name[KITH_MADE_NAME_SIZE];
+
+    snprintf(name, sizeof name, LINK, 0u);
+    stage_make(stage, 0, name, KITH_KIND_LOCK, kith__sync_init, NULL);
+    snprintf(name, sizeof name, LINK, 1u);
+    stage_make(stage, 1, name, KITH_KIND_QUEUE, init_queue, NULL);
+    lent_ones(stage, self, "condition", "failing");
+    for (unsigned i = 0; i < 2; i++)
+        kith__reference_let_go(self, &stage->object[i].keep);
 }
 
 /* ---- Preparing ------------------------------------------------------------------------------- */
@@ -477,6 +516,69 @@ see_all(struct stage *stage, struct kith__self *self, char *text, size_t size)
 }
 
 static void
+make_second_condition(struct stage *stage, struct kith__self *self)
+{
+    lent_ones(stage, self, "second", NULL);
+}
+
+static void
+make_second_queue(struct stage *stage, struct kith__self *self)
+{
+    lent_ones(stage, self, NULL, "second");
+}
+
+static void
+destroy_condition(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy(self, "condition");
+}
+
+static void
+destroy_failing(struct stage *stage, struct kith__self *self)
+{
+    (void)stage;
+    kith__catalog_destroy(self, "failing");
+}
+
+static void
+see_keepers(struct stage *stage, struct kith__self *self, char *text, size_t size)
+{
+    static const char *const names[] = { "condition", "failing", "second" };
+    char name[KITH_MADE_NAME_SIZE];
+    size_t used = 0;
+
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, LINK, i);
+        used += see_name(stage, self, name, text + used, size - used);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        struct kith__object object;
+
+        if (kith__catalog_find(stage->arena, self, names[i], &object) == KITH_OK)
+            used += (size_t)snprintf(text + used, size - used, "%s ", names[i]);
+    }
+}
+
+/* What keeps a lock, or dead letters, keeps them for as long as it is there itself. */
+static const char *
+peek_keepers(struct stage *stage, struct kith__self *self)
+{
+    static const char *const names[] = { "condition", "failing" };
+    char name[KITH_MADE_NAME_SIZE];
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct kith__object kept, keeper;
+
+        snprintf(name, sizeof name, LINK, i);
+        if (kith__catalog_find(stage->arena, self, name, &kept) == KITH_ENOENT &&
+            kith__catalog_find(stage->arena, self, names[i], &keeper) == KITH_OK)
+            return "an object is gone that another keeps";
+    }
+    return NULL;
+}
+
+static void
 see_chain(struct stage *stage, struct kith__self *self, char *text, size_t size)
 {
     char name[KITH_MADE_NAME_SIZE];
@@ -585,6 +687,14 @@ static const struct scenario scenarios[] = {
     CASE("moved by a transaction", made, warm, txn_move, see_all, .peek = peek_circle),
     CASE("not moved by a transaction", full_queue_too, warm, txn_conflict, see_all,
          .same_outcome = true, .peek = peek_circle),
+    CASE("its condition made", with_keepers, warm_up, make_second_condition, see_keepers,
+         .peek = peek_keepers),
+    CASE("its condition destroyed", with_keepers, warm_up, destroy_condition, see_keepers,
+         .peek = peek_keepers),
+    CASE("its failing queue made", with_keepers, warm_up, make_second_queue, see_keepers,
+         .peek = peek_keepers),
+    CASE("its failing queue destroyed", with_keepers, warm_up, destroy_failing, see_keepers,
+         .peek = peek_keepers),
     CASE("chain cut off", chained, warm_up, delete_last, see_chain, .slow = true),
     CASE("nothing to collect", circle, warm_up, collect, see_all, .peek = peek_circle,
          .same_outcome = true, .slow = true),

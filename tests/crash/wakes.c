@@ -257,7 +257,7 @@ static void
 make_locks(struct stage *stage)
 {
     struct kith__semaphore_making permits = { 0 }, in_order = { .options = KITH__SEMAPHORE_FAIR };
-    struct kith__object none = { 0 };
+    struct kith__condition_making none = { .name = NULL };
     uint32_t fair = KITH__SYNC_FAIR, shared = KITH__SYNC_SHARED;
 
     stage_make(stage, 0, "fair", KITH_KIND_LOCK, kith__sync_init, &fair);

@@ -34,19 +34,20 @@ condition_open(void *state, const char *name, const struct kith_condition_option
                void **condition_out)
 {
     struct kith__shm_space *space = state;
-    struct kith__object object, lock = { 0 };
+    struct kith__condition_making making = { .name = options->lock };
+    struct kith__object object;
     struct shm_condition *condition;
     kith_err err = KITH_OK;
 
     if (options->lock != NULL && options->create != KITH_MUST_EXIST)
-        err = find_lock(space, options->lock, &lock);
+        err = find_lock(space, options->lock, &making.lock);
     if (err < 0)
         return err;
     condition = kith__shm_state(sizeof(*condition));
     if (condition == NULL)
         return KITH_ENOMEM;
     err = kith__shm_object_open(space, name, KITH_KIND_CONDITION, options->create,
-                                kith__condition_init, &lock, &object);
+                                kith__condition_init, &making, &object);
     if (err < 0) {
         kith__free(condition);
         return err;

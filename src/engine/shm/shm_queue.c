@@ -33,18 +33,24 @@ init_queue(struct kith__op *op, uint64_t off, uint64_t id, void *making)
     return kith__queue_init(op, off, id, making);
 }
 
-/* The queue that takes what failed too often; it is there, or made, before the one it serves. */
+/*
+ * The queue that takes what failed too often; it is there, or made, before the one it serves.
+ * *keep_out is the caller's until that one keeps it.
+ */
 static kith_err
-open_dead_letter(struct kith__shm_space *space, const char *name, struct kith__queue_making *making)
+open_dead_letter(struct kith__shm_space *space, const char *name, struct kith__queue_making *making,
+                 struct kith__keep *keep_out)
 {
     struct kith__queue_making plain = { .capacity = 0 };
-    struct kith__object object;
+    struct kith__object object = { 0 };
     kith_err err = kith__shm_object_open(space, name, KITH_KIND_QUEUE, KITH_CREATE_OR_OPEN,
                                          init_queue, &plain, &object);
 
     if (err == KITH_OK) {
         making->dead_letter = object.off;
         making->dead_letter_id = object.id;
+        making->dead_letter_name = name;
+        *keep_out = object.keep;
     }
     return err;
 }
@@ -69,6 +75,7 @@ queue_open(void *state, const char *name, const struct kith_queue_options *optio
                                          .attempts_max = options->attempts_max,
                                          .joinable = options->joinable };
     struct shm_queue *queue = kith__shm_state(sizeof(*queue));
+    struct kith__keep letters = { 0 };
     struct kith__object object;
     kith_err err = KITH_OK;
 
@@ -76,10 +83,11 @@ queue_open(void *state, const char *name, const struct kith_queue_options *optio
         return KITH_ENOMEM;
     if (options->dead_letter != NULL && options->create != KITH_MUST_EXIST &&
         !space->arena->readonly && !is_there(space, name))
-        err = open_dead_letter(space, options->dead_letter, &making);
+        err = open_dead_letter(space, options->dead_letter, &making, &letters);
     if (err == KITH_OK)
         err = kith__shm_object_open(space, name, KITH_KIND_QUEUE, options->create, init_queue,
                                     &making, &object);
+    kith__shm_object_close(space->arena, &letters);
     if (err < 0) {
         kith__free(queue);
         return err;

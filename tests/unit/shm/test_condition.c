@@ -13,7 +13,7 @@ static struct kith__condition_root *root;
 static void
 make(void)
 {
-    struct kith__object none = { 0 };
+    struct kith__condition_making none = { .name = NULL };
 
     stage = stage_open();
     condition.ref = stage_make(&stage, KITH_KIND_CONDITION, kith__condition_init, &none);
