@@ -173,37 +173,69 @@ struct look {
     uint64_t count;            /* its */
 };
 
-/* Each acquire and each release does this, so it looks for no more than both need. */
+/* One more charge, beside what was seen of others. */
+static inline void
+look_at(struct kith__charge *charge, uint64_t owner, struct look *seen, uint64_t *sum)
+{
+    uint64_t count = kith__load(&charge->count);
+
+    *sum += count;
+    if (kith__load(&charge->owner) == owner && seen->count == 0) {
+        seen->mine = charge;
+        seen->count = count;
+    }
+}
+
+static __attribute__((noinline)) kith_err
+look_in_block(struct kith__arena *arena, struct kith__semaphore_root *root, uint64_t owner,
+              struct look *look_out)
+{
+    struct look seen = { 0 };
+    struct charges charges;
+    uint64_t sum = 0, stock = kith__load(&root->stock);
+
+    if (!charges_of(arena, root, &charges))
+        return broken();
+    for (uint64_t i = 0; i < charges.room; i++)
+        look_at(&charges.at[i], owner, &seen, &sum);
+    if (sum > stock)
+        return broken();
+    seen.free = stock - sum;
+    *look_out = seen;
+    return KITH_OK;
+}
+
+/*
+ * Each acquire and each release does this, so it looks for no more than both need, and all that is
+ * in the root without a loop.
+ */
 static inline __attribute__((always_inline)) kith_err
 look(struct kith__arena *arena, struct kith__semaphore_root *root, uint64_t owner,
      struct look *look_out)
 {
-    struct charges charges = { root->charges, KITH__CHARGES_INLINE };
-    struct kith__charge *mine = NULL;
-    uint64_t sum = 0, had = 0, stock = kith__load(&root->stock);
+    struct look seen = { 0 };
+    uint64_t sum = 0, stock = kith__load(&root->stock);
 
-    *look_out = (struct look){ 0 };
-    if (__builtin_expect(kith__load(&root->block) != 0, 0) && !charges_of(arena, root, &charges))
-        return broken();
-    for (uint64_t i = 0; i < charges.room; i++) {
-        uint64_t count = kith__load(&charges.at[i].count);
+    if (__builtin_expect(kith__load(&root->block) != 0, 0)) {
+        struct look far = { 0 }; /* of its own, so that what is near stays in registers */
+        kith_err err = look_in_block(arena, root, owner, &far);
 
-        sum += count;
-        if (kith__load(&charges.at[i].owner) == owner && had == 0) {
-            mine = &charges.at[i];
-            had = count;
-        }
+        *look_out = far;
+        return err;
     }
-    if (__builtin_expect(sum > stock, 0))
-        return broken();
-    look_out->free = stock - sum;
-    look_out->mine = mine;
-    look_out->count = had;
-    return KITH_OK;
+    static_assert(KITH__CHARGES_INLINE == 5, "each is looked at below");
+    look_at(&root->charges[0], owner, &seen, &sum);
+    look_at(&root->charges[1], owner, &seen, &sum);
+    look_at(&root->charges[2], owner, &seen, &sum);
+    look_at(&root->charges[3], owner, &seen, &sum);
+    look_at(&root->charges[4], owner, &seen, &sum);
+    seen.free = stock - sum;
+    *look_out = seen;
+    return __builtin_expect(sum > stock, 0) ? broken() : KITH_OK;
 }
 
 /* Some charge of nobody's, or the oldest of somebody's; NULL: there is none. */
-static struct kith__charge *
+static __attribute__((noinline)) struct kith__charge *
 find_charge(struct kith__arena *arena, struct kith__semaphore_root *root, bool empty)
 {
     struct kith__charge *found = NULL;
@@ -225,7 +257,7 @@ find_charge(struct kith__arena *arena, struct kith__semaphore_root *root, bool e
 }
 
 /* Moves the charges to a block with twice the room, and finds some empty one there. */
-static kith_err
+static __attribute__((noinline)) kith_err
 grow(struct kith__self *self, struct kith__semaphore_root *root, struct kith__charge **empty_out)
 {
     struct kith__arena *arena = self->arena;
@@ -259,19 +291,29 @@ grow(struct kith__self *self, struct kith__semaphore_root *root, struct kith__ch
 
 /* ---- Taking ----------------------------------------------------------------------------- */
 
+/* Where to put the caller's first permit; lock held. */
+static __attribute__((noinline)) kith_err
+make_charge(struct kith__self *self, struct kith__semaphore_root *root,
+            struct kith__charge **charge_out)
+{
+    *charge_out = find_charge(self->arena, root, true);
+    return *charge_out != NULL ? KITH_OK : grow(self, root, charge_out);
+}
+
 /* Lock held: one permit is the caller's. */
-static kith_err
+static inline kith_err
 charge_one(struct kith__self *self, struct kith__semaphore_root *root, uint64_t owner,
            const struct look *seen)
 {
-    struct kith__charge *charge =
-        seen->mine != NULL ? seen->mine : find_charge(self->arena, root, true);
+    struct kith__charge *charge = seen->mine;
 
-    if (charge == NULL) {
-        kith_err err = grow(self, root, &charge);
+    if (__builtin_expect(charge == NULL, 0)) {
+        struct kith__charge *made;
+        kith_err err = make_charge(self, root, &made);
 
         if (err < 0)
             return err;
+        charge = made;
     }
     if (seen->count == 0) {
         uint64_t ticket = kith__load(&root->ticket) + 1;
@@ -335,8 +377,8 @@ out:
     return err;
 }
 
-static kith_err
-try_any(struct kith__self *self, const struct kith__root_ref *ref)
+static inline __attribute__((always_inline)) kith_err
+take_any(struct kith__self *self, const struct kith__root_ref *ref)
 {
     struct kith__semaphore_root *root = kith__semaphore_root(ref);
     uint64_t owner = kith__owner_of(self->arena, self->arena->holder);
@@ -357,6 +399,12 @@ try_any(struct kith__self *self, const struct kith__root_ref *ref)
         err = seen.free == 0 ? KITH_EEMPTY : charge_one(self, root, owner, &seen);
     kith__root_unlock(self, ref); /* A5 */
     return err;
+}
+
+static __attribute__((noinline)) kith_err
+try_any(struct kith__self *self, const struct kith__root_ref *ref)
+{
+    return take_any(self, ref);
 }
 
 /* One who does not wait: whether a dead process has a permit, of whose end nobody was told yet. */
@@ -458,19 +506,13 @@ fetch(struct kith__semaphore_root *root)
     kith__fetch_to_change(&root->charges[0]);
 }
 
-kith_err
-kith__semaphore_acquire(struct kith__self *self, const struct kith__root_ref *ref,
-                        int64_t deadline_ns)
+/* None is to be had at once, or it is a fair one; the semaphore is in the chain. */
+static __attribute__((noinline)) kith_err
+acquire_slowly(struct kith__self *self, const struct kith__root_ref *ref, int64_t deadline_ns,
+               bool fair)
 {
-    bool fair;
-    kith_err err;
+    kith_err err = fair ? try_fair(self, ref, false, false) : KITH_EEMPTY;
 
-    fetch(kith__semaphore_root(ref));
-    fair = (kith__semaphore_root(ref)->options & KITH__SEMAPHORE_FAIR) != 0;
-    err = kith__root_chain(self, ref, KITH_KIND_SEMAPHORE); /* A1 */
-    if (err < 0)
-        return err;
-    err = fair ? try_fair(self, ref, false, false) : try_any(self, ref);
     if (err != KITH_EEMPTY)
         goto out;
     if (deadline_ns != 0)
@@ -487,19 +529,36 @@ out:
     return err;
 }
 
+/* Flat, as kith__semaphore_release(): a tenth of either is calls, such as to have the lock. */
+__attribute__((flatten)) kith_err
+kith__semaphore_acquire(struct kith__self *self, const struct kith__root_ref *ref,
+                        int64_t deadline_ns)
+{
+    bool fair;
+    kith_err err;
+
+    fetch(kith__semaphore_root(ref));
+    fair = (kith__semaphore_root(ref)->options & KITH__SEMAPHORE_FAIR) != 0;
+    err = kith__root_chain(self, ref, KITH_KIND_SEMAPHORE); /* A1 */
+    if (err < 0)
+        return err;
+    if (__builtin_expect(fair, 0))
+        return acquire_slowly(self, ref, deadline_ns, true);
+    err = take_any(self, ref);
+    if (__builtin_expect(err == KITH_EEMPTY, 0))
+        return acquire_slowly(self, ref, deadline_ns, false);
+    kith__op_end(self);
+    return err;
+}
+
 /* ---- Giving back ------------------------------------------------------------------------ */
 
-/* R3, of `n` permits. */
-static void
-unlock_raise(struct kith__self *self, const struct kith__root_ref *ref, uint64_t n)
+static __attribute__((noinline)) void
+unlock_call(struct kith__self *self, const struct kith__root_ref *ref)
 {
     struct kith__root *root = kith__root_of(ref);
     struct kith__row row;
 
-    if ((kith__semaphore_root(ref)->options & KITH__SEMAPHORE_FAIR) == 0) {
-        kith__root_unlock_raise(self, ref, n > INT_MAX ? INT_MAX : (int)n);
-        return;
-    }
     kith__lock_free(self, &root->lock);
 #ifndef KITH_MISTAKE_SEMAPHORE_NO_WAKE
     kith__row_look(self, kith__root_wanted(ref->off), &row);
@@ -512,8 +571,18 @@ unlock_raise(struct kith__self *self, const struct kith__root_ref *ref, uint64_t
     kith__lock_forget(self, &root->lock);
 }
 
+/* R3, of `n` permits. */
+static inline void
+unlock_raise(struct kith__self *self, const struct kith__root_ref *ref, uint64_t n)
+{
+    if ((kith__semaphore_root(ref)->options & KITH__SEMAPHORE_FAIR) != 0)
+        unlock_call(self, ref);
+    else
+        kith__root_unlock_raise(self, ref, n > INT_MAX ? INT_MAX : (int)n);
+}
+
 /* Lock held.  Takes `n` off charges, the caller's and then the oldest, and off the rest adds. */
-static kith_err
+static __attribute__((noinline)) kith_err
 give_many(struct kith__self *self, struct kith__semaphore_root *root, uint64_t owner, uint64_t n)
 {
     struct charges charges;
@@ -554,7 +623,7 @@ give_many(struct kith__self *self, struct kith__semaphore_root *root, uint64_t o
     return err;
 }
 
-kith_err
+__attribute__((flatten)) kith_err
 kith__semaphore_release(struct kith__self *self, const struct kith__root_ref *ref, uint64_t n)
 {
     struct kith__semaphore_root *root = kith__semaphore_root(ref);
