@@ -13,11 +13,14 @@
  */
 kith_err kith__item_check(struct kith_item item);
 
-/* As kith__item_check(); none, bool, int and float cost no call. */
+/* As kith__item_check(); none, bool, int, float and bytes cost no call, and no copy. */
 static inline kith_err
 kith__item_check_fast(const struct kith_item *item)
 {
-    return (unsigned)item->type <= KITH_TYPE_FLOAT ? KITH_OK : kith__item_check(*item);
+    if ((unsigned)item->type <= KITH_TYPE_FLOAT ||
+        (item->type == KITH_TYPE_BYTES && item->data != NULL))
+        return KITH_OK;
+    return kith__item_check(*item);
 }
 
 #endif /* KITH__ITEM_H */

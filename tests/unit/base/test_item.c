@@ -65,6 +65,7 @@ what_is_no_item_is_refused(void **state)
 
         if (rc != checks[i].rc)
             fail_msg("%s gave %d, not %d", checks[i].what, (int)rc, (int)checks[i].rc);
+        assert_int_equal(rc, kith__item_check_fast(&checks[i].item));
         if (rc < 0)
             assert_int_equal('.', kith_last_error()[strlen(kith_last_error()) - 1]);
     }
