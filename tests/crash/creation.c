@@ -45,6 +45,7 @@ struct board {
     struct trap trap;
     uint64_t stop_at; /* it stops after that instruction; 0: each change; UINT64_MAX: after none */
     volatile bool ended;
+    volatile bool told; /* it stopped because it was told that a stopped process has a lock */
     char wrong[256];
 };
 
@@ -102,19 +103,19 @@ close_space(const char *address)
     space = NULL;
 }
 
-/* Adds one to a key; what it is then, -1 if that failed. */
+/* Adds one to a key; what it is then, or an error. */
 static int64_t
 count(const char *key)
 {
     kith_dict *dict;
-    int64_t now = -1;
+    int64_t now = 0;
+    kith_err err = kith_dict_open(space, "counts", NULL, &dict);
 
-    if (kith_dict_open(space, "counts", NULL, &dict) < 0)
-        return -1;
-    if (kith_dict_add(dict, kith_str(key), 1, &now) < 0)
-        now = -1;
+    if (err < 0)
+        return err;
+    err = kith_dict_add(dict, kith_str(key), 1, &now);
     kith_dict_close(dict);
-    return now;
+    return err < 0 ? err : now;
 }
 
 static void
@@ -488,6 +489,46 @@ set_up(const struct walk *walk, const char *folder)
         stage_die("the arena was not set up");
 }
 
+/*
+ * Works in the arena beside one that is stopped there.  That one lives: if it has a lock, we are
+ * told so, and have our way when it has gone on.
+ */
+static void
+work_beside(const char *address, struct board *other)
+{
+    struct kith_options options = KITH_OPTIONS_INIT;
+    int64_t got = KITH_EUNAVAILABLE;
+
+    alarm(SURVIVOR_CEILING_S);
+    options.size = UINT64_C(1) << 20;
+    options.timeout_ns = 100000000;
+    for (unsigned attempt = 0; attempt < 2 && got == KITH_EUNAVAILABLE; attempt++) {
+        got = space != NULL ? KITH_OK : kith_open(address, &options, &space);
+        if (got == KITH_OK)
+            got = count("beside");
+        if (got == KITH_EUNAVAILABLE && attempt == 0) {
+            other->told = true;
+            raise(SIGSTOP);
+        }
+    }
+    if (got != 1)
+        snprintf(other->wrong, sizeof other->wrong, "another cannot work beside it: %.200s",
+                 kith_last_error());
+    raise(SIGSTOP); /* it stays in the arena */
+    _exit(0);
+}
+
+/* Waits until it stops. */
+static void
+await_stop(pid_t pid, struct board *other)
+{
+    int status;
+
+    if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
+        snprintf(other->wrong, sizeof other->wrong, "another beside it ended with status %x",
+                 (unsigned)status);
+}
+
 /* Steps to `at`, and there is killed, or another works beside it. */
 static void
 try_sample(struct walk *walk, uint64_t at, bool killed)
@@ -507,31 +548,26 @@ try_sample(struct walk *walk, uint64_t at, bool killed)
         address_in(folder, address);
         memset(other, 0, sizeof *other);
         beside = fork_child();
-        if (beside == 0) {
-            alarm(SURVIVOR_CEILING_S);
-            open_plain(address);
-            if (count("beside") != 1)
-                snprintf(other->wrong, sizeof other->wrong, "another cannot work beside it: %.200s",
-                         kith_last_error());
-            raise(SIGSTOP); /* it stays in the arena */
-            _exit(0);
-        }
-        if (waitpid(beside, &status, WUNTRACED) != beside || !WIFSTOPPED(status))
-            snprintf(other->wrong, sizeof other->wrong, "another beside it ended with status %x",
-                     (unsigned)status);
+        if (beside == 0)
+            work_beside(address, other);
+        await_stop(beside, other);
         board->stop_at = UINT64_MAX;
         go_on(pid, board);
         if (!board->ended)
             complain(walk->scenario, at, "with another beside it, it does not end", walk->totals);
     }
     end_process(pid);
+    if (!killed && other->told) {
+        kill(beside, SIGCONT);
+        await_stop(beside, other);
+    }
     survive_beside(walk, 0, at);
     if (!killed) {
         pid = fork_child();
         if (pid == 0) {
             alarm(SURVIVOR_CEILING_S);
             open_plain(address);
-            if (count("beside") != 2)
+            if (count("beside") != 2 && other->wrong[0] == '\0')
                 snprintf(other->wrong, sizeof other->wrong,
                          "another that works beside it is in an arena of its own");
             _exit(0);
