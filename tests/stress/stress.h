@@ -82,7 +82,7 @@ static inline void
 crew_kill(struct crew *crew, int mortals, uint64_t kills, uint64_t steps_max,
           struct test_random *random)
 {
-    int64_t deadline_ns = test_now_ns() + (test_is_long() ? 60 : 6) * test_ceiling_ns();
+    int64_t deadline_ns = test_now_ns() + test_ceiling_ns(); /* of the next kill */
 
     for (int i = 0; i < mortals; i++)
         crew->workers[i].doom = test_random_below(random, steps_max);
@@ -96,6 +96,7 @@ crew_kill(struct crew *crew, int mortals, uint64_t kills, uint64_t steps_max,
                 continue;
             test_child_kill(w->pid);
             crew->kills++;
+            deadline_ns = test_now_ns() + test_ceiling_ns();
             w->doom = test_random_below(random, steps_max);
             worker_start(w);
         }

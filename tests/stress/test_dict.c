@@ -27,7 +27,7 @@ add_many_times(void *arg)
     }
 }
 
-TEST_LONG(300, dict_counts_every_addition_of_eight_processes)
+TEST_LONG(900, dict_counts_every_addition_of_eight_processes)
 {
     struct adder a = { .times = (int)stretched(20000) };
     pid_t pids[8];
@@ -68,7 +68,7 @@ int_at(struct kith_item key)
     return n;
 }
 
-TEST_LONG(300, dict_loses_no_addition_to_kills)
+TEST_LONG(900, dict_loses_no_addition_to_kills)
 {
     struct test_random random = test_random_new();
     struct crew *crew = crew_new(4, add_step);
@@ -158,7 +158,7 @@ count_one(struct kith_item key, struct kith_item item, void *arg)
     return 0;
 }
 
-TEST_LONG(300, dict_stays_whole_while_its_changers_are_killed)
+TEST_LONG(900, dict_stays_whole_while_its_changers_are_killed)
 {
     struct test_random random = test_random_new();
     struct crew *crew = crew_new(4, shape_step);
@@ -201,7 +201,7 @@ big_step(struct worker *w)
     kith_view_release(view);
 }
 
-TEST_LONG(300, dict_of_big_items_neither_tears_nor_leaks_them_under_kills)
+TEST_LONG(900, dict_of_big_items_neither_tears_nor_leaks_them_under_kills)
 {
     struct test_random random = test_random_new();
     struct crew *crew = crew_new(4, big_step);

@@ -40,7 +40,7 @@ lease_step(struct worker *w)
     kith_buf_free(&item);
 }
 
-TEST_LONG(300, queue_loses_nothing_when_producers_and_consumers_are_killed)
+TEST_LONG(900, queue_loses_nothing_when_producers_and_consumers_are_killed)
 {
     struct test_random random = test_random_new();
     struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
@@ -101,7 +101,7 @@ alone_step(struct worker *w)
     (void)w;
 }
 
-TEST_LONG(300, queue_lends_each_item_to_one_at_a_time)
+TEST_LONG(900, queue_lends_each_item_to_one_at_a_time)
 {
     struct crew *crew = crew_new(4, alone_step);
 
@@ -132,7 +132,7 @@ pong(void *arg)
 }
 
 /* One place, so that both sides sleep and wake all the time: a lost wake would hang it. */
-TEST_LONG(300, queue_of_one_place_loses_no_wake)
+TEST_LONG(900, queue_of_one_place_loses_no_wake)
 {
     struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
     struct crew *crew = crew_new(2, ping);
@@ -177,7 +177,7 @@ lock_step(struct worker *w)
     (void)w;
 }
 
-TEST_LONG(300, lock_keeps_its_counter_whole_though_holders_are_killed)
+TEST_LONG(900, lock_keeps_its_counter_whole_though_holders_are_killed)
 {
     struct test_random random = test_random_new();
     struct crew *crew = crew_new(4, lock_step);

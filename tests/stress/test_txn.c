@@ -69,7 +69,7 @@ open_bank(struct test *t)
         EXPECT_OK(kith_dict_set(dict_of(i), KITH_INT((int64_t)i), KITH_INT(START)));
 }
 
-TEST_LONG(300, txn_transfers_keep_the_sum_while_their_makers_are_killed)
+TEST_LONG(900, txn_transfers_keep_the_sum_while_their_makers_are_killed)
 {
     struct test_random random = test_random_new();
     struct crew *crew = crew_new(4, bank_step);
@@ -119,7 +119,7 @@ one_dict_step(struct worker *w)
     EXPECT_OK(kith_txn_commit(txn));
 }
 
-TEST_LONG(300, txn_is_seen_whole_by_get_many_and_each_under_kills)
+TEST_LONG(900, txn_is_seen_whole_by_get_many_and_each_under_kills)
 {
     struct test_random random = test_random_new();
     struct crew *crew = crew_new(4, one_dict_step);
@@ -179,7 +179,7 @@ stamp_step(struct worker *w)
     }
 }
 
-TEST_LONG(300, txn_is_never_seen_new_and_then_old)
+TEST_LONG(900, txn_is_never_seen_new_and_then_old)
 {
     struct test_random random = test_random_new();
     struct crew *crew = crew_new(4, stamp_step);
@@ -232,7 +232,7 @@ done_once(struct kith_item key, struct kith_item item, void *arg)
     return 0;
 }
 
-TEST_LONG(300, txn_counts_every_task_exactly_once_under_kills)
+TEST_LONG(900, txn_counts_every_task_exactly_once_under_kills)
 {
     struct test_random random = test_random_new();
     struct crew *crew = crew_new(4, task_step);
