@@ -314,7 +314,7 @@ busy_thread(void *arg)
     return NULL;
 }
 
-TEST_LONG(300, fork_out_of_16_busy_threads_a_thousand_times)
+TEST_LONG(800, fork_out_of_16_busy_threads_a_thousand_times)
 {
     struct shared *s = shared_new(t);
     pthread_t threads[16];
