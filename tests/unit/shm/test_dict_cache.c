@@ -97,11 +97,13 @@ the_hand_passes_what_was_used_once_and_goes_on_where_it_stopped(void **unused)
 static void
 as_many_go_as_a_larger_item_needs_and_never_itself(void **unused)
 {
+    static uint8_t bytes[93];
+
     (void)unused;
     make_bounded(0, 100, KITH_DICT_FIFO);
     for (int64_t n = 0; n < 6; n++)
         EXPECT_OK(set_int(n)); /* 16 bytes each: 96 */
-    EXPECT_RC(KITH_EFULL, set_item(KITH_INT(6), kith_bytes("", 93)));
+    EXPECT_RC(KITH_EFULL, set_item(KITH_INT(6), kith_bytes(bytes, sizeof bytes)));
     EXPECT_KEYS(0, 1, 2, 3, 4, 5); /* not even alone, so nothing went for it */
     EXPECT_RC(KITH_EVICTED,
               set_item(KITH_INT(0), kith_str("a text of thirty bytes exactly"))); /* 118 */
@@ -111,11 +113,7 @@ as_many_go_as_a_larger_item_needs_and_never_itself(void **unused)
               set_item(KITH_INT(7), kith_str("a text of forty-eight bytes, that is, a long one")));
     EXPECT_KEYS(4, 5, 7);
     assert_int_equal(1 + 2 * 16 + 56, kith__load(&root->own.bytes));
-    EXPECT_RC(KITH_EVICTED,
-              set_item(KITH_INT(8), kith_bytes("0123456789012345678901234567890123456789"
-                                               "0123456789012345678901234567890123456789"
-                                               "012345678901",
-                                               92)));
+    EXPECT_RC(KITH_EVICTED, set_item(KITH_INT(8), kith_bytes(bytes, 92)));
     EXPECT_KEYS(8); /* exactly as much as there may be */
     close_dict();
 }
