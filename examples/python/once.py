@@ -5,6 +5,7 @@ Every worker runs the same thread, which finds the same jobs due.  `once` lets o
 others wait for it, and if it is killed in the middle the next takes over.
 """
 
+import functools
 import os
 import threading
 
@@ -28,7 +29,7 @@ def send_report(day):
 def scheduler():
     for day in DAYS:
         # One name for each job that is to be done once.
-        space.once(f"report-{day}").run(lambda day=day: send_report(day))
+        space.once(f"report-{day}").run(functools.partial(send_report, day))
 
 
 def at_start():

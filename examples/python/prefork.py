@@ -109,7 +109,8 @@ def answer(start_response, text, status="200 OK"):
 
 def fetch(address, path):
     """(status, text, pid of the worker); (None, "", None) if the worker died over it."""
-    connection = http.client.HTTPConnection(*address, timeout=30)
+    host, port = address
+    connection = http.client.HTTPConnection(host, port, timeout=30)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

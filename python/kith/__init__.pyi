@@ -7,7 +7,9 @@ from collections.abc import (
     Callable, Coroutine, Iterable, Iterator, Mapping, MutableMapping, MutableSequence, MutableSet,
     Sequence)
 from typing import (
-    Any, Final, Literal, NamedTuple, Protocol, SupportsIndex, TypeAlias, TypeVar, final, overload)
+    Any, Final, Literal, Protocol, SupportsIndex, TypeAlias, TypeVar, final, overload)
+
+from _typeshed import structseq
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -58,45 +60,89 @@ class BrokenBarrierError(Error, threading.BrokenBarrierError): ...
 
 # ---- what is told
 
-class Info(NamedTuple):
-    name: str
-    kind: str
-    items: int
-    bytes: int
-    created: float
+@final
+class Info(structseq[Any], tuple[str, str, int, int, float]):
+    __match_args__: Final = ("name", "kind", "items", "bytes", "created")
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def items(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def created(self) -> float: ...
 
-class SpaceInfo(NamedTuple):
-    name: str
-    path: str
-    bytes: int
-    created: float
-    attached: int
+@final
+class SpaceInfo(structseq[Any], tuple[str, str, int, float, int]):
+    __match_args__: Final = ("name", "path", "bytes", "created", "attached")
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def created(self) -> float: ...
+    @property
+    def attached(self) -> int: ...
 
-class Stat(NamedTuple):
-    path: str
-    size_limit: int
-    bytes_committed: int
-    bytes_used: int
-    bytes_free: int
-    objects: int
-    processes: int
-    threads: int
-    reaped: int
+@final
+class Stat(structseq[Any], tuple[str, int, int, int, int, int, int, int, int]):
+    __match_args__: Final = (
+        "path", "size_limit", "bytes_committed", "bytes_used", "bytes_free", "objects", "processes",
+        "threads", "reaped")
+    @property
+    def path(self) -> str: ...
+    @property
+    def size_limit(self) -> int: ...
+    @property
+    def bytes_committed(self) -> int: ...
+    @property
+    def bytes_used(self) -> int: ...
+    @property
+    def bytes_free(self) -> int: ...
+    @property
+    def objects(self) -> int: ...
+    @property
+    def processes(self) -> int: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def reaped(self) -> int: ...
 
-class Report(NamedTuple):
-    blocks: int
-    objects: int
-    bytes_used: int
-    bytes_freed: int
-    reaped: int
-    removed: int
-    unreached: int
-    violations: list[str]
+@final
+class Report(structseq[Any], tuple[int, int, int, int, int, int, int, builtins.list[str]]):
+    __match_args__: Final = (
+        "blocks", "objects", "bytes_used", "bytes_freed", "reaped", "removed", "unreached",
+        "violations")
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def objects(self) -> int: ...
+    @property
+    def bytes_used(self) -> int: ...
+    @property
+    def bytes_freed(self) -> int: ...
+    @property
+    def reaped(self) -> int: ...
+    @property
+    def removed(self) -> int: ...
+    @property
+    def unreached(self) -> int: ...
+    @property
+    def violations(self) -> builtins.list[str]: ...
 
-class DumpReport(NamedTuple):
-    objects: int
-    items: int
-    bytes: int
+@final
+class DumpReport(structseq[Any], tuple[int, int, int]):
+    __match_args__: Final = ("objects", "items", "bytes")
+    @property
+    def objects(self) -> int: ...
+    @property
+    def items(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
 
 # ---- spaces
 
@@ -314,7 +360,7 @@ class List(_Handle, MutableSequence[_Item]):
     def __len__(self) -> int: ...
     def __add__(self, other: Iterable[_Item], /) -> list[_Item]: ...
     def __mul__(self, count: int, /) -> list[_Item]: ...
-    def __imul__(self, count: int, /) -> List: ...  # type: ignore[misc]
+    def __imul__(self, count: int, /) -> List: ...
     def __lt__(self, other: Any, /) -> bool: ...
     def __le__(self, other: Any, /) -> bool: ...
     def __gt__(self, other: Any, /) -> bool: ...
