@@ -202,6 +202,15 @@ KITH_API kith_err kith_dict_info(kith_dict *dict, struct kith_dict_info *info_ou
 KITH_API kith_err kith_dict_set(kith_dict *dict, struct kith_item key, struct kith_item item);
 
 /*
+ * The same, of a foreign item whose bytes stand in `count` pieces: they are stored one behind the
+ * other, and copied once, from where they are.
+ *
+ * KITH_EINVAL  no tag, or one that is too long; or a part is NULL and has a size
+ */
+KITH_API kith_err kith_dict_set_parts(kith_dict *dict, struct kith_item key, const char *tag,
+                                      const struct kith_part *parts, size_t count);
+
+/*
  * Sets the item of `key` if there was none.
  *
  * KITH_EEXIST   the key is present

@@ -68,6 +68,12 @@ struct kith_item {
     const char *tag;  /* KITH_TYPE_FOREIGN: NUL-terminated, 1 to KITH_TAG_SIZE_MAX bytes */
 };
 
+/* A piece of the bytes of a foreign item, for what stores one that stands in pieces. */
+struct kith_part {
+    const void *data; /* may be NULL if size is 0 */
+    size_t size;
+};
+
 /* An item that came out: `item` points into `memory`, which the library makes large enough. */
 struct kith_buf {
     struct kith_item item;

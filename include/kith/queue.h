@@ -142,6 +142,16 @@ KITH_API kith_err kith_queue_put_with(kith_queue *queue, struct kith_item item,
                                       const struct kith_put_options *options, int64_t timeout_ns);
 
 /*
+ * As kith_queue_put_with(), of a foreign item whose bytes stand in `count` pieces: they are stored
+ * one behind the other, and copied once, from where they are.
+ *
+ * KITH_EINVAL  no tag, or one that is too long; or a part is NULL and has a size
+ */
+KITH_API kith_err kith_queue_put_parts(kith_queue *queue, const char *tag,
+                                       const struct kith_part *parts, size_t count,
+                                       const struct kith_put_options *options, int64_t timeout_ns);
+
+/*
  * Puts `count` items in, in their order, waiting up to `timeout_ns` nanoseconds in all for room.
  * Items of other putters may come between them.  *put_out is how many went in, which is `count` on
  * success and is set on the errors listed here too: those stay in.

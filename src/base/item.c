@@ -106,3 +106,28 @@ kith__item_check(struct kith_item item)
         return KITH_OK;
     }
 }
+
+kith_err
+kith__item_of_parts(const char *tag, const struct kith_part *parts, size_t count,
+                    struct kith_item *item_out)
+{
+    kith_err err = check_tag(tag);
+    size_t size = 0;
+
+    if (err < 0)
+        return err;
+    if (parts == NULL && count > 0)
+        return kith__fail(KITH_EINVAL, "An item is said to have %zu parts, which are NULL.", count);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].data == NULL && parts[i].size > 0)
+            return kith__fail(KITH_EINVAL,
+                              "A part of an item says that it has %zu bytes, and its data is NULL.",
+                              parts[i].size);
+        if (__builtin_add_overflow(size, parts[i].size, &size))
+            return kith__fail(KITH_ETOOBIG, "An item has more bytes than can be counted.");
+    }
+    *item_out = (struct kith_item){
+        .type = KITH__TYPE_PARTS, .integer = (int64_t)count, .data = parts, .size = size, .tag = tag
+    };
+    return KITH_OK;
+}

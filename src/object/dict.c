@@ -231,6 +231,22 @@ kith_dict_set(kith_dict *dict, struct kith_item key, struct kith_item item)
     return outcome(dict, dict->ops->set(dict->handle.state, &key, &item), told);
 }
 
+kith_err
+kith_dict_set_parts(kith_dict *dict, struct kith_item key, const char *tag,
+                    const struct kith_part *parts, size_t count)
+{
+    unsigned told = kith__told();
+    struct kith_item item;
+    kith_err err;
+
+    if (dict == NULL)
+        return kith__fail_null("kith_dict_set_parts");
+    err = kith__item_of_parts(tag, parts, count, &item);
+    if (err < 0)
+        return err;
+    return outcome(dict, dict->ops->set(dict->handle.state, &key, &item), told);
+}
+
 static kith_err
 edit(kith_dict *dict, const char *function, const struct kith_item *key,
      const struct kith__edit *edit)

@@ -124,6 +124,30 @@ kith_queue_put_with(kith_queue *queue, struct kith_item item,
 }
 
 kith_err
+kith_queue_put_parts(kith_queue *queue, const char *tag, const struct kith_part *parts,
+                     size_t count, const struct kith_put_options *options, int64_t timeout_ns)
+{
+    struct kith_put_options whole;
+    unsigned told = kith__told();
+    struct kith_item item;
+    kith_err err;
+
+    if (queue == NULL)
+        return kith__fail_null("kith_queue_put_parts");
+    if (timeout_ns < KITH_FOREVER)
+        return kith__fail_timeout("kith_queue_put_parts", timeout_ns);
+    err = kith__put_options("kith_queue_put_parts", options, &whole);
+    if (err == KITH_OK)
+        err = kith__item_of_parts(tag, parts, count, &item);
+    if (err < 0)
+        return err;
+    return outcome(
+        queue,
+        queue->ops->put_with(queue->handle.state, &item, &whole, kith__deadline_ns(timeout_ns)),
+        told);
+}
+
+kith_err
 kith_queue_put_many(kith_queue *queue, const struct kith_item *items, size_t count,
                     int64_t timeout_ns, size_t *put_out)
 {

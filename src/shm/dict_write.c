@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/item.h"
 #include "shm/quick.h"
 
 /* Copies what stands at a place out, under its lock. */
@@ -287,7 +288,7 @@ static bool
 evict_for_change(struct kith__self *self, const struct kith__dict *dict,
                  const struct kith__key *key, const struct kith__change *change)
 {
-    size_t tag = change->item.type == KITH_TYPE_FOREIGN ? strlen(change->item.tag) : 0;
+    size_t tag = kith__item_tag_size(&change->item);
     struct kith__shard *shard;
     bool evicted;
 

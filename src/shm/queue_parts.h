@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/item.h"
 #include "shm/boot.h"
 #include "shm/queue.h"
 
@@ -82,7 +83,7 @@ kith__node_at(const struct kith__arena *arena, uint64_t off)
 static inline size_t
 kith__payload(const struct kith_item *item, size_t *tag_out)
 {
-    *tag_out = item->type == KITH_TYPE_FOREIGN ? __builtin_strlen(item->tag) : 0;
+    *tag_out = kith__item_tag_size(item);
     if (item->type <= KITH_TYPE_FLOAT)
         return 8;
     return item->size > KITH__ITEM_MAX ? SIZE_MAX : item->size + *tag_out;
@@ -107,9 +108,8 @@ kith__item_write(const struct kith_item *item, size_t tag, uint8_t *data)
     if (item->type > KITH_TYPE_FLOAT) {
         if (tag > 0)
             memcpy(data, item->tag, tag);
-        if (item->size > 0)
-            memcpy(data + tag, item->data, item->size);
-        return KITH__META(item->type, tag, item->size);
+        kith__item_copy(item, data + tag);
+        return KITH__META(kith__item_type(item), tag, item->size);
     }
     if (item->type == KITH_TYPE_BOOL)
         word = item->boolean;

@@ -10,12 +10,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/item.h"
 #include "shm/reference.h"
 
 kith_err
 kith__stored_make(struct kith__op *op, struct kith_item item, struct kith__stored *stored)
 {
-    size_t tag = item.type == KITH_TYPE_FOREIGN ? strlen(item.tag) : 0;
+    size_t tag = kith__item_tag_size(&item);
     uint8_t *to;
     kith_err err;
 
@@ -57,7 +58,7 @@ kith__stored_make(struct kith__op *op, struct kith_item item, struct kith__store
             kith__fail(KITH_ETOOBIG, "An item of %zu bytes is larger than any arena.", item.size);
         return op->err;
     }
-    stored->meta = KITH__META(item.type, tag, item.size);
+    stored->meta = KITH__META(kith__item_type(&item), tag, item.size);
     to = (uint8_t *)&stored->value;
     if (tag + item.size > 8) {
         err = kith__op_take(op, tag + item.size, &stored->value);
@@ -67,8 +68,7 @@ kith__stored_make(struct kith__op *op, struct kith_item item, struct kith__store
     }
     if (tag > 0)
         memcpy(to, item.tag, tag);
-    if (item.size > 0)
-        memcpy(to + tag, item.data, item.size);
+    kith__item_copy(&item, to + tag);
     return KITH_OK;
 }
 

@@ -58,6 +58,37 @@ TEST(dict_gives_back_every_type_of_item_as_it_went_in)
     kith_buf_free(&out);
 }
 
+TEST(dict_set_of_parts_is_one_item)
+{
+    static const size_t sizes[] = { 0, 1, 5, 8, 100, 5000, 200000 };
+    kith_dict *dict = test_dict(t, "d");
+    char *bytes = malloc(200000);
+    struct kith_buf buf = KITH_BUF_INIT;
+
+    for (size_t i = 0; i < 200000; i++)
+        bytes[i] = (char)('a' + i % 23);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t cut = sizes[i] / 3;
+        struct kith_part parts[] = { { bytes, cut }, { NULL, 0 }, { bytes + cut, sizes[i] - cut } };
+
+        EXPECT_OK(kith_dict_set_parts(dict, KITH_STR("k"), "x/y", parts, 3));
+        EXPECT_OK(kith_dict_get(dict, KITH_STR("k"), &buf));
+        EXPECT_EQ(KITH_TYPE_FOREIGN, buf.item.type);
+        EXPECT_EQ(sizes[i], buf.item.size);
+        EXPECT_EQ(0, strcmp("x/y", buf.item.tag));
+        EXPECT_EQ(0, memcmp(bytes, buf.item.data, sizes[i]));
+    }
+    EXPECT_FAILS(KITH_EINVAL, "tag", kith_dict_set_parts(dict, KITH_STR("k"), NULL, NULL, 0));
+    EXPECT_FAILS(KITH_EINVAL, "NULL", kith_dict_set_parts(dict, KITH_STR("k"), "x", NULL, 1));
+    EXPECT_FAILS(KITH_ETOOBIG, "item",
+                 kith_dict_set_parts(dict, KITH_STR("k"), "x",
+                                     &(struct kith_part){ bytes, SIZE_MAX / 2 }, 1));
+    EXPECT_FAILS(KITH_EINVAL, "kith_dict_set_parts",
+                 kith_dict_set_parts(NULL, KITH_STR("k"), "x", NULL, 0));
+    kith_buf_free(&buf);
+    free(bytes);
+}
+
 TEST(dict_item_is_a_copy_that_later_changes_leave_alone)
 {
     kith_dict *d = test_dict(t, "hits");

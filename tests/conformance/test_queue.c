@@ -957,6 +957,48 @@ TEST(queue_joiner_is_told_when_a_lessee_is_killed_and_its_item_is_done)
     CHILD_JOIN(joiner);
 }
 
+TEST(queue_put_of_parts_is_one_item)
+{
+    static const size_t sizes[] = { 0, 1, 100, 5000, 200000 };
+    kith_queue *q = test_queue(t, "jobs", NULL);
+    char *bytes = malloc(200000);
+    struct kith_buf buf = KITH_BUF_INIT;
+
+    for (size_t i = 0; i < 200000; i++)
+        bytes[i] = (char)('a' + i % 23);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t cut = sizes[i] / 3;
+        struct kith_part parts[] = { { bytes, cut }, { NULL, 0 }, { bytes + cut, sizes[i] - cut } };
+
+        EXPECT_OK(kith_queue_put_parts(q, "x/y", parts, 3, NULL, 0));
+        EXPECT_OK(kith_queue_get(q, 0, &buf));
+        EXPECT_EQ(KITH_TYPE_FOREIGN, buf.item.type);
+        EXPECT_EQ(sizes[i], buf.item.size);
+        EXPECT_EQ(0, strcmp("x/y", buf.item.tag));
+        EXPECT_EQ(0, memcmp(bytes, buf.item.data, sizes[i]));
+    }
+    EXPECT_OK(kith_queue_put_parts(q, "x/y", NULL, 0, NULL, 0));
+    EXPECT_OK(kith_queue_get(q, 0, &buf));
+    EXPECT_EQ(0, buf.item.size);
+    EXPECT_FAILS(KITH_EINVAL, "tag", kith_queue_put_parts(q, NULL, NULL, 0, NULL, 0));
+    EXPECT_FAILS(KITH_EINVAL, "tag", kith_queue_put_parts(q, "", NULL, 0, NULL, 0));
+    EXPECT_FAILS(KITH_EINVAL, "NULL", kith_queue_put_parts(q, "x", NULL, 1, NULL, 0));
+    EXPECT_FAILS(KITH_EINVAL, "NULL",
+                 kith_queue_put_parts(q, "x", &(struct kith_part){ NULL, 1 }, 1, NULL, 0));
+    EXPECT_FAILS(KITH_ETOOBIG, "item",
+                 kith_queue_put_parts(q, "x",
+                                      (struct kith_part[]){ { bytes, SIZE_MAX }, { bytes, 1 } }, 2,
+                                      NULL, 0));
+    EXPECT_FAILS(
+        KITH_ETOOBIG, "item",
+        kith_queue_put_parts(q, "x", &(struct kith_part){ bytes, SIZE_MAX / 2 }, 1, NULL, 0));
+    EXPECT_FAILS(KITH_EINVAL, "kith_queue_put_parts",
+                 kith_queue_put_parts(NULL, "x", NULL, 0, NULL, 0));
+    EXPECT_QUEUE_LEN(q, 0);
+    kith_buf_free(&buf);
+    free(bytes);
+}
+
 TEST(queue_join_of_a_joinable_one_waits_for_task_done)
 {
     struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
