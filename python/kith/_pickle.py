@@ -30,8 +30,8 @@ def _padded(size):
     return -size % ALIGNMENT
 
 
-def dumps(value):
-    """The tag and the bytes of a value."""
+def dumps_parts(value):
+    """The tag and the bytes of a value, in pieces of which the large ones are not copied yet."""
     views = []
 
     def take(buffer):
@@ -50,14 +50,21 @@ def dumps(value):
         reduction.ForkingPickler(file, 5, True, take).dump(value)
         data = file.getvalue()
     if not views:
-        return PLAIN, data
+        return PLAIN, (data,)
     table = struct.pack(f"<{2 + len(views)}Q", len(views), len(data),
                         *(view.nbytes for view in views))
-    parts = []
-    for part in (table, data, *views):
-        parts.append(part)
-        parts.append(bytes(_padded(memoryview(part).nbytes)))
-    return BUFFERS, b"".join(parts)
+    parts = [b"".join((table, bytes(_padded(len(table))), data, bytes(_padded(len(data)))))]
+    for view in views:
+        parts.append(view)
+        if _padded(view.nbytes):
+            parts.append(bytes(_padded(view.nbytes)))
+    return BUFFERS, tuple(parts)
+
+
+def dumps(value):
+    """The tag and the bytes of a value, as one piece."""
+    tag, parts = dumps_parts(value)
+    return tag, parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _parts(view):

@@ -82,11 +82,14 @@ ass_subscript(PyObject *self, PyObject *key, PyObject *value)
     if (value == NULL) {
         err = kith_dict_delete(dict, encoded.item);
     } else {
-        if (!encode_item(SPACE_OF(self), value, &item)) {
+        if (!encode_parts(SPACE_OF(self), value, &item)) {
             encoded_free(&encoded);
             return -1;
         }
-        err = kith_dict_set(dict, encoded.item, item.item);
+        err = encoded_parts(&item) == NULL
+                  ? kith_dict_set(dict, encoded.item, item.item)
+                  : kith_dict_set_parts(dict, encoded.item, item.item.tag, encoded_parts(&item),
+                                        (size_t)item.item.integer);
         encoded_free(&item);
     }
     encoded_free(&encoded);

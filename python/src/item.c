@@ -148,26 +148,69 @@ refuse_item(PyTypeObject *culprit)
     return false;
 }
 
-/* kith/_pickle.py gives the tag and the bytes. */
+/* The memory of what `owner` keeps. */
 static bool
-encode_pickle(PyObject *object, struct encoded *out)
+borrow(PyObject *owner, struct kith_part *part_out)
 {
-    PyObject *pair = call_lazily("kith._pickle", "dumps", object, NULL, 0, NULL);
     Py_buffer buffer;
+
+    if (PyObject_GetBuffer(owner, &buffer, PyBUF_SIMPLE) < 0)
+        return false;
+    part_out->data = buffer.buf;
+    part_out->size = (size_t)buffer.len;
+    PyBuffer_Release(&buffer);
+    return true;
+}
+
+static bool
+borrow_parts(PyObject *pieces, struct encoded *out)
+{
+    size_t count = (size_t)PyTuple_GET_SIZE(pieces);
+    struct kith_part *parts = PyMem_New(struct kith_part, count);
+
+    if (parts == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    out->memory = (uint8_t *)parts;
+    for (size_t i = 0; i < count; i++) {
+        if (!borrow(PyTuple_GET_ITEM(pieces, (Py_ssize_t)i), &parts[i]))
+            return false;
+        out->item.size += parts[i].size;
+    }
+    out->item.integer = (int64_t)count;
+    return true;
+}
+
+/* kith/_pickle.py gives the tag and the bytes, in pieces if the caller can store these. */
+static bool
+encode_pickle(PyObject *object, struct encoded *out, bool in_parts)
+{
+    PyObject *pair =
+        call_lazily("kith._pickle", in_parts ? "dumps_parts" : "dumps", object, NULL, 0, NULL);
+    struct kith_part whole;
+    PyObject *data;
+    bool good;
 
     if (pair == NULL)
         return false;
     out->owner = pair; /* holds the bytes, too */
     out->item.type = KITH_TYPE_FOREIGN;
     out->item.tag = PyUnicode_AsUTF8(PyTuple_GET_ITEM(pair, 0));
-    if (out->item.tag == NULL ||
-        PyObject_GetBuffer(PyTuple_GET_ITEM(pair, 1), &buffer, PyBUF_SIMPLE) < 0) {
-        Py_CLEAR(out->owner);
+    data = PyTuple_GET_ITEM(pair, 1);
+    if (in_parts && PyTuple_GET_SIZE(data) == 1) {
+        data = PyTuple_GET_ITEM(data, 0);
+        in_parts = false;
+    }
+    good = out->item.tag != NULL && (in_parts ? borrow_parts(data, out) : borrow(data, &whole));
+    if (!good) {
+        encoded_free(out);
         return false;
     }
-    out->item.data = buffer.buf;
-    out->item.size = (size_t)buffer.len;
-    PyBuffer_Release(&buffer);
+    if (!in_parts) {
+        out->item.data = whole.data;
+        out->item.size = whole.size;
+    }
     return true;
 }
 
@@ -177,7 +220,7 @@ encode_reference(struct space *space, struct handle *handle, struct encoded *out
     if (handle->space != space && PyUnicode_Compare(handle->space->key, space->key) != 0) {
         /* What has an address is found from elsewhere, too. */
         if (space->pickles && strncmp(PyUnicode_AsUTF8(handle->space->address), "mem:", 4) != 0)
-            return encode_pickle((PyObject *)handle, out);
+            return encode_pickle((PyObject *)handle, out, false);
         PyErr_Format(failures[INVALID],
                      "The %s \"%U\" is of the space \"%U\", and cannot be referred to from "
                      "the space \"%U\".",
@@ -217,8 +260,8 @@ encode_memoryview(PyObject *object, struct encoded *out)
     return false;
 }
 
-bool
-encode_item_slowly(struct space *space, PyObject *object, struct encoded *out)
+static bool
+encode_any(struct space *space, PyObject *object, struct encoded *out, bool in_parts)
 {
     PyTypeObject *type = Py_TYPE(object);
     PyTypeObject *culprit = type;
@@ -266,7 +309,19 @@ encode_item_slowly(struct space *space, PyObject *object, struct encoded *out)
     handle = handle_of(object);
     if (handle != NULL)
         return encode_reference(space, handle, out);
-    return space->pickles ? encode_pickle(object, out) : refuse_item(culprit);
+    return space->pickles ? encode_pickle(object, out, in_parts) : refuse_item(culprit);
+}
+
+bool
+encode_item_slowly(struct space *space, PyObject *object, struct encoded *out)
+{
+    return encode_any(space, object, out, false);
+}
+
+bool
+encode_parts_slowly(struct space *space, PyObject *object, struct encoded *out)
+{
+    return encode_any(space, object, out, true);
 }
 
 bool

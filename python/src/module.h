@@ -284,6 +284,8 @@ struct encoded {
 
 bool encode_key_slowly(PyObject *object, struct encoded *out);
 bool encode_item_slowly(struct space *space, PyObject *object, struct encoded *out);
+/* As encode_item(), of what may be in parts, see encoded_parts(). */
+bool encode_parts_slowly(struct space *space, PyObject *object, struct encoded *out);
 
 /* An int of one digit, which most are; the two ways in which CPython has laid it out. */
 static inline bool
@@ -337,6 +339,21 @@ static inline bool
 encode_item(struct space *space, PyObject *object, struct encoded *out)
 {
     return encode_plain(object, out) || encode_item_slowly(space, object, out);
+}
+
+static inline bool
+encode_parts(struct space *space, PyObject *object, struct encoded *out)
+{
+    return encode_plain(object, out) || encode_parts_slowly(space, object, out);
+}
+
+/* What a pickle's large buffers are left in, as many as item.integer says; NULL: it is whole. */
+static inline const struct kith_part *
+encoded_parts(const struct encoded *encoded)
+{
+    return encoded->item.type == KITH_TYPE_FOREIGN && encoded->item.integer != 0
+               ? (const struct kith_part *)(const void *)encoded->memory
+               : NULL;
 }
 
 static inline void

@@ -74,6 +74,17 @@ raise_getting(kith_err err)
 
 /* ---- putting ---- */
 
+static kith_err
+put_encoded(kith_queue *queue, const struct encoded *encoded,
+            const struct kith_put_options *options, int64_t timeout_ns)
+{
+    const struct kith_part *parts = encoded_parts(encoded);
+
+    return parts != NULL ? kith_queue_put_parts(queue, encoded->item.tag, parts,
+                                                (size_t)encoded->item.integer, options, timeout_ns)
+                         : kith_queue_put_with(queue, encoded->item, options, timeout_ns);
+}
+
 static PyObject *
 put(PyObject *self, PyObject *value, const struct kith_put_options *options, int64_t timeout_ns)
 {
@@ -82,13 +93,13 @@ put(PyObject *self, PyObject *value, const struct kith_put_options *options, int
     kith_err err;
     OPEN(kith_queue, queue, self);
 
-    if (!encode_item(SPACE_OF(self), value, &encoded))
+    if (!encode_parts(SPACE_OF(self), value, &encoded))
         return NULL;
-    err = options == NULL ? kith_queue_put(queue, encoded.item, 0)
-                          : kith_queue_put_with(queue, encoded.item, options, 0);
+    err = options == NULL && encoded_parts(&encoded) == NULL
+              ? kith_queue_put(queue, encoded.item, 0)
+              : put_encoded(queue, &encoded, options, 0);
     if (err == KITH_EFULL && timeout_ns != 0) {
-        WAIT(&wait, SPACE_OF(self), err,
-             kith_queue_put_with(queue, encoded.item, options, timeout_ns));
+        WAIT(&wait, SPACE_OF(self), err, put_encoded(queue, &encoded, options, timeout_ns));
     }
     encoded_free(&encoded);
     return err < 0 ? raise_putting(err) : done(err);

@@ -6,9 +6,12 @@ import enum
 import math
 import os
 import pickle
+import queue
 import random
 import struct
 import sys
+import tracemalloc
+import unittest
 
 import kith
 import support
@@ -223,6 +226,69 @@ class Pickled(support.Case):
         d = self.space.dict()
         d["k"] = [1, "a"]
         self.assertEqual(bytes(d.view("k")), b"\x92\x01\xa1a")
+
+
+class Block:
+    """What pickles as numpy's arrays do."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __reduce_ex__(self, protocol):
+        return Block, (pickle.PickleBuffer(self.data),)
+
+    def __eq__(self, other):
+        return bytes(self.data) == bytes(other.data)
+
+
+class Buffers(unittest.TestCase):
+    """Pickles with large buffers, which go in from where they are."""
+
+    def setUp(self):
+        self.space = kith.open("mem://", serializer="pickle")
+        self.addCleanup(self.space.close)
+
+    def same(self, value):
+        """That value, by each way in."""
+        d, q, names = self.space.dict(), self.space.queue(capacity=1), self.space.list()
+        d["a"] = value
+        d.set("b", value)
+        d.update(c=value)
+        names.append(value)
+        for found in (d["a"], d["b"], d["c"], names[0]):
+            self.assertEqual(found, value)
+        q.put(value)
+        with self.assertRaises(queue.Full):
+            q.put(value, timeout=0.001)
+        self.assertEqual(q.get(), value)
+        q.put(value, priority=3)
+        self.assertEqual(q.get(), value)
+        q.put(value)
+        self.assertEqual(q.get_view().load(), value)
+        self.assertEqual(d.view("a").load(), value)
+        # However it came in, the same bytes are there.
+        self.assertEqual(len({bytes(d.view(key)) for key in "abc"}), 1)
+
+    def test_sizes(self):
+        """Of any size, one or several, beside each other and within other things"""
+        for size in (4096, 4097, 8191, 65536 - 64, 65535, 1 << 20):
+            self.same(Block(bytearray(os.urandom(size))))
+        many = [Block(os.urandom(4096 + 17 * n)) for n in range(20)]
+        self.same([*many, Block(b"small"), {"a": Block(bytes(100000)), "b": frozenset((1, 2))}])
+
+    def test_copied_once(self):
+        """No copy is made on the way into a queue or a dict"""
+        d, q = self.space.dict(), self.space.queue()
+        value = Block(bytearray(4 << 20))
+        q.put(value)
+        d["a"] = value
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for act in (lambda: q.put(value), lambda: d.__setitem__("a", value)):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            act()
+            self.assertLess(tracemalloc.get_traced_memory()[1] - before, 1 << 16)
 
 
 class Trust(support.Case):
