@@ -21,6 +21,7 @@
 #include <kith/namespace.h>
 #include <kith/once.h>
 #include <kith/poll.h>
+#include <kith/pool.h>
 #include <kith/process.h>
 #include <kith/queue.h>
 #include <kith/reference.h>

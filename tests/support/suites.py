@@ -19,7 +19,7 @@ import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ORDER = ["tidy", "unit", "conformance", "crash", "property", "linear", "stress", "environment",
-         "cli", "python", "examples", "install", "sanitize", "fuzz", "mistakes", "clang",
+         "pool", "cli", "python", "examples", "install", "sanitize", "fuzz", "mistakes", "clang",
          "valgrind"]
 RUN_LIMIT_S = 1800     # of a `run` script
 LONG_FACTOR = 10       # by which --long stretches every limit

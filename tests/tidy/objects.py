@@ -17,7 +17,7 @@ import sys
 STRICT = False
 
 # Objects that come with a later milestone.
-LATER = {"pool"}
+LATER = set()
 
 # Objects whose functions are called after another word.
 ELSEWHERE = {"rlock", "transaction", "space"}

@@ -1,0 +1,575 @@
+/*
+ * client.c - submits tasks, and takes in their results.
+ *
+ * Each process that submits is a client, with a queue of its own for results.  Of its threads that
+ * wait, one takes in what arrives, for all of them; the others sleep until something has arrived,
+ * or that one has what it waited for, and another of them takes its place.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/interrupt.h"
+#include "base/item.h"
+#include "object/handle.h"
+#include "pool/client.h"
+
+/* Between two looks at the keeper, and at whether the pool goes on. */
+#define LOOK_NS (100 * KITH__NS_PER_MS)
+/* As every wait: a signal that came between two sleeps is noticed after so long. */
+#define NAP_NS KITH__NS_PER_S
+/* Chunks that are put into the queue at once, and bytes after which no further one joins them. */
+#define MESSAGES_MAX 64
+#define MESSAGES_SIZE_MAX 65536
+/* Tasks of one call: as many as their indexes have bits. */
+#define TASKS_MAX ((size_t)INT32_MAX)
+
+void
+kith__client_init(kith_pool *pool)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->arrived, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pool->taking = false;
+    pool->client = 0;
+    pool->results = NULL;
+    pool->batches = NULL;
+    pool->batch_count = pool->batch_max = 0;
+}
+
+void
+kith__client_fini(kith_pool *pool)
+{
+    kith__pool_part name;
+
+    if (pool->client > 0 && pool->process == getpid()) {
+        kith__pool_results_name(pool->objects.name, pool->client, name);
+        (void)kith_destroy(pool->objects.space, name);
+    }
+    kith_queue_close(pool->results);
+    kith__free(pool->batches);
+    pthread_cond_destroy(&pool->arrived);
+    pthread_mutex_destroy(&pool->mutex);
+}
+
+/*
+ * Locks the client.  A forked child becomes one of its own: what its parent waits for is its
+ * parent's, and the mutex may have been some other thread's.
+ */
+static void
+enter(kith_pool *pool)
+{
+    if (pool->process != getpid()) {
+        pool->process = getpid();
+        pool->is_starter = false;
+        kith__client_init(pool);
+    }
+    pthread_mutex_lock(&pool->mutex);
+}
+
+/* Locked: makes the queue for this process's results, if there is none yet. */
+static kith_err
+become_client(kith_pool *pool)
+{
+    struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
+    kith__pool_part name;
+    int64_t client;
+    kith_err err;
+
+    if (pool->client > 0)
+        return KITH_OK;
+    err = kith_dict_add(pool->objects.state, KITH_STR("clients"), 1, &client);
+    if (err < 0)
+        return err;
+    options.create = KITH_MUST_CREATE;
+    kith__pool_results_name(pool->objects.name, client, name);
+    err = kith_queue_open(pool->objects.space, name, &options, &pool->results);
+    if (err == KITH_OK)
+        pool->client = client;
+    return err;
+}
+
+/* ---- Batches -------------------------------------------------------------------------- */
+
+/* Locked: gives the batch its numbers, and a place among those that wait. */
+static kith_err
+enrol(kith_pool *pool, struct kith_results *batch)
+{
+    if (pool->batch_count == pool->batch_max) {
+        size_t max = pool->batch_max < 16 ? 16 : 2 * pool->batch_max, kept = 0;
+        struct kith_results **batches;
+
+        for (size_t i = 0; i < pool->batch_count; i++)
+            if (pool->batches[i] != NULL)
+                pool->batches[kept++] = pool->batches[i];
+        pool->batch_count = kept;
+        if (kept > pool->batch_max / 2 || pool->batch_max == 0) {
+            batches = kith__realloc(pool->batches, max * sizeof(struct kith_results *));
+            if (batches == NULL)
+                return kith__fail(KITH_ENOMEM, "This process has no memory left for a task.");
+            pool->batches = batches;
+            pool->batch_max = max;
+        }
+    }
+    batch->first = pool->next_id;
+    pool->next_id += (int64_t)batch->count;
+    pool->batches[pool->batch_count++] = batch;
+    return KITH_OK;
+}
+
+/* Locked: the place of the batch that has the task `id`, or of the last before it. */
+static size_t
+place_of(const kith_pool *pool, int64_t id)
+{
+    size_t low = 0, high = pool->batch_count;
+
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2, there = middle;
+
+        /* Those that were freed leave gaps. */
+        while (there < high && pool->batches[there] == NULL)
+            there++;
+        if (there < high && pool->batches[there]->first <= id)
+            low = there;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct kith_results *
+find_batch(const kith_pool *pool, int64_t id)
+{
+    struct kith_results *batch;
+
+    if (pool->batch_count == 0)
+        return NULL;
+    batch = pool->batches[place_of(pool, id)];
+    return batch != NULL && id >= batch->first && id - batch->first < (int64_t)batch->count ? batch
+                                                                                            : NULL;
+}
+
+kith_err
+kith__batch_new(kith_pool *pool, const char *task, size_t count, bool unordered,
+                struct kith_results **batch_out)
+{
+    struct kith_results *batch;
+    kith_err err;
+
+    if (count > TASKS_MAX)
+        return kith__fail(KITH_EINVAL, "%zu tasks are more than one call submits.", count);
+    batch = kith__calloc(1, sizeof(*batch) + count * sizeof(struct kith__slot));
+    if (batch != NULL)
+        batch->task = kith__malloc(strlen(task) + 1);
+    if (batch != NULL && unordered)
+        batch->order = kith__calloc(count > 0 ? count : 1, sizeof(*batch->order));
+    if (batch == NULL || batch->task == NULL || (unordered && batch->order == NULL)) {
+        if (batch != NULL)
+            kith__free(batch->task);
+        kith__free(batch);
+        return kith__fail(KITH_ENOMEM, "This process has no memory left for %zu tasks.", count);
+    }
+    memcpy(batch->task, task, strlen(task) + 1);
+    batch->pool = pool;
+    batch->count = count;
+    enter(pool);
+    batch->process = pool->process;
+    err = become_client(pool);
+    if (err == KITH_OK)
+        err = enrol(pool, batch);
+    pthread_mutex_unlock(&pool->mutex);
+    if (err < 0) {
+        kith__free(batch->order);
+        kith__free(batch->task);
+        kith__free(batch);
+        return err == KITH_EGONE
+                   ? kith__fail(KITH_ECLOSED, "The pool \"%s\" has ended.", pool->objects.name)
+                   : err;
+    }
+    kith__pool_hold(pool);
+    *batch_out = batch;
+    return KITH_OK;
+}
+
+static void
+release_message(struct kith__message *message)
+{
+    if (message != NULL && --message->refs == 0) {
+        kith_view_release(message->view);
+        kith__free(message);
+    }
+}
+
+void
+kith__batch_free(struct kith_results *batch)
+{
+    kith_pool *pool;
+
+    if (batch == NULL)
+        return;
+    pool = batch->pool;
+    if (batch->process == getpid()) {
+        enter(pool);
+        for (size_t i = 0; i < pool->batch_count; i++)
+            if (pool->batches[i] == batch)
+                pool->batches[i] = NULL;
+        pthread_mutex_unlock(&pool->mutex);
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        kith__free(batch->slots[i].tag);
+        release_message(batch->slots[i].message);
+    }
+    kith__free(batch->order);
+    kith__free(batch->task);
+    kith__free(batch);
+    kith__pool_release(pool);
+}
+
+kith_err
+kith__batch_check(const struct kith_results *batch, const char *function)
+{
+    if (batch == NULL)
+        return kith__fail_null(function);
+    if (batch->process != getpid())
+        return kith__fail(KITH_EPERM, "The results of tasks that a parent has submitted are its "
+                                      "own.");
+    return KITH_OK;
+}
+
+/* ---- Submitting ----------------------------------------------------------------------- */
+
+static kith_err
+check_items(const struct kith_item *items, size_t count)
+{
+    kith_err err = KITH_OK;
+
+    for (size_t i = 0; i < count && err == KITH_OK; i++)
+        err = kith__item_check_fast(&items[i]);
+    return err;
+}
+
+/* Writes tasks [from, to) as one message, behind those that are there. */
+static kith_err
+write_chunk(struct kith__packer *packer, const struct kith_results *batch,
+            const struct kith_item *items, size_t arity, size_t from, size_t to)
+{
+    if ((to - from) > (UINT32_MAX - 4) / (arity > 0 ? arity : 1))
+        return kith__fail(KITH_EINVAL, "%zu tasks of %zu items do not fit one chunk.", to - from,
+                          arity);
+    kith__pack_array(packer, (uint32_t)(4 + (to - from) * arity));
+    kith__pack_int(packer, batch->pool->client);
+    kith__pack_int(packer, batch->first + (int64_t)from);
+    kith__pack_text(packer, batch->task);
+    kith__pack_int(packer, (int64_t)arity);
+    for (size_t i = from * arity; i < to * arity; i++)
+        kith__pack_item(packer, items[i]);
+    return packer->err;
+}
+
+/* Writes up to MESSAGES_MAX chunks of tasks [*from, to), and puts them all at once. */
+static kith_err
+put_some(struct kith__packer *packer, const struct kith_results *batch,
+         const struct kith_item *items, size_t arity, size_t *from, size_t to, size_t chunk)
+{
+    struct kith_item messages[MESSAGES_MAX];
+    size_t count = 0, start = 0;
+
+    packer->size = 0;
+    for (; count < MESSAGES_MAX && *from < to && packer->size < MESSAGES_SIZE_MAX; count++) {
+        size_t end = to - *from < chunk ? to : *from + chunk;
+        kith_err err = write_chunk(packer, batch, items, arity, *from, end);
+
+        if (err < 0)
+            return err;
+        *from = end;
+        messages[count] = kith__packed(packer);
+        messages[count].size -= start;
+        start = packer->size;
+    }
+    /* The bytes have moved while they grew. */
+    start = 0;
+    for (size_t i = 0; i < count; i++) {
+        messages[i].data = packer->data + start;
+        start += messages[i].size;
+    }
+    return kith_queue_put_many(batch->pool->objects.tasks, messages, count, 0, NULL);
+}
+
+kith_err
+kith__batch_submit(struct kith_results *batch, const struct kith_item *items, size_t arity,
+                   size_t from, size_t to, size_t chunk)
+{
+    struct kith__packer packer = { .data = NULL };
+    kith_err err = check_items(items + from * arity, (to - from) * arity);
+
+    while (err == KITH_OK && from < to)
+        err = put_some(&packer, batch, items, arity, &from, to, arity == 0 ? 1 : chunk);
+    kith__free(packer.data);
+    if (err == KITH_ECLOSED || err == KITH_EGONE)
+        return kith__fail(KITH_ECLOSED, "The pool \"%s\" takes no more tasks: it was closed.",
+                          batch->pool->objects.name);
+    return err;
+}
+
+/* ---- Taking in ------------------------------------------------------------------------ */
+
+static void
+finish(struct kith_results *batch, struct kith__slot *slot)
+{
+    slot->done = true;
+    if (batch->order != NULL)
+        batch->order[batch->done] = (size_t)(slot - batch->slots);
+    batch->done++;
+}
+
+/* What is told of a task whose workers died; false if it is not that. */
+static bool
+read_death(struct kith_item payload, struct kith_death *death)
+{
+    struct kith__pack_reader reader = kith__pack_reader(payload.data, payload.size);
+    int64_t pid, signal, attempts;
+    uint32_t count;
+
+    if (payload.type != KITH_TYPE_PACKED || !kith__unpack_array(&reader, &count) || count != 3 ||
+        !kith__unpack_int(&reader, &pid) || !kith__unpack_int(&reader, &signal) ||
+        !kith__unpack_int(&reader, &attempts))
+        return false;
+    *death = (struct kith_death){ .struct_size = sizeof(*death),
+                                  .pid = pid,
+                                  .signal = (int)signal,
+                                  .attempts = (uint32_t)attempts };
+    return true;
+}
+
+/* Fills a slot by what arrived; false: this process has no memory for it. */
+static bool
+fill(struct kith_results *batch, struct kith__slot *slot, int64_t code, struct kith_item payload,
+     struct kith__message *message)
+{
+    if (payload.type == KITH_TYPE_FOREIGN) {
+        slot->tag = kith__malloc(strlen(payload.tag) + 1);
+        if (slot->tag == NULL)
+            return false;
+        memcpy(slot->tag, payload.tag, strlen(payload.tag) + 1);
+        payload.tag = slot->tag;
+    }
+    /* Bytes may be anybody's: no code but a negative one is a failure. */
+    slot->code = code < 0 && code >= KITH_ESYSTEM ? (kith_err)code
+                 : code == 0                      ? KITH_OK
+                                                  : KITH_ECORRUPT;
+    slot->died = slot->code == KITH_EUNAVAILABLE && read_death(payload, &slot->death);
+    slot->item = payload;
+    slot->message = message;
+    message->refs++;
+    finish(batch, slot);
+    return true;
+}
+
+/* Locked: what one message says, for the batch that it is of, if that is still there. */
+static kith_err
+take_apart(kith_pool *pool, kith_view *view)
+{
+    struct kith_item item = kith_view_item(view);
+    struct kith__pack_reader reader = kith__pack_reader(item.data, item.size);
+    struct kith__message *message = kith__malloc(sizeof(*message));
+    struct kith_results *batch;
+    int64_t id = 0, pid, ns = 0, index, code;
+    uint32_t count = 0;
+    kith_err err = KITH_OK;
+
+    if (message == NULL) {
+        kith_view_release(view);
+        return kith__fail(KITH_ENOMEM, "This process has no memory left for a result.");
+    }
+    *message = (struct kith__message){ view, 1 };
+    if (item.type == KITH_TYPE_PACKED && kith__unpack_array(&reader, &count) && count >= 3 &&
+        kith__unpack_int(&reader, &id) && kith__unpack_int(&reader, &pid) &&
+        kith__unpack_int(&reader, &ns) && (batch = find_batch(pool, id)) != NULL) {
+        uint32_t left = (count - 3) / 3;
+
+        if (left > 0) {
+            pool->task_ns = ns / left;
+            (void)snprintf(pool->task_name, sizeof(pool->task_name), "%s", batch->task);
+        }
+        for (; left > 0 && err == KITH_OK; left--) {
+            struct kith_item payload;
+            kith__tag tag;
+            uint64_t at;
+
+            if (!kith__unpack_int(&reader, &index) || !kith__unpack_int(&reader, &code) ||
+                !kith__unpack_item(&reader, &payload, tag))
+                break;
+            at = (uint64_t)(id - batch->first) + (uint64_t)index;
+            /* One may come twice: see worker.c. */
+            if (at < batch->count && !batch->slots[at].done &&
+                !fill(batch, &batch->slots[at], code, payload, message))
+                err = kith__fail(KITH_ENOMEM, "This process has no memory left for a result.");
+        }
+    }
+    release_message(message);
+    return err;
+}
+
+/* Locked: no result will come any more, since the pool has ended as `err` says. */
+static void
+fail_all(kith_pool *pool, kith_err err)
+{
+    for (size_t i = 0; i < pool->batch_count; i++) {
+        struct kith_results *batch = pool->batches[i];
+
+        for (size_t j = 0; batch != NULL && j < batch->count; j++) {
+            struct kith__slot *slot = &batch->slots[j];
+
+            if (slot->done)
+                continue;
+            slot->code = err;
+            slot->item = err == KITH_ECLOSED
+                             ? KITH_STR("The pool has ended before the task was done.")
+                             : KITH_STR("The pool cannot go on.");
+            finish(batch, slot);
+        }
+    }
+}
+
+/* Unlocked, by the one who takes: waits for a message, and gives it out. */
+static kith_err
+await_message(kith_pool *pool, int64_t left_ns, kith_view **view_out)
+{
+    kith_err err =
+        kith_queue_get_view(pool->results, left_ns < LOOK_NS ? left_ns : LOOK_NS, view_out);
+
+    if (err == KITH_EEMPTY)
+        err = KITH_ETIMEDOUT;
+    return err == KITH_EGONE ? KITH_ECLOSED : err;
+}
+
+/*
+ * Locked, and so again at the end: takes in one message or none.  KITH_ETIMEDOUT: none came yet.
+ */
+static kith_err
+take_in(kith_pool *pool, int64_t left_ns)
+{
+    kith_view *view = NULL;
+    kith_err err, going = KITH_OK;
+
+    pool->taking = true;
+    pthread_mutex_unlock(&pool->mutex);
+    err = await_message(pool, left_ns, &view);
+    if (err == KITH_ETIMEDOUT) {
+        going = kith__pool_look_after(pool);
+        /* What had been sent before the end is taken first. */
+        if (going < 0 && kith_queue_get_view(pool->results, 0, &view) == KITH_OK)
+            err = KITH_OK;
+    } else if (err == KITH_ECLOSED) {
+        going = err;
+    }
+    pthread_mutex_lock(&pool->mutex);
+    pool->taking = false;
+    if (err == KITH_OK) {
+        err = take_apart(pool, view);
+    } else if (going == KITH_ECLOSED || going == KITH_EUNAVAILABLE) {
+        fail_all(pool, going);
+        err = KITH_OK;
+    } else if (going < 0) {
+        err = going;
+    }
+    pthread_cond_broadcast(&pool->arrived);
+    return err;
+}
+
+/* Locked: sleeps until the one who takes has something, or is at its end. */
+static kith_err
+sleep_beside(kith_pool *pool, int64_t left_ns)
+{
+    struct timespec until;
+
+    if (left_ns > NAP_NS)
+        left_ns = NAP_NS;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += left_ns / KITH__NS_PER_S;
+    until.tv_nsec += left_ns % KITH__NS_PER_S;
+    if (until.tv_nsec >= KITH__NS_PER_S) {
+        until.tv_sec++;
+        until.tv_nsec -= KITH__NS_PER_S;
+    }
+    (void)pthread_cond_timedwait(&pool->arrived, &pool->mutex, &until);
+    pthread_mutex_unlock(&pool->mutex);
+    if (kith__interrupted()) {
+        pthread_mutex_lock(&pool->mutex);
+        return kith__fail(KITH_EINTERRUPTED, "A result was waited for until a signal came.");
+    }
+    pthread_mutex_lock(&pool->mutex);
+    return KITH_OK;
+}
+
+kith_err
+kith__batch_await(struct kith_results *batch, size_t enough, const struct kith__slot *slot,
+                  int64_t deadline_ns)
+{
+    kith_pool *pool = batch->pool;
+    kith_err err = KITH_OK;
+
+    enter(pool);
+    while (slot != NULL ? !slot->done : batch->done < enough) {
+        int64_t left_ns = kith__deadline_left(deadline_ns);
+
+        if (pool->taking) {
+            err = left_ns <= 0 ? KITH_ETIMEDOUT : sleep_beside(pool, left_ns);
+        } else {
+            err = take_in(pool, left_ns);
+            if (err == KITH_ETIMEDOUT && left_ns > 0)
+                err = KITH_OK;
+        }
+        if (err == KITH_ETIMEDOUT)
+            err = kith__fail(err, "The result of the task \"%s\" did not come in the time given.",
+                             batch->task);
+        if (err < 0)
+            break;
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return err;
+}
+
+/* ---- Outcomes ------------------------------------------------------------------------- */
+
+kith_err
+kith__slot_outcome(const struct kith_results *batch, const struct kith__slot *slot,
+                   struct kith_item *item_out)
+{
+    size_t index = (size_t)(slot - batch->slots);
+
+    if (slot->code == KITH_OK) {
+        if (item_out != NULL)
+            *item_out = slot->item;
+        return KITH_OK;
+    }
+    if (slot->died)
+        return kith__fail(slot->code,
+                          "The task %zu, \"%s\", was begun %u times, and each time its worker "
+                          "died; the last was process %lld, by signal %d.",
+                          index, batch->task, (unsigned)slot->death.attempts,
+                          (long long)slot->death.pid, slot->death.signal);
+    if (slot->item.type != KITH_TYPE_STR || !kith__utf8_ok(slot->item.data, slot->item.size))
+        return kith__fail(slot->code, "The task %zu, \"%s\", failed: %s.", index, batch->task,
+                          kith_strerror(slot->code));
+    return kith__fail(slot->code, "The task %zu, \"%s\", failed: %.*s", index, batch->task,
+                      slot->item.size < KITH__SENTENCE_SIZE_MAX ? (int)slot->item.size
+                                                                : KITH__SENTENCE_SIZE_MAX,
+                      (const char *)slot->item.data);
+}
+
+kith_err
+kith__slot_death(const struct kith__slot *slot, struct kith_death *death_out)
+{
+    if (!slot->done || !slot->died)
+        return kith__fail(KITH_ENOENT, "The task did not fail by deaths of its workers.");
+    kith__info_copy(&slot->death, death_out, sizeof(slot->death));
+    return KITH_OK;
+}

@@ -1,0 +1,100 @@
+/*
+ * client.h - the side of a pool that submits tasks and takes their results.
+ */
+#ifndef KITH__CLIENT_H
+#define KITH__CLIENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "pool/pool.h"
+
+/* A message that arrived, kept as long as items of it are looked at. */
+struct kith__message {
+    kith_view *view;
+    uint32_t refs;
+};
+
+/* One task of a batch. */
+struct kith__slot {
+    bool done;
+    bool died; /* and so `death` holds */
+    kith_err code;
+    struct kith_item item; /* its result; or the sentence of its failure */
+    struct kith__message *message;
+    struct kith_death death;
+    char *tag; /* of a foreign item */
+};
+
+/* Tasks that were submitted by one call, whose numbers follow each other. */
+struct kith_results {
+    kith_pool *pool; /* held */
+    pid_t process;   /* whose it is */
+    int64_t first;   /* the number of the first task */
+    size_t count;
+    size_t done;
+    size_t next;   /* of kith_results_next() */
+    size_t *order; /* unordered: which came, in the order of coming; else NULL */
+    char *task;
+    struct kith__slot slots[];
+};
+
+struct kith_pool {
+    struct kith__pool_objects objects;
+    struct kith__keep keep; /* of who started it */
+    bool is_starter;
+    pid_t process; /* whose handle it is; a forked child becomes a client of its own */
+    kith_process *keeper;
+    kith_semaphore *alive;
+    unsigned keepers; /* how many there were */
+    atomic_uint refs; /* the handle, and its batches */
+    bool closed;
+    /* What follows is under the mutex. */
+    pthread_mutex_t mutex;
+    pthread_cond_t arrived;
+    bool taking; /* a thread is taking in what arrives */
+    int64_t client;
+    kith_queue *results;
+    int64_t next_id;
+    struct kith_results **batches; /* in the order of their numbers; NULL where one was freed */
+    size_t batch_count, batch_max;
+    /* How long tasks of the last chunk took, in its mean, and their name, cut. */
+    int64_t task_ns;
+    char task_name[64];
+};
+
+/* In pool.c. */
+void kith__pool_hold(kith_pool *pool);
+void kith__pool_release(kith_pool *pool);
+/* Looks after the keeper: starts another if it was killed.  As kith__pool_going(). */
+kith_err kith__pool_look_after(kith_pool *pool);
+
+/* In client.c. */
+void kith__client_init(kith_pool *pool);
+void kith__client_fini(kith_pool *pool);
+
+/*
+ * Makes a batch of `count` tasks, which is none of anybody's until it is submitted.  `unordered`:
+ * the order in which they come is kept.
+ */
+kith_err kith__batch_new(kith_pool *pool, const char *task, size_t count, bool unordered,
+                         struct kith_results **batch_out);
+void kith__batch_free(struct kith_results *batch);
+/* Submits tasks [from, to) of it, whose items those are, `chunk` at a time. */
+kith_err kith__batch_submit(struct kith_results *batch, const struct kith_item *items, size_t arity,
+                            size_t from, size_t to, size_t chunk);
+/*
+ * Takes in what arrives until `enough` tasks of the batch are done, or, of an unordered one, have
+ * come; with `slot` until that one is.  Does not wait with KITH__NO_WAIT.
+ */
+kith_err kith__batch_await(struct kith_results *batch, size_t enough, const struct kith__slot *slot,
+                           int64_t deadline_ns);
+/* What came of a slot that is done: its item, or its failure with the sentence. */
+kith_err kith__slot_outcome(const struct kith_results *batch, const struct kith__slot *slot,
+                            struct kith_item *item_out);
+kith_err kith__slot_death(const struct kith__slot *slot, struct kith_death *death_out);
+/* KITH_EPERM if it is the parent's. */
+kith_err kith__batch_check(const struct kith_results *batch, const char *function);
+
+#endif /* KITH__CLIENT_H */

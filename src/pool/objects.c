@@ -1,0 +1,194 @@
+/*
+ * objects.c - the objects that a pool consists of, and what stands in its dicts.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "object/handle.h"
+#include "pool/pool.h"
+
+/* ---- Names ---------------------------------------------------------------------------- */
+
+static const char *const parts[] = { "tasks", "workers", "cancels", "stop" };
+
+kith_err
+kith__pool_name_check(const char *function, const char *name)
+{
+    size_t size = strnlen(name, KITH__POOL_NAME_MAX + 1);
+
+    if (size <= KITH__POOL_NAME_MAX && kith__name_ok(name, size))
+        return KITH_OK;
+    return kith__fail(KITH_EINVAL,
+                      "%s() was given a bad name: a pool's is UTF-8, 1 to %d bytes, without '/'.",
+                      function, KITH__POOL_NAME_MAX);
+}
+
+void
+kith__pool_part_name(const char *name, const char *part, kith__pool_part part_out)
+{
+    (void)snprintf(part_out, sizeof(kith__pool_part), "%s.%s", name, part);
+}
+
+void
+kith__pool_results_name(const char *name, int64_t client, kith__pool_part part_out)
+{
+    (void)snprintf(part_out, sizeof(kith__pool_part), "%s.results.%lld", name, (long long)client);
+}
+
+/* ---- Opening and removing ------------------------------------------------------------- */
+
+kith_err
+kith__pool_objects_open(kith_space *space, const char *name, enum kith_create create,
+                        struct kith__pool_objects *objects_out)
+{
+    struct kith_dict_options dict_options = KITH_DICT_OPTIONS_INIT;
+    struct kith_queue_options queue_options = KITH_QUEUE_OPTIONS_INIT;
+    struct kith_event_options event_options = KITH_EVENT_OPTIONS_INIT;
+    struct kith__pool_objects o = { .space = space };
+    kith__pool_part part;
+    kith_err err;
+
+    dict_options.create = queue_options.create = event_options.create = create;
+    memcpy(o.name, name, strlen(name) + 1);
+    err = kith_dict_open(space, name, &dict_options, &o.state);
+    kith__pool_part_name(name, "workers", part);
+    if (err == KITH_OK)
+        err = kith_dict_open(space, part, &dict_options, &o.workers);
+    kith__pool_part_name(name, "cancels", part);
+    if (err == KITH_OK)
+        err = kith_dict_open(space, part, &dict_options, &o.cancels);
+    kith__pool_part_name(name, "tasks", part);
+    if (err == KITH_OK)
+        err = kith_queue_open(space, part, &queue_options, &o.tasks);
+    kith__pool_part_name(name, "stop", part);
+    if (err == KITH_OK)
+        err = kith_event_open(space, part, &event_options, &o.stop);
+    if (err < 0) {
+        kith__pool_objects_close(&o);
+        return err;
+    }
+    *objects_out = o;
+    return KITH_OK;
+}
+
+void
+kith__pool_objects_close(struct kith__pool_objects *o)
+{
+    kith_dict_close(o->state);
+    kith_dict_close(o->workers);
+    kith_dict_close(o->cancels);
+    kith_queue_close(o->tasks);
+    kith_event_close(o->stop);
+}
+
+void
+kith__pool_objects_destroy(kith_space *space, const char *name)
+{
+    struct kith_dict_options options = KITH_DICT_OPTIONS_INIT;
+    struct kith__pool_objects o = { .space = space };
+    kith__pool_part part;
+    int64_t clients = 0;
+
+    options.create = KITH_MUST_EXIST;
+    if (kith_dict_open(space, name, &options, &o.state) == KITH_OK)
+        clients = kith__pool_number(&o, "clients", 0);
+    kith_dict_close(o.state);
+    for (int64_t client = 1; client <= clients; client++) {
+        kith__pool_results_name(name, client, part);
+        (void)kith_destroy(space, part);
+    }
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        kith__pool_part_name(name, parts[i], part);
+        (void)kith_destroy(space, part);
+    }
+    /* The last: what it counts has gone. */
+    (void)kith_destroy(space, name);
+}
+
+/* ---- The state ------------------------------------------------------------------------ */
+
+int64_t
+kith__pool_number(struct kith__pool_objects *o, const char *key, int64_t otherwise)
+{
+    struct kith_buf buf = KITH_BUF_INIT;
+    int64_t number = otherwise;
+
+    if (kith_dict_get(o->state, kith_str(key), &buf) == KITH_OK && buf.item.type == KITH_TYPE_INT)
+        number = buf.item.integer;
+    kith_buf_free(&buf);
+    return number;
+}
+
+void
+kith__pool_say(struct kith__pool_objects *o, const char *key, const char *text)
+{
+    (void)kith_dict_set(o->state, kith_str(key), kith_str(text));
+}
+
+kith_err
+kith__pool_going(struct kith__pool_objects *o)
+{
+    struct kith_buf buf = KITH_BUF_INIT;
+    kith_err err = kith_dict_get(o->state, KITH_STR("broken"), &buf);
+
+    if (err == KITH_OK)
+        err = kith__fail(KITH_EUNAVAILABLE, "The pool \"%s\" cannot go on: %.*s", o->name,
+                         buf.item.type == KITH_TYPE_STR && buf.item.size < 300 ? (int)buf.item.size
+                                                                               : 0,
+                         (const char *)buf.item.data);
+    else if (err == KITH_ENOENT)
+        err = kith_dict_has(o->state, KITH_STR("ended"));
+    if (err == KITH_OK || err == KITH_EGONE)
+        err = kith__fail(KITH_ECLOSED, "The pool \"%s\" has ended.", o->name);
+    else if (err == KITH_ENOENT)
+        err = KITH_OK;
+    kith_buf_free(&buf);
+    return err;
+}
+
+/* ---- Records of workers --------------------------------------------------------------- */
+
+kith_err
+kith__record_set(struct kith__pool_objects *o, int64_t number, const struct kith__record *record)
+{
+    const int64_t numbers[KITH__RECORD_NUMBERS] = {
+        record->pid,   record->state,    record->kept,   record->client, record->id,
+        record->index, record->since_ns, record->deaths, record->signal,
+    };
+    uint8_t bytes[1 + 9 * KITH__RECORD_NUMBERS];
+    struct kith_item item = { .type = KITH_TYPE_PACKED, .data = bytes, .size = sizeof(bytes) };
+
+    bytes[0] = 0x90 | KITH__RECORD_NUMBERS;
+    for (size_t i = 0; i < KITH__RECORD_NUMBERS; i++) {
+        bytes[1 + 9 * i] = 0xd3;
+        for (unsigned j = 0; j < 8; j++)
+            bytes[2 + 9 * i + j] = (uint8_t)((uint64_t)numbers[i] >> (56 - 8 * j));
+    }
+    return kith_dict_set(o->workers, KITH_INT(number), item);
+}
+
+bool
+kith__record_read(struct kith_item item, struct kith__record *record_out)
+{
+    struct kith__pack_reader reader = kith__pack_reader(item.data, item.size);
+    int64_t n[KITH__RECORD_NUMBERS];
+    uint32_t count;
+
+    if (item.type != KITH_TYPE_PACKED || !kith__unpack_array(&reader, &count) ||
+        count != KITH__RECORD_NUMBERS)
+        return false;
+    for (size_t i = 0; i < KITH__RECORD_NUMBERS; i++)
+        if (!kith__unpack_int(&reader, &n[i]))
+            return false;
+    *record_out = (struct kith__record){ .pid = n[0],
+                                         .state = n[1],
+                                         .kept = n[2],
+                                         .client = n[3],
+                                         .id = n[4],
+                                         .index = n[5],
+                                         .since_ns = n[6],
+                                         .deaths = n[7],
+                                         .signal = n[8] };
+    return true;
+}

@@ -1,0 +1,844 @@
+/*
+ * worker.c - a worker: takes tasks, runs them, sends their results.
+ *
+ * What was put into the queue at once is a chunk of tasks, and is leased as one.
+ *
+ * QUICKLY  The first time, all tasks of a chunk are run, and their results and the acknowledgement
+ *   are one transaction.  A death leaves none of it, and no telling which task it was.
+ *
+ * WITH CARE  A chunk that came back because its worker died is run task by task: the record says
+ *   which one, and each result is sent at once, so that the next one who has to begins there.  The
+ *   task that stands in the dead worker's record is to blame.  Its deaths are counted from record
+ *   to record: one who takes over writes its own record before it removes the dead one's, and
+ *   where a death left several, the one that is furthest counts.  A result may so be sent twice,
+ *   if the worker died after sending it and before writing that it is at the next: the client
+ *   takes the first.
+ *
+ * With a limit of time the first run is with care as well, for the keeper has to see which task is
+ * late.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/interrupt.h"
+#include "base/item.h"
+#include "object/handle.h"
+#include "pool/pool.h"
+
+/* How long one who takes over waits for the keeper's word of what the other died of. */
+#define OBITUARY_NS KITH__NS_PER_S
+/* Between two tries to send where the arena is full. */
+#define FULL_NS (10 * KITH__NS_PER_MS)
+/* Bytes of a message up to its results, see begin_message(). */
+#define NS_SIZE 9
+
+struct worker {
+    const struct kith__work *work;
+    struct kith__pool_objects *o;
+    int64_t attempts_max;
+    int64_t limit_ns;
+    uint64_t tasks_done;
+    struct kith__record record;
+    /* Where the results of the last client go. */
+    int64_t client;
+    kith_queue *results;
+    /* A message being written, and the result of the task at work. */
+    struct kith__packer out, result;
+    size_t ns_at;
+    uint32_t result_count;
+    int64_t began_ns;
+    /* The items of the task at work. */
+    struct kith_item *arguments;
+    kith__tag *tags;
+    size_t arguments_max;
+};
+
+/* A chunk of tasks as it was leased; the strings are in the buffer that it was leased into. */
+struct job {
+    int64_t client, id;
+    struct kith_item name;
+    size_t arity;
+    uint32_t count;
+    struct kith__pack_reader reader; /* before the items of the next task */
+    kith_lease *lease;               /* NULL once it is acknowledged */
+    uint32_t attempts;
+};
+
+struct kith_task {
+    struct worker *worker;
+    struct job *job;
+    bool committed;
+};
+
+/* ---- Messages ------------------------------------------------------------------------- */
+
+static void
+begin_message(struct worker *w, const struct job *job)
+{
+    w->out.size = 0;
+    w->out.err = KITH_OK;
+    w->result_count = 0;
+    kith__pack_array(&w->out, 0);
+    kith__pack_int(&w->out, job->id);
+    kith__pack_int(&w->out, w->record.pid);
+    w->ns_at = w->out.size;
+    (void)kith__pack_room(&w->out, NS_SIZE);
+}
+
+/* Writes big-endian over what was left open. */
+static void
+patch(uint8_t *at, uint64_t number, unsigned width)
+{
+    for (unsigned i = 0; i < width; i++)
+        at[i] = (uint8_t)(number >> 8 * (width - 1 - i));
+}
+
+static kith_err
+end_message(struct worker *w)
+{
+    if (w->out.err < 0)
+        return w->out.err;
+    patch(w->out.data + 1, 3 + 3 * (uint64_t)w->result_count, 4);
+    w->out.data[w->ns_at] = 0xd3;
+    patch(w->out.data + w->ns_at + 1, (uint64_t)(kith__now_ns() - w->began_ns), 8);
+    return KITH_OK;
+}
+
+static void
+add_outcome(struct worker *w, uint32_t index, kith_err code, struct kith_item payload)
+{
+    kith__pack_int(&w->out, index);
+    kith__pack_int(&w->out, code);
+    kith__pack_item(&w->out, payload);
+    w->result_count++;
+}
+
+static void
+add_death(struct worker *w, uint32_t index, const struct kith__record *dead, int64_t attempts)
+{
+    kith__pack_int(&w->out, index);
+    kith__pack_int(&w->out, KITH_EUNAVAILABLE);
+    kith__pack_array(&w->out, 3);
+    kith__pack_int(&w->out, dead->pid);
+    kith__pack_int(&w->out, dead->signal);
+    kith__pack_int(&w->out, attempts);
+    w->result_count++;
+}
+
+/* Opens the queue of the client's results; KITH_ENOENT: the client is gone. */
+static kith_err
+find_results(struct worker *w, int64_t client)
+{
+    struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
+    kith__pool_part name;
+
+    if (w->results != NULL && w->client == client)
+        return KITH_OK;
+    kith_queue_close(w->results);
+    w->results = NULL;
+    options.create = KITH_MUST_EXIST;
+    kith__pool_results_name(w->o->name, client, name);
+    w->client = client;
+    return kith_queue_open(w->o->space, name, &options, &w->results);
+}
+
+static void
+forget_results(struct worker *w)
+{
+    kith_queue_close(w->results);
+    w->results = NULL;
+}
+
+static kith_err
+acknowledge(struct job *job)
+{
+    kith_lease *lease = job->lease;
+
+    job->lease = NULL;
+    return lease == NULL ? KITH_OK : kith_lease_ack(lease);
+}
+
+/* Puts the message, and acknowledges the chunk with it if it is the last. */
+static kith_err
+put_message(struct worker *w, struct job *job, bool last)
+{
+    kith_txn *txn;
+    kith_err err;
+
+    if (!last)
+        return kith_queue_put(w->results, kith__packed(&w->out), 0);
+    err = kith_txn_begin(w->o->space, &txn);
+    if (err < 0)
+        return err;
+    err = kith_txn_queue_put(txn, w->results, kith__packed(&w->out));
+    if (err == KITH_OK)
+        err = kith_txn_lease_ack(txn, job->lease);
+    if (err < 0) {
+        kith_txn_discard(txn);
+        return err;
+    }
+    err = kith_txn_commit(txn);
+    if (err == KITH_OK)
+        job->lease = NULL;
+    return err;
+}
+
+static bool
+has_no_room(kith_err err)
+{
+    return err == KITH_ENOMEM || err == KITH_ETOOBIG || err == KITH_EFULL;
+}
+
+/* Has a result fail that does not fit, until even that fits. */
+static kith_err
+send_refusal(struct worker *w, struct job *job, uint32_t index, kith_err why)
+{
+    kith_err err, going;
+
+    for (;;) {
+        struct timespec nap = { 0, FULL_NS };
+
+        begin_message(w, job);
+        add_outcome(w, index, why,
+                    KITH_STR("The result does not fit into the space, which is full."));
+        err = end_message(w);
+        if (err == KITH_OK)
+            err = put_message(w, job, false);
+        if (!has_no_room(err))
+            return err;
+        going = kith__pool_going(w->o);
+        if (going < 0)
+            return going;
+        nanosleep(&nap, NULL);
+    }
+}
+
+/* What the results of a message are, each sent by itself: one of them is too large. */
+static kith_err
+send_each(struct worker *w, struct job *job, kith_err why)
+{
+    struct kith__packer all = w->out;
+    struct kith__pack_reader reader = kith__pack_reader(all.data, all.size);
+    uint32_t count = 0, left = w->result_count;
+    int64_t skipped, index, code;
+    kith_err err = KITH_OK;
+
+    w->out = (struct kith__packer){ .data = NULL };
+    (void)(kith__unpack_array(&reader, &count) && kith__unpack_int(&reader, &skipped) &&
+           kith__unpack_int(&reader, &skipped) && kith__unpack_int(&reader, &skipped));
+    for (; left > 0 && err == KITH_OK; left--) {
+        struct kith_item payload = { .type = KITH_TYPE_NONE };
+        kith__tag tag;
+
+        if (!kith__unpack_int(&reader, &index) || !kith__unpack_int(&reader, &code) ||
+            !kith__unpack_item(&reader, &payload, tag))
+            break; /* it is our own: so this is not */
+        begin_message(w, job);
+        add_outcome(w, (uint32_t)index, (kith_err)code, payload);
+        err = end_message(w);
+        if (err == KITH_OK)
+            err = put_message(w, job, false);
+        if (has_no_room(err))
+            err = send_refusal(w, job, (uint32_t)index, why);
+    }
+    kith__free(all.data);
+    return err == KITH_OK ? acknowledge(job) : err;
+}
+
+/* Sends the message, which may be what the client does not wait for any more. */
+static kith_err
+send_message(struct worker *w, struct job *job, bool last)
+{
+    kith_err err = end_message(w);
+
+    if (err == KITH_OK)
+        err = put_message(w, job, last);
+    if (has_no_room(err)) {
+        kith_err why = err;
+
+        if (last)
+            err = send_each(w, job, why);
+        else
+            err = send_refusal(w, job, w->record.index >= 0 ? (uint32_t)w->record.index : 0, why);
+    }
+    if (err != KITH_EGONE)
+        return err;
+    /* The client has gone, or the pool, which the next lease tells. */
+    forget_results(w);
+    return last ? acknowledge(job) : KITH_OK;
+}
+
+/* ---- One task ------------------------------------------------------------------------- */
+
+static const struct kith_task_entry *
+find_entry(const struct kith__work *work, struct kith_item name)
+{
+    for (size_t i = 0; i < work->task_count; i++)
+        if (strlen(work->tasks[i].name) == name.size &&
+            memcmp(work->tasks[i].name, name.data, name.size) == 0)
+            return &work->tasks[i];
+    return NULL;
+}
+
+static bool
+read_arguments(struct worker *w, struct job *job)
+{
+    for (size_t i = 0; i < job->arity; i++)
+        if (!kith__unpack_item(&job->reader, &w->arguments[i], w->tags[i]))
+            return false;
+    return true;
+}
+
+/* Runs the task whose items are next, and adds what came of it to the message. */
+static void
+run_next(struct worker *w, struct job *job, uint32_t index, bool *committed_out)
+{
+    const struct kith_task_entry *entry = find_entry(w->work, job->name);
+    struct kith_task task = { .worker = w, .job = job, .committed = false };
+    unsigned told;
+    kith_err err;
+
+    w->result.size = 0;
+    w->result.err = KITH_OK;
+    if (!read_arguments(w, job)) {
+        add_outcome(w, index, KITH_EINVAL, KITH_STR("The task's items are no items."));
+        return;
+    }
+    if (entry == NULL) {
+        err = kith__fail(KITH_ENOENT, "The worker has no task \"%.*s\".",
+                         job->name.size < 200 ? (int)job->name.size : 200,
+                         (const char *)job->name.data);
+        add_outcome(w, index, err, kith_str(kith_last_error()));
+        return;
+    }
+    told = kith__told();
+    err = entry->run(&task, w->arguments, job->arity, entry->arg);
+    *committed_out = task.committed;
+    if (task.committed)
+        return;
+    if (err < 0 && kith__told() == told)
+        (void)kith__fail(err, "its function says that %s.", kith_strerror(err));
+    if (err < 0)
+        add_outcome(w, index, err, kith_str(kith_last_error()));
+    else if (w->result.size == 0)
+        add_outcome(w, index, KITH_OK, kith_none());
+    else
+        add_outcome(w, index, KITH_OK, kith__packed(&w->result));
+}
+
+kith_err
+kith_task_return(kith_task *task, struct kith_item item)
+{
+    struct worker *w;
+    kith_err err;
+
+    if (task == NULL)
+        return kith__fail_null("kith_task_return");
+    err = kith__item_check_fast(&item);
+    if (err < 0)
+        return err;
+    w = task->worker;
+    w->result.size = 0;
+    w->result.err = KITH_OK;
+    kith__pack_item(&w->result, item);
+    err = w->result.err;
+    if (err < 0)
+        w->result.size = 0;
+    w->result.err = KITH_OK;
+    return err;
+}
+
+kith_err
+kith_task_commit(kith_task *task, kith_txn *txn, struct kith_item item)
+{
+    struct worker *w;
+    struct job *job;
+    kith_err err;
+
+    if (task == NULL || txn == NULL)
+        return kith__fail_null("kith_task_commit");
+    w = task->worker;
+    job = task->job;
+    if (job->count != 1)
+        return kith__fail(KITH_EUNSUPPORTED,
+                          "A task that came in a chunk of %u cannot commit its result by itself: "
+                          "map it with a chunk of 1.",
+                          (unsigned)job->count);
+    if (task->committed || job->lease == NULL)
+        return kith__fail(KITH_EINVAL, "The task has committed its result already.");
+    err = kith__item_check_fast(&item);
+    if (err < 0)
+        return err;
+    begin_message(w, job);
+    add_outcome(w, 0, KITH_OK, item);
+    err = end_message(w);
+    if (err == KITH_OK)
+        err = kith_txn_queue_put(txn, w->results, kith__packed(&w->out));
+    if (err == KITH_OK)
+        err = kith_txn_lease_ack(txn, job->lease);
+    if (err == KITH_OK) {
+        err = kith_txn_commit(txn);
+        if (err == KITH_OK) {
+            job->lease = NULL;
+            task->committed = true;
+            return KITH_OK;
+        }
+    } else {
+        kith_txn_discard(txn);
+    }
+    /* What the function does about it is its result. */
+    begin_message(w, job);
+    return err;
+}
+
+uint32_t
+kith_task_attempts(const kith_task *task)
+{
+    return task == NULL ? 0 : task->job->attempts;
+}
+
+/* ---- Records -------------------------------------------------------------------------- */
+
+static kith_err
+say_at(struct worker *w, const struct job *job, int64_t index, int64_t deaths)
+{
+    w->record.state = KITH__RECORD_AT;
+    w->record.client = job->client;
+    w->record.id = job->id;
+    w->record.index = index;
+    w->record.deaths = deaths;
+    w->record.since_ns = kith__now_ns();
+    return kith__record_set(w->o, w->work->number, &w->record);
+}
+
+static kith_err
+say_idle(struct worker *w)
+{
+    w->record = (struct kith__record){ .pid = w->record.pid, .kept = w->record.kept };
+    return kith__record_set(w->o, w->work->number, &w->record);
+}
+
+/* The record of who had a chunk before: the one that is furthest, of several. */
+struct search {
+    const struct worker *worker;
+    const struct job *job;
+    bool remove; /* rather than look: all of them */
+    bool found;
+    int64_t number;
+    struct kith__record record;
+};
+
+static int
+look_at_record(struct kith_item key, struct kith_item item, void *arg)
+{
+    struct search *search = arg;
+    struct kith__record record;
+
+    if (key.type != KITH_TYPE_INT || key.integer == search->worker->work->number ||
+        !kith__record_read(item, &record) || record.state == KITH__RECORD_IDLE ||
+        record.client != search->job->client || record.id != search->job->id)
+        return 0;
+    if (search->remove) {
+        (void)kith_dict_delete(search->worker->o->workers, key);
+        return 0;
+    }
+    if (!search->found || record.index > search->record.index ||
+        (record.index == search->record.index && record.deaths > search->record.deaths)) {
+        search->found = true;
+        search->number = key.integer;
+        search->record = record;
+    }
+    return 0;
+}
+
+/* Who had the chunk before, waiting a moment for the keeper's word of its end. */
+static struct search
+find_predecessor(const struct worker *w, const struct job *job)
+{
+    struct search search = { .worker = w, .job = job };
+    struct kith_buf buf = KITH_BUF_INIT;
+    struct kith__record record;
+    uint64_t version;
+
+    (void)kith_dict_each(w->o->workers, look_at_record, &search);
+    if (!search.found || !search.record.kept || search.record.state != KITH__RECORD_AT)
+        return search;
+    if (kith_dict_get_version(w->o->workers, KITH_INT(search.number), &buf, &version) == KITH_OK) {
+        if (kith__record_read(buf.item, &record) && record.state == KITH__RECORD_AT)
+            (void)kith_dict_wait(w->o->workers, KITH_INT(search.number), version, OBITUARY_NS, &buf,
+                                 NULL);
+        if (kith__record_read(buf.item, &record) && record.client == job->client &&
+            record.id == job->id)
+            search.record = record;
+    }
+    kith_buf_free(&buf);
+    return search;
+}
+
+static void
+remove_predecessors(const struct worker *w, const struct job *job)
+{
+    struct search search = { .worker = w, .job = job, .remove = true };
+
+    (void)kith_dict_each(w->o->workers, look_at_record, &search);
+}
+
+/* ---- A chunk -------------------------------------------------------------------------- */
+
+/* Takes a leased item apart; false if it is nothing that a client puts. */
+static bool
+read_job(struct kith_item item, struct job *job)
+{
+    struct kith__pack_reader reader = kith__pack_reader(item.data, item.size);
+    int64_t arity;
+    uint32_t count;
+    kith__tag tag;
+
+    if (item.type != KITH_TYPE_PACKED || !kith__unpack_array(&reader, &count) || count < 4 ||
+        !kith__unpack_int(&reader, &job->client) || !kith__unpack_int(&reader, &job->id) ||
+        !kith__unpack_item(&reader, &job->name, tag) || job->name.type != KITH_TYPE_STR ||
+        !kith__unpack_int(&reader, &arity))
+        return false;
+    count -= 4;
+    if (arity < 0 || arity > count || (arity > 0 && count % (uint32_t)arity != 0) ||
+        (arity == 0 && count > 0))
+        return false;
+    job->arity = (size_t)arity;
+    job->count = arity == 0 ? 1 : count / (uint32_t)arity;
+    job->reader = reader;
+    return job->count > 0;
+}
+
+static kith_err
+make_room(struct worker *w, size_t arity)
+{
+    struct kith_item *arguments;
+    kith__tag *tags;
+
+    if (arity <= w->arguments_max)
+        return KITH_OK;
+    arguments = kith__realloc(w->arguments, arity * sizeof(*arguments));
+    if (arguments != NULL)
+        w->arguments = arguments;
+    tags = kith__realloc(w->tags, arity * sizeof(*tags));
+    if (tags != NULL)
+        w->tags = tags;
+    if (arguments == NULL || tags == NULL)
+        return kith__fail(KITH_ENOMEM, "This process has no memory left for a task.");
+    w->arguments_max = arity;
+    return KITH_OK;
+}
+
+static bool
+was_cancelled(struct worker *w, const struct job *job)
+{
+    struct kith__task_key key = { job->client, job->id };
+
+    return job->count == 1 &&
+           kith_dict_has(w->o->cancels, kith_bytes(&key, sizeof(key))) == KITH_OK;
+}
+
+static kith_err
+drop_cancelled(struct worker *w, struct job *job)
+{
+    struct kith__task_key key = { job->client, job->id };
+    kith_err err;
+
+    begin_message(w, job);
+    add_outcome(w, 0, KITH_EGONE, KITH_STR("The task was cancelled."));
+    err = send_message(w, job, true);
+    (void)kith_dict_delete(w->o->cancels, kith_bytes(&key, sizeof(key)));
+    return err;
+}
+
+static kith_err
+run_quickly(struct worker *w, struct job *job)
+{
+    bool committed = false;
+    kith_err err = say_at(w, job, job->count == 1 ? 0 : -1, 0);
+
+    if (err < 0)
+        return err;
+    /* After the record: who cancels looks at the records after it has said so. */
+    if (was_cancelled(w, job))
+        return drop_cancelled(w, job);
+    begin_message(w, job);
+    for (uint32_t i = 0; i < job->count; i++)
+        run_next(w, job, i, &committed);
+    return committed ? KITH_OK : send_message(w, job, true);
+}
+
+static bool
+skip_tasks(struct job *job, int64_t count)
+{
+    struct kith_item item;
+    kith__tag tag;
+
+    for (uint64_t i = (uint64_t)count * job->arity; i > 0; i--)
+        if (!kith__unpack_item(&job->reader, &item, tag))
+            return false;
+    return true;
+}
+
+/*
+ * What the dead have left for the task at `start`: nothing, or its failure, which it adds.  How
+ * many died at it besides the first of all comes out.
+ */
+static bool
+judge(struct worker *w, struct job *job, const struct search *dead, int64_t start,
+      int64_t *deaths_out)
+{
+    int64_t attempts;
+
+    *deaths_out = dead->found && dead->record.index == start ? dead->record.deaths : 0;
+    /* The first death of a chunk may have been any of its tasks': it counts for each. */
+    if (dead->found && dead->record.index == start && job->attempts > 1)
+        ++*deaths_out;
+    attempts = job->count == 1 ? job->attempts : 1 + *deaths_out;
+    /* Records may be lost, if workers die before they write one: then this bounds it. */
+    if (job->attempts > w->attempts_max + job->count)
+        attempts = w->attempts_max;
+    if (dead->found && dead->record.state == KITH__RECORD_DEAD_LATE && dead->record.index == start)
+        add_outcome(w, (uint32_t)start, KITH_ETIMEDOUT,
+                    KITH_STR("The task took longer than the pool allows, and its worker was "
+                             "killed."));
+    else if (attempts >= w->attempts_max)
+        add_death(w, (uint32_t)start, &dead->record, attempts);
+    else
+        return false;
+    return true;
+}
+
+static kith_err
+run_with_care(struct worker *w, struct job *job)
+{
+    struct search dead = { .found = false };
+    int64_t start = 0, deaths;
+    bool committed = false;
+    kith_err err;
+
+    if (job->attempts > 0)
+        dead = find_predecessor(w, job);
+    if (dead.found && dead.record.index > 0 && dead.record.index < job->count)
+        start = dead.record.index;
+    if (!skip_tasks(job, start))
+        return acknowledge(job);
+    for (int64_t i = start; i < job->count; i++) {
+        bool failed = false;
+
+        begin_message(w, job);
+        w->began_ns = kith__now_ns();
+        deaths = 0;
+        if (i == start && job->attempts > 0)
+            failed = judge(w, job, &dead, i, &deaths);
+        err = say_at(w, job, i, deaths);
+        if (err < 0)
+            return err;
+        if (i == start && dead.found)
+            remove_predecessors(w, job);
+        if (was_cancelled(w, job))
+            return drop_cancelled(w, job);
+        if (failed) {
+            if (!skip_tasks(job, 1))
+                return acknowledge(job);
+        } else {
+            run_next(w, job, (uint32_t)i, &committed);
+        }
+        if (committed)
+            return KITH_OK;
+        err = send_message(w, job, i + 1 == job->count);
+        if (err < 0)
+            return err;
+        if (w->results == NULL)
+            return acknowledge(job); /* nobody wants the rest */
+    }
+    return KITH_OK;
+}
+
+static kith_err
+run_job(struct worker *w, struct job *job)
+{
+    kith_err err;
+
+    w->began_ns = kith__now_ns();
+    err = find_results(w, job->client);
+    if (err == KITH_ENOENT)
+        return acknowledge(job);
+    if (err == KITH_OK)
+        err = make_room(w, job->arity);
+    if (err < 0)
+        return err;
+    w->tasks_done += job->count;
+    return job->attempts == 0 && w->limit_ns == 0 ? run_quickly(w, job) : run_with_care(w, job);
+}
+
+/* ---- The worker ----------------------------------------------------------------------- */
+
+static int depth;
+
+int
+kith__pool_depth(void)
+{
+    const char *text = getenv("KITH_POOL_DEPTH");
+
+    if (depth == 0 && text != NULL && text[0] >= '0' && text[0] <= '9' && text[1] == '\0')
+        depth = text[0] - '0';
+    return depth;
+}
+
+void
+kith__pool_depth_set(int to)
+{
+    depth = to;
+}
+
+/* Bytes of memory that this process has. */
+static uint64_t
+memory_now(void)
+{
+    char text[128];
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    char *resident;
+
+    if (fd >= 0)
+        close(fd);
+    if (size <= 0)
+        return 0;
+    text[size] = '\0';
+    resident = strchr(text, ' ');
+    return resident == NULL ? 0 : strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool
+is_to_be_replaced(const struct worker *w)
+{
+    const struct kith__work *work = w->work;
+
+    return (work->tasks_max > 0 && w->tasks_done >= work->tasks_max) ||
+           (work->memory_max > 0 && w->tasks_done > 0 && memory_now() > work->memory_max);
+}
+
+/* The next chunk; says that it is idle only if it has to wait. */
+static kith_err
+lease_next(struct worker *w, struct kith_buf *buf, kith_lease **lease_out)
+{
+    kith_err err = kith_queue_lease(w->o->tasks, 0, buf, lease_out);
+
+    if (err != KITH_EEMPTY)
+        return err;
+    if (w->record.state != KITH__RECORD_IDLE) {
+        err = say_idle(w);
+        if (err < 0)
+            return err;
+    }
+    return kith_queue_lease(w->o->tasks, KITH_FOREVER, buf, lease_out);
+}
+
+static kith_err
+work_on(struct worker *w)
+{
+    struct kith_buf buf = KITH_BUF_INIT;
+    kith_err err = KITH_OK;
+
+    while (err == KITH_OK && !is_to_be_replaced(w)) {
+        struct job job = { .lease = NULL };
+
+        err = lease_next(w, &buf, &job.lease);
+        if (err < 0)
+            break;
+        job.attempts = kith_lease_attempts(job.lease);
+        if (read_job(buf.item, &job))
+            err = run_job(w, &job);
+        else
+            err = acknowledge(&job);
+        /* After an error the tasks are another's, as if this worker had died. */
+        if (job.lease != NULL)
+            (void)kith_lease_nack(job.lease);
+    }
+    kith_buf_free(&buf);
+    return err == KITH_ECLOSED || err == KITH_EGONE ? KITH_OK : err;
+}
+
+kith_err
+kith__work(const struct kith__work *work)
+{
+    struct worker w = { .work = work, .o = work->objects };
+    kith_err err;
+
+    w.attempts_max = kith__pool_number(w.o, "attempts", KITH__POOL_ATTEMPTS);
+    w.limit_ns = kith__pool_number(w.o, "limit", 0);
+    w.record.pid = getpid();
+    w.record.kept = work->kept;
+    err = say_idle(&w);
+    if (err == KITH_OK)
+        err = work_on(&w);
+    /* The keeper sees by the record that this one could work, and removes it. */
+    if (!work->kept)
+        (void)kith_dict_delete(w.o->workers, KITH_INT(work->number));
+    else if (err == KITH_OK)
+        (void)say_idle(&w);
+    kith_queue_close(w.results);
+    kith__free(w.out.data);
+    kith__free(w.result.data);
+    kith__free(w.arguments);
+    kith__free(w.tags);
+    return err == KITH_EGONE ? KITH_OK : err;
+}
+
+/* Joins a pool: a number that nobody has, and then as any other. */
+static kith_err
+join_pool(kith_space *space, const char *name, const struct kith_task_entry *tasks,
+          size_t task_count, const char *number)
+{
+    struct kith__pool_objects objects;
+    struct kith__work work = { .objects = &objects, .tasks = tasks, .task_count = task_count };
+    kith_err err = kith__pool_objects_open(space, name, KITH_MUST_EXIST, &objects);
+
+    if (err < 0)
+        return err;
+    if (number != NULL) {
+        work.kept = true;
+        work.number = strtoll(number, NULL, 10);
+        work.tasks_max = (uint64_t)kith__pool_number(&objects, "tasks_max", 0);
+        work.memory_max = (uint64_t)kith__pool_number(&objects, "memory_max", 0);
+    } else {
+        err = kith_dict_add(objects.state, KITH_STR("numbers"), 1, &work.number);
+    }
+    if (err == KITH_OK)
+        err = kith__work(&work);
+    kith__pool_objects_close(&objects);
+    return err;
+}
+
+kith_err
+kith_worker_run(kith_space *space, const char *pool, const struct kith_task_entry *tasks,
+                size_t task_count)
+{
+    const char *number = space == NULL && pool == NULL ? getenv("KITH_WORKER") : NULL;
+    kith_space *own = NULL;
+    kith_err err;
+
+    if (tasks == NULL && task_count > 0)
+        return kith__fail_null("kith_worker_run");
+    if (space == NULL || pool == NULL) {
+        pool = getenv("KITH_POOL");
+        if (space != NULL || number == NULL || pool == NULL)
+            return kith__fail(KITH_EINVAL, "kith_worker_run() was given no space or no pool, and "
+                                           "no pool has started this program.");
+        err = kith_process_space(0, NULL, &own);
+        if (err < 0)
+            return err;
+        space = own;
+    }
+    err = kith__pool_name_check("kith_worker_run", pool);
+    if (err == KITH_OK)
+        err = join_pool(space, pool, tasks, task_count, number);
+    kith_close(own);
+    return err;
+}

@@ -1,0 +1,1253 @@
+/*
+ * test_pool.c - what kith/pool.h promises; that nothing is lost to deaths is in tests/pool as well.
+ *
+ * The command that is a worker is this program again, which sees so by KITH_WORKER.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+/* ---- tasks ---- */
+
+static kith_err
+square(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)arg;
+    if (count != 1 || arguments[0].type != KITH_TYPE_INT)
+        return KITH_EINVAL;
+    return kith_task_return(task, kith_int(arguments[0].integer * arguments[0].integer));
+}
+
+static kith_err
+echo(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)arg;
+    return count == 0 ? KITH_OK : kith_task_return(task, arguments[count - 1]);
+}
+
+static kith_err
+add_all(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    int64_t sum = 0;
+
+    (void)arg;
+    for (size_t i = 0; i < count; i++)
+        sum += arguments[i].integer;
+    return kith_task_return(task, kith_int(sum));
+}
+
+static kith_err
+refuse(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)task;
+    (void)arg;
+    if (count > 0 && arguments[0].integer == 1)
+        return kith_dict_get(NULL, KITH_INT(1), NULL);
+    return KITH_ERANGE;
+}
+
+static kith_err
+whose(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)arguments;
+    (void)count;
+    (void)arg;
+    return kith_task_return(task, kith_int(getpid()));
+}
+
+static kith_err
+large(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    size_t size = (size_t)arguments[0].integer;
+    void *bytes = test_bytes(size, 1);
+    kith_err err;
+
+    (void)count;
+    (void)arg;
+    err = kith_task_return(task, kith_bytes(bytes, size));
+    free(bytes);
+    return err;
+}
+
+static kith_err
+give_reference(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)arguments;
+    (void)count;
+    (void)arg;
+    return kith_task_return(task, test_reference("hits"));
+}
+
+/* What tasks and their test share. */
+struct shared {
+    sem_t *begun, *go;
+    atomic_int runs, deaths, depth;
+    kith_dict *dict;
+    kith_space *space;
+    pid_t program;
+};
+static struct shared *shared;
+
+static kith_err
+kill_worker(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)arg;
+    shared->runs++;
+    /* So often, and then it works. */
+    if (count == 0 || kith_task_attempts(task) < arguments[0].integer)
+        raise(SIGKILL);
+    return kith_task_return(task, kith_int(kith_task_attempts(task)));
+}
+
+/* Kills its worker for one number only. */
+static kith_err
+mind_thirteen(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)count;
+    (void)arg;
+    if (arguments[0].integer == 13) {
+        shared->runs++;
+        raise(SIGKILL);
+    }
+    return kith_task_return(task, arguments[0]);
+}
+
+static kith_err
+wait_for_go(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)task;
+    (void)arguments;
+    (void)count;
+    (void)arg;
+    shared->runs++;
+    test_gate_open(shared->begun);
+    GATE_WAIT(shared->go);
+    return KITH_OK;
+}
+
+static kith_err
+sleep_on(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)task;
+    (void)arguments;
+    (void)count;
+    (void)arg;
+    shared->runs++;
+    test_gate_open(shared->begun);
+    while (pause() < 0)
+        ;
+    return KITH_OK;
+}
+
+static kith_err
+commit_and_die(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    kith_txn *txn = NULL;
+    kith_err err;
+
+    (void)count;
+    (void)arg;
+    EXPECT_OK(kith_txn_begin(shared->space, &txn));
+    EXPECT_OK(kith_txn_dict_add(txn, shared->dict, KITH_STR("done"), arguments[0].integer));
+    if (kith_task_attempts(task) == 0)
+        raise(SIGKILL); /* before: nothing happened */
+    err = kith_task_commit(task, txn, kith_int(-arguments[0].integer));
+    if (err == KITH_OK && shared->deaths++ % 2 == 0)
+        raise(SIGKILL); /* after: it happened, and does not again */
+    return err;
+}
+
+static const struct kith_task_entry tasks[] = {
+    { "square", square, NULL },
+    { "echo", echo, NULL },
+    { "add all", add_all, NULL },
+    { "refuse", refuse, NULL },
+    { "whose", whose, NULL },
+    { "large", large, NULL },
+    { "give reference", give_reference, NULL },
+    { "kill worker", kill_worker, NULL },
+    { "mind thirteen", mind_thirteen, NULL },
+    { "wait for go", wait_for_go, NULL },
+    { "sleep on", sleep_on, NULL },
+    { "commit and die", commit_and_die, NULL },
+};
+
+__attribute__((constructor)) static void
+be_a_worker(void)
+{
+    if (getenv("KITH_WORKER") != NULL)
+        exit(kith_worker_run(NULL, NULL, tasks, COUNTOF(tasks)) < 0);
+}
+
+/* ---- pools ---- */
+
+static void
+free_pool(void *pool)
+{
+    kith_pool_free(pool);
+}
+
+static struct kith_pool_options
+plain(uint32_t workers)
+{
+    struct kith_pool_options options = KITH_POOL_OPTIONS_INIT;
+
+    options.tasks = tasks;
+    options.task_count = COUNTOF(tasks);
+    options.workers = workers;
+    return options;
+}
+
+static kith_pool *
+start(struct test *t, const struct kith_pool_options *options)
+{
+    kith_pool *pool = NULL;
+
+    shared = test_shared(sizeof(*shared));
+    shared->begun = test_gate();
+    shared->go = test_gate();
+    shared->space = test_space(t);
+    shared->dict = test_dict(t, "hits");
+    EXPECT_OK(kith_pool_start(test_space(t), "pool", options, &pool));
+    test_keep(t, pool, free_pool);
+    return pool;
+}
+
+static kith_pool *
+start_plain(struct test *t, uint32_t workers)
+{
+    struct kith_pool_options options = plain(workers);
+
+    return start(t, &options);
+}
+
+static kith_future *
+submit(kith_pool *pool, const char *task, const struct kith_item *arguments, size_t count)
+{
+    kith_future *future = NULL;
+
+    EXPECT_OK(kith_pool_submit(pool, task, arguments, count, &future));
+    return future;
+}
+
+static void
+gives(kith_future *future, struct kith_item want)
+{
+    struct kith_item item = { .type = KITH_TYPE_NONE };
+
+    EXPECT_OK(kith_future_get(future, test_ceiling_ns(), &item));
+    EXPECT_ITEM(want, item);
+    kith_future_free(future);
+}
+
+static struct kith_item *
+numbers(size_t count)
+{
+    struct kith_item *items = malloc(count * sizeof(*items));
+
+    EXPECT_TRUE(items != NULL);
+    for (size_t i = 0; i < count; i++)
+        items[i] = kith_int((int64_t)i);
+    return items;
+}
+
+static int
+count_worker(const struct kith_worker *worker, void *arg)
+{
+    int *counts = arg;
+
+    counts[worker->state]++;
+    return 0;
+}
+
+static int
+count_workers(kith_pool *pool, enum kith_worker_state state)
+{
+    int counts[KITH_WORKER_STOPPED + 1] = { 0 };
+
+    EXPECT_OK(kith_pool_workers(pool, count_worker, counts));
+    return counts[state];
+}
+
+static int
+note_pid(const struct kith_worker *worker, void *arg)
+{
+    *(pid_t *)arg = (pid_t)worker->pid;
+    return 1;
+}
+
+static pid_t
+some_worker(kith_pool *pool)
+{
+    pid_t pid = 0;
+
+    UNTIL((kith_pool_workers(pool, note_pid, &pid), pid != 0));
+    return pid;
+}
+
+/* ---- one task ---- */
+
+TEST(pool_submit_gives_a_result_that_comes)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_item seven = kith_int(7);
+    kith_future *future = submit(pool, "square", &seven, 1);
+    struct kith_item item;
+    bool done = false;
+
+    UNTIL((kith_future_done(future, &done), done));
+    EXPECT_OK(kith_future_get(future, 0, &item));
+    EXPECT_EQ(49, item.integer);
+    gives(future, kith_int(49));
+}
+
+TEST(pool_submit_takes_every_item)
+{
+    static const char list[] = "\x93\x01\xa1x\xc0", map[] = "\x81\xa1k\x92\x01\x02";
+    kith_pool *pool = start_plain(t, 1);
+    char *text = test_bytes(70000, 3);
+    struct kith_item items[] = {
+        kith_none(),
+        kith_bool(true),
+        kith_int(-5),
+        kith_int(INT64_MIN),
+        kith_float(0.5),
+        kith_str(""),
+        kith_str("K\xc3\xa4se"),
+        kith_bytes(text, 70000),
+        PACKED(list),
+        PACKED(map),
+        BIGINT("\x00\x00\x00\x00\x00\x00\x00\x00\x01"),
+        test_foreign("abc", 3, "python/pickle"),
+        test_foreign("", 0, "a-tag-that-is-longer-than-thirty-one-bytes"),
+    };
+
+    gives(submit(pool, "echo", NULL, 0), kith_none());
+    for (size_t i = 0; i < COUNTOF(items); i++)
+        gives(submit(pool, "echo", &items[i], 1), items[i]);
+    gives(submit(pool, "echo", items, COUNTOF(items)), items[COUNTOF(items) - 1]);
+    free(text);
+}
+
+TEST(pool_submit_copies_its_arguments)
+{
+    kith_pool *pool = start_plain(t, 1);
+    kith_future *held = submit(pool, "wait for go", NULL, 0);
+    char text[] = "before";
+    struct kith_item item = kith_str(text);
+    kith_future *future;
+
+    GATE_WAIT(shared->begun);
+    future = submit(pool, "echo", &item, 1);
+    memcpy(text, "after!", sizeof(text));
+    test_gate_open(shared->go);
+    gives(held, kith_none());
+    gives(future, kith_str("before"));
+}
+
+TEST(pool_tells_how_a_task_failed)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_item one = kith_int(1);
+    kith_future *future = submit(pool, "refuse", NULL, 0);
+    struct kith_death death = KITH_DEATH_INIT;
+    struct kith_item item = { .type = KITH_TYPE_BOOL };
+
+    EXPECT_FAILS(KITH_ERANGE, "refuse", kith_future_get(future, test_ceiling_ns(), &item));
+    EXPECT_FAILS(KITH_ENOENT, "deaths", kith_future_death(future, &death));
+    kith_future_free(future);
+    future = submit(pool, "refuse", &one, 1);
+    EXPECT_FAILS(KITH_EINVAL, "kith_dict_get", kith_future_get(future, test_ceiling_ns(), &item));
+    kith_future_free(future);
+    future = submit(pool, "no such task", NULL, 0);
+    EXPECT_FAILS(KITH_ENOENT, "no such task", kith_future_get(future, test_ceiling_ns(), &item));
+    kith_future_free(future);
+    future = submit(pool, "give reference", NULL, 0);
+    EXPECT_FAILS(KITH_EINVAL, "reference", kith_future_get(future, test_ceiling_ns(), &item));
+    kith_future_free(future);
+    EXPECT_EQ(KITH_TYPE_BOOL, item.type);
+}
+
+TEST(pool_future_get_ends_when_its_time_is_over)
+{
+    kith_pool *pool = start_plain(t, 1);
+    kith_future *future = submit(pool, "wait for go", NULL, 0);
+    bool done = true;
+
+    GATE_WAIT(shared->begun);
+    EXPECT_FAILS(KITH_ETIMEDOUT, "wait for go", kith_future_get(future, 0, NULL));
+    EXPECT_RC(KITH_ETIMEDOUT, kith_future_get(future, 20 * TEST_MS, NULL));
+    EXPECT_OK(kith_future_done(future, &done));
+    EXPECT_TRUE(!done);
+    test_gate_open(shared->go);
+    gives(future, kith_none());
+}
+
+TEST(pool_future_cancel_ends_what_was_not_begun)
+{
+    kith_pool *pool = start_plain(t, 1);
+    kith_future *begun = submit(pool, "wait for go", NULL, 0), *waiting;
+
+    GATE_WAIT(shared->begun);
+    waiting = submit(pool, "wait for go", NULL, 0);
+    EXPECT_OK(kith_future_cancel(waiting));
+    EXPECT_FAILS(KITH_ECONFLICT, "begun", kith_future_cancel(begun));
+    test_gate_open(shared->go);
+    EXPECT_FAILS(KITH_EGONE, "cancelled", kith_future_get(waiting, test_ceiling_ns(), NULL));
+    EXPECT_FAILS(KITH_ECONFLICT, "done", kith_future_cancel(waiting));
+    EXPECT_OK(kith_future_get(begun, test_ceiling_ns(), NULL));
+    EXPECT_EQ(1, shared->runs);
+    kith_future_free(begun);
+    kith_future_free(waiting);
+}
+
+TEST(pool_futures_may_be_freed_before_their_tasks_are_done)
+{
+    kith_pool *pool = start_plain(t, 1);
+    struct kith_item two = kith_int(2);
+
+    for (int i = 0; i < 100; i++)
+        kith_future_free(submit(pool, "square", &two, 1));
+    gives(submit(pool, "square", &two, 1), kith_int(4));
+}
+
+/* ---- many tasks ---- */
+
+static void
+map_and_look(kith_pool *pool, size_t count, size_t chunk)
+{
+    struct kith_map_options options = KITH_MAP_OPTIONS_INIT;
+    struct kith_item *items = numbers(count), item;
+    kith_results *results = NULL;
+
+    options.chunk = chunk;
+    EXPECT_OK(
+        kith_pool_map(pool, "square", items, count, &options, 6 * test_ceiling_ns(), &results));
+    for (size_t i = 0; i < count; i++) {
+        EXPECT_OK(kith_results_get(results, i, &item));
+        EXPECT_EQ(i * i, item.integer);
+    }
+    EXPECT_RC(KITH_EINVAL, kith_results_get(results, count, &item));
+    kith_results_free(results);
+    free(items);
+}
+
+TEST(pool_map_gives_all_in_order)
+{
+    kith_pool *pool = start_plain(t, 3);
+
+    map_and_look(pool, 0, 0);
+    map_and_look(pool, 1, 0);
+    map_and_look(pool, 5000, 0);
+    map_and_look(pool, 5000, 0);
+    map_and_look(pool, 1000, 1);
+    map_and_look(pool, 1000, 7);
+    map_and_look(pool, 1000, 5000);
+}
+
+TEST(pool_starmap_gives_several_items_to_a_task)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_item *items = numbers(300), item;
+    kith_results *results = NULL;
+
+    EXPECT_OK(kith_pool_starmap(pool, "add all", items, 3, 100, NULL, test_ceiling_ns(), &results));
+    for (size_t i = 0; i < 100; i++) {
+        EXPECT_OK(kith_results_get(results, i, &item));
+        EXPECT_EQ(9 * i + 3, item.integer);
+    }
+    kith_results_free(results);
+    free(items);
+}
+
+TEST(pool_imap_gives_results_in_order)
+{
+    kith_pool *pool = start_plain(t, 3);
+    struct kith_item *items = numbers(500), item;
+    kith_results *results = NULL;
+    size_t index = 0;
+
+    EXPECT_OK(kith_pool_imap(pool, "square", items, 1, 500, NULL, &results));
+    free(items);
+    for (size_t i = 0; i < 500; i++) {
+        EXPECT_OK(kith_results_next(results, test_ceiling_ns(), &index, &item));
+        EXPECT_EQ(i, index);
+        EXPECT_EQ(i * i, item.integer);
+    }
+    EXPECT_FAILS(KITH_EEMPTY, "square", kith_results_next(results, 0, &index, &item));
+    kith_results_free(results);
+}
+
+TEST(pool_imap_unordered_gives_what_is_done_first)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_map_options options = KITH_MAP_OPTIONS_INIT;
+    kith_future *held = submit(pool, "wait for go", NULL, 0);
+    struct kith_item *items = numbers(100), item;
+    kith_results *results = NULL;
+    bool seen[100] = { false };
+    size_t index;
+
+    options.chunk = 3;
+    GATE_WAIT(shared->begun);
+    EXPECT_OK(kith_pool_imap_unordered(pool, "square", items, 1, 100, &options, &results));
+    for (size_t i = 0; i < 100; i++) {
+        EXPECT_OK(kith_results_next(results, test_ceiling_ns(), &index, &item));
+        EXPECT_TRUE(index < 100 && !seen[index]);
+        seen[index] = true;
+        EXPECT_EQ(index * index, item.integer);
+    }
+    EXPECT_RC(KITH_EEMPTY, kith_results_next(results, 0, &index, &item));
+    kith_results_free(results);
+    test_gate_open(shared->go);
+    gives(held, kith_none());
+    free(items);
+}
+
+TEST(pool_map_fails_as_the_first_task_that_fails_and_completes_the_rest)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_item items[] = { kith_int(1), kith_str("two"), kith_int(3), kith_float(4) };
+    kith_results *results = NULL;
+    size_t index;
+
+    EXPECT_FAILS(KITH_EINVAL, "task 1,",
+                 kith_pool_map(pool, "square", items, 4, NULL, test_ceiling_ns(), &results));
+    EXPECT_TRUE(results == NULL);
+    EXPECT_OK(kith_pool_imap(pool, "square", items, 1, 4, NULL, &results));
+    for (size_t i = 0; i < 4; i++) {
+        EXPECT_RC(i % 2 == 0 ? KITH_OK : KITH_EINVAL,
+                  kith_results_next(results, test_ceiling_ns(), &index, NULL));
+        EXPECT_EQ(i, index);
+    }
+    kith_results_free(results);
+}
+
+TEST(pool_results_that_are_large_are_seen_where_they_are)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_item sizes[] = { kith_int(1 << 20), kith_int(10), kith_int(3 << 20) }, item;
+    kith_results *results = NULL;
+
+    EXPECT_OK(kith_pool_map(pool, "large", sizes, 3, NULL, test_ceiling_ns(), &results));
+    for (size_t i = 0; i < 3; i++) {
+        void *want = test_bytes((size_t)sizes[i].integer, 1);
+
+        EXPECT_OK(kith_results_get(results, i, &item));
+        EXPECT_ITEM(kith_bytes(want, (size_t)sizes[i].integer), item);
+        free(want);
+    }
+    kith_results_free(results);
+}
+
+TEST(pool_result_larger_than_the_arena_fails_alone)
+{
+    struct kith_options small = KITH_OPTIONS_INIT;
+    struct kith_pool_options options = plain(2);
+    struct kith_item sizes[] = { kith_int(10), kith_int(64 << 20), kith_int(20) };
+    struct kith_map_options together = KITH_MAP_OPTIONS_INIT;
+    kith_results *results = NULL;
+    kith_space *space;
+    kith_pool *pool = NULL;
+    size_t index;
+
+    small.size = 16 << 20;
+    space = test_open(t, "mem://", &small);
+    EXPECT_OK(kith_pool_start(space, "pool", &options, &pool));
+    test_keep(t, pool, free_pool);
+    together.chunk = 3;
+    EXPECT_OK(kith_pool_imap(pool, "large", sizes, 1, 3, &together, &results));
+    EXPECT_OK(kith_results_next(results, test_ceiling_ns(), &index, NULL));
+    EXPECT_TRUE(kith_results_next(results, test_ceiling_ns(), &index, NULL) < 0);
+    EXPECT_EQ(1, index);
+    EXPECT_OK(kith_results_next(results, test_ceiling_ns(), &index, NULL));
+    kith_results_free(results);
+}
+
+/* ---- deaths ---- */
+
+TEST(pool_task_of_a_killed_worker_runs_again)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_item twice = kith_int(2);
+
+    gives(submit(pool, "kill worker", &twice, 1), kith_int(2));
+    EXPECT_EQ(3, shared->runs);
+}
+
+TEST(pool_task_that_always_kills_its_worker_fails_and_is_named)
+{
+    kith_pool *pool = start_plain(t, 2);
+    kith_future *future = submit(pool, "kill worker", NULL, 0);
+    struct kith_death death = KITH_DEATH_INIT;
+
+    EXPECT_FAILS(KITH_EUNAVAILABLE, "kill worker",
+                 kith_future_get(future, test_ceiling_ns(), NULL));
+    EXPECT_OK(kith_future_death(future, &death));
+    EXPECT_EQ(3, death.attempts);
+    EXPECT_EQ(SIGKILL, death.signal);
+    EXPECT_TRUE(death.pid > 0 && death.pid != getpid());
+    EXPECT_EQ(3, shared->runs);
+    kith_future_free(future);
+}
+
+TEST(pool_that_begins_a_task_once_does_not_repeat_it)
+{
+    struct kith_pool_options options = plain(2);
+    kith_pool *pool;
+    struct kith_item *items = numbers(100);
+    struct kith_death death = KITH_DEATH_INIT;
+    kith_results *results = NULL;
+    size_t index;
+
+    options.attempts_max = 1;
+    pool = start(t, &options);
+    EXPECT_OK(kith_pool_imap(pool, "mind thirteen", items, 1, 100, NULL, &results));
+    for (size_t i = 0; i < 100; i++)
+        EXPECT_RC(i == 13 ? KITH_EUNAVAILABLE : KITH_OK,
+                  kith_results_next(results, test_ceiling_ns(), &index, NULL));
+    EXPECT_EQ(1, shared->runs);
+    EXPECT_OK(kith_results_death(results, 13, &death));
+    EXPECT_EQ(1, death.attempts);
+    EXPECT_RC(KITH_ENOENT, kith_results_death(results, 12, &death));
+    kith_results_free(results);
+    free(items);
+}
+
+TEST(pool_chunk_with_a_task_that_kills_fails_for_that_one_alone)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_map_options options = KITH_MAP_OPTIONS_INIT;
+    struct kith_item *items = numbers(40), item;
+    kith_results *results = NULL;
+    struct kith_death death = KITH_DEATH_INIT;
+    size_t index;
+
+    options.chunk = 20;
+    EXPECT_OK(kith_pool_imap(pool, "mind thirteen", items, 1, 40, &options, &results));
+    for (size_t i = 0; i < 40; i++) {
+        kith_err err = kith_results_next(results, test_ceiling_ns(), &index, &item);
+
+        EXPECT_EQ(i, index);
+        EXPECT_RC(i == 13 ? KITH_EUNAVAILABLE : KITH_OK, err);
+        if (err == KITH_OK)
+            EXPECT_EQ(i, item.integer);
+    }
+    EXPECT_OK(kith_results_death(results, 13, &death));
+    EXPECT_EQ(3, death.attempts);
+    EXPECT_EQ(3, shared->runs);
+    kith_results_free(results);
+    free(items);
+}
+
+TEST(pool_effects_and_result_in_one_transaction_happen_once)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_map_options options = KITH_MAP_OPTIONS_INIT;
+    struct kith_item *items = numbers(30), item;
+    kith_results *results = NULL;
+
+    options.chunk = 1;
+    EXPECT_OK(kith_pool_map(pool, "commit and die", items, 30, &options, 6 * test_ceiling_ns(),
+                            &results));
+    for (size_t i = 0; i < 30; i++) {
+        EXPECT_OK(kith_results_get(results, i, &item));
+        EXPECT_EQ(-(int64_t)i, item.integer);
+    }
+    EXPECT_HOLDS(shared->dict, KITH_STR("done"), KITH_INT(29 * 30 / 2));
+    kith_results_free(results);
+    options.chunk = 30;
+    results = NULL;
+    EXPECT_FAILS(
+        KITH_EUNSUPPORTED, "chunk of 1",
+        kith_pool_map(pool, "commit and die", items, 30, &options, test_ceiling_ns(), &results));
+    free(items);
+}
+
+TEST(pool_goes_on_when_its_keeper_is_killed)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_item seven = kith_int(7);
+    kith_future *future = submit(pool, "whose", NULL, 0);
+    struct kith_item item;
+    char path[64], word[32] = "";
+    int keeper = 0;
+    FILE *file;
+
+    EXPECT_OK(kith_future_get(future, test_ceiling_ns(), &item));
+    (void)snprintf(path, sizeof(path), "/proc/%lld/stat", (long long)item.integer);
+    kith_future_free(future);
+    file = fopen(path, "r");
+    EXPECT_TRUE(file != NULL);
+    /* The worker's parent; its own name is "kith worker". */
+    EXPECT_EQ(2, fscanf(file, "%*d (kith worker) %1s %d", word, &keeper));
+    (void)fclose(file);
+    EXPECT_EQ(0, kill(keeper, SIGKILL));
+    gives(submit(pool, "square", &seven, 1), kith_int(49));
+    gives(submit(pool, "square", &seven, 1), kith_int(49));
+}
+
+TEST(pool_stopped_worker_is_shown_and_left_alone)
+{
+    kith_pool *pool = start_plain(t, 1);
+    kith_future *future = submit(pool, "wait for go", NULL, 0);
+    pid_t pid;
+
+    GATE_WAIT(shared->begun);
+    EXPECT_EQ(1, count_workers(pool, KITH_WORKER_BUSY));
+    pid = some_worker(pool);
+    EXPECT_EQ(0, kill(pid, SIGSTOP));
+    UNTIL(count_workers(pool, KITH_WORKER_STOPPED) == 1);
+    test_gate_open(shared->go);
+    EXPECT_RC(KITH_ETIMEDOUT, kith_future_get(future, 20 * TEST_MS, NULL));
+    EXPECT_EQ(0, kill(pid, SIGCONT));
+    gives(future, kith_none());
+    EXPECT_EQ(1, shared->runs);
+    UNTIL(count_workers(pool, KITH_WORKER_IDLE) == 1);
+}
+
+TEST(pool_late_task_is_shown_or_killed_if_asked)
+{
+    struct kith_pool_options options = plain(1);
+    struct kith_item seven = kith_int(7);
+    kith_future *future;
+    kith_pool *pool;
+
+    options.limit_ns = 5 * TEST_MS;
+    pool = start(t, &options);
+    future = submit(pool, "wait for go", NULL, 0);
+    GATE_WAIT(shared->begun);
+    UNTIL(count_workers(pool, KITH_WORKER_LATE) == 1);
+    test_gate_open(shared->go);
+    gives(future, kith_none());
+    kith_pool_free(pool);
+    t->handle_count--;
+    options.kill_late = true;
+    pool = start(t, &options);
+    future = submit(pool, "sleep on", NULL, 0);
+    EXPECT_FAILS(KITH_ETIMEDOUT, "longer", kith_future_get(future, test_ceiling_ns(), NULL));
+    EXPECT_EQ(1, shared->runs);
+    kith_future_free(future);
+    gives(submit(pool, "square", &seven, 1), kith_int(49));
+}
+
+/* ---- workers ---- */
+
+TEST(pool_workers_are_replaced_after_so_many_tasks)
+{
+    struct kith_pool_options options = plain(1);
+    struct kith_item first, second;
+    kith_pool *pool;
+    kith_future *a, *b;
+
+    options.tasks_per_worker = 1;
+    pool = start(t, &options);
+    a = submit(pool, "whose", NULL, 0);
+    b = submit(pool, "whose", NULL, 0);
+    EXPECT_OK(kith_future_get(a, test_ceiling_ns(), &first));
+    EXPECT_OK(kith_future_get(b, test_ceiling_ns(), &second));
+    EXPECT_TRUE(first.integer != second.integer);
+    kith_future_free(a);
+    kith_future_free(b);
+}
+
+TEST(pool_workers_are_replaced_when_they_have_too_much_memory)
+{
+    struct kith_pool_options options = plain(1);
+    struct kith_item first, second;
+    kith_pool *pool;
+    kith_future *a, *b;
+
+    options.memory_per_worker = 1; /* which any has */
+    pool = start(t, &options);
+    a = submit(pool, "whose", NULL, 0);
+    EXPECT_OK(kith_future_get(a, test_ceiling_ns(), &first));
+    b = submit(pool, "whose", NULL, 0);
+    EXPECT_OK(kith_future_get(b, test_ceiling_ns(), &second));
+    EXPECT_TRUE(first.integer != second.integer);
+    kith_future_free(a);
+    kith_future_free(b);
+}
+
+static kith_err
+count_start(void *arg)
+{
+    (void)arg;
+    shared->depth++;
+    return KITH_OK;
+}
+
+static kith_err
+fail_to_start(void *arg)
+{
+    (void)arg;
+    return KITH_ERANGE;
+}
+
+TEST(pool_workers_call_the_initialiser)
+{
+    struct kith_pool_options options = plain(3);
+    kith_pool *pool;
+
+    options.init = count_start;
+    pool = start(t, &options);
+    map_and_look(pool, 10, 1);
+    UNTIL(shared->depth == 3);
+}
+
+TEST(pool_whose_workers_cannot_begin_says_so)
+{
+    struct kith_pool_options options = plain(2);
+    const char *const no_command[] = { "/no/such/command", NULL };
+    const char *const no_worker[] = { "true", NULL };
+    kith_future *future;
+    kith_pool *pool;
+
+    options.init = fail_to_start;
+    for (int i = 0; i < 3; i++) {
+        kith_err err;
+
+        pool = start(t, &options);
+        err = kith_pool_submit(pool, "square", NULL, 0, &future);
+        if (err == KITH_OK) {
+            EXPECT_RC(KITH_EUNAVAILABLE, kith_future_get(future, test_ceiling_ns(), NULL));
+            kith_future_free(future);
+        } else {
+            EXPECT_RC(KITH_ECLOSED, err);
+        }
+        kith_pool_free(pool);
+        t->handle_count--;
+        options = (struct kith_pool_options)KITH_POOL_OPTIONS_INIT;
+        options.workers = 2;
+        options.command = i == 0 ? no_command : no_worker;
+    }
+}
+
+TEST(pool_workers_may_be_a_command)
+{
+    const char *const myself[] = { "/proc/self/exe", NULL };
+    struct kith_pool_options options = KITH_POOL_OPTIONS_INIT;
+    struct kith_item first, second;
+    kith_future *a, *b;
+    kith_pool *pool;
+
+    options.command = myself;
+    options.workers = 2;
+    pool = start(t, &options);
+    map_and_look(pool, 100, 0);
+    kith_pool_free(pool);
+    t->handle_count--;
+    options.workers = 1;
+    options.tasks_per_worker = 1;
+    pool = start(t, &options);
+    a = submit(pool, "whose", NULL, 0);
+    b = submit(pool, "whose", NULL, 0);
+    EXPECT_OK(kith_future_get(a, test_ceiling_ns(), &first));
+    EXPECT_OK(kith_future_get(b, test_ceiling_ns(), &second));
+    EXPECT_TRUE(first.integer != second.integer);
+    kith_future_free(a);
+    kith_future_free(b);
+}
+
+static void
+join_pool(void *arg)
+{
+    EXPECT_OK(kith_worker_run(arg, "pool", tasks, COUNTOF(tasks)));
+}
+
+static int
+find_joined(const struct kith_worker *worker, void *arg)
+{
+    bool *found = arg;
+
+    *found = *found || worker->joined;
+    return 0;
+}
+
+TEST(pool_is_joined_by_workers_from_elsewhere)
+{
+    kith_pool *pool = start_plain(t, 1);
+    kith_future *held = submit(pool, "wait for go", NULL, 0);
+    struct kith_item item;
+    bool found = false;
+    kith_future *future;
+    pid_t pid;
+
+    GATE_WAIT(shared->begun);
+    pid = test_child(join_pool, test_space(t));
+    UNTIL((kith_pool_workers(pool, find_joined, &found), found));
+    future = submit(pool, "whose", NULL, 0);
+    EXPECT_OK(kith_future_get(future, test_ceiling_ns(), &item));
+    EXPECT_EQ(pid, item.integer);
+    kith_future_free(future);
+    test_gate_open(shared->go);
+    gives(held, kith_none());
+    EXPECT_OK(kith_pool_close(pool));
+    CHILD_JOIN(pid);
+    EXPECT_OK(kith_pool_join(pool, test_ceiling_ns()));
+}
+
+TEST(pool_takes_over_from_a_joined_worker_that_is_killed)
+{
+    kith_pool *pool = start_plain(t, 1);
+    kith_future *held = submit(pool, "wait for go", NULL, 0), *second;
+    bool found = false;
+    pid_t pid;
+
+    GATE_WAIT(shared->begun);
+    pid = test_child(join_pool, test_space(t));
+    UNTIL((kith_pool_workers(pool, find_joined, &found), found));
+    second = submit(pool, "wait for go", NULL, 0);
+    GATE_WAIT(shared->begun);
+    test_child_kill(pid);
+    test_gate_open(shared->go);
+    GATE_WAIT(shared->begun);
+    test_gate_open(shared->go);
+    gives(held, kith_none());
+    gives(second, kith_none());
+    EXPECT_EQ(3, shared->runs);
+}
+
+/* ---- others ---- */
+
+static void
+child_submits(void *arg)
+{
+    struct kith_item three = kith_int(3);
+
+    gives(submit(arg, "square", &three, 1), kith_int(9));
+    kith_pool_free(arg);
+}
+
+static void
+child_opens(void *arg)
+{
+    struct kith_item four = kith_int(4);
+    kith_pool *pool = NULL;
+
+    EXPECT_OK(kith_pool_open(arg, "pool", &pool));
+    gives(submit(pool, "square", &four, 1), kith_int(16));
+    kith_pool_free(pool);
+}
+
+static kith_future *inherited;
+
+static void
+child_is_refused(void *arg)
+{
+    (void)arg;
+    EXPECT_RC(KITH_EPERM, kith_future_get(inherited, 0, NULL));
+    EXPECT_RC(KITH_EPERM, kith_future_cancel(inherited));
+    kith_future_free(inherited);
+}
+
+TEST(pool_takes_tasks_of_other_processes)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_item five = kith_int(5);
+
+    CHILD_JOIN(test_child(child_submits, pool));
+    CHILD_JOIN(test_child(child_opens, test_space(t)));
+    inherited = submit(pool, "square", &five, 1);
+    CHILD_JOIN(test_child(child_is_refused, NULL));
+    gives(inherited, kith_int(25));
+}
+
+struct thread_work {
+    kith_pool *pool;
+    int64_t base;
+};
+
+static void *
+thread_submits(void *arg)
+{
+    struct thread_work *work = arg;
+
+    for (int64_t i = 0; i < 50; i++) {
+        struct kith_item n = kith_int(work->base + i);
+
+        gives(submit(work->pool, "square", &n, 1), kith_int(n.integer * n.integer));
+    }
+    return NULL;
+}
+
+TEST(pool_is_used_by_many_threads_at_once)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct thread_work work[6];
+    pthread_t threads[6];
+
+    for (int i = 0; i < 6; i++) {
+        work[i] = (struct thread_work){ pool, 1000 * i };
+        threads[i] = test_thread(thread_submits, &work[i]);
+    }
+    for (int i = 0; i < 6; i++)
+        test_thread_join(threads[i]);
+}
+
+/* A task that starts a pool whose task starts a pool, and so on. */
+static kith_err nest(kith_task *task, const struct kith_item *arguments, size_t count, void *arg);
+
+static const struct kith_task_entry nests[] = { { "nest", nest, NULL } };
+
+static kith_err
+nest(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    struct kith_pool_options options = KITH_POOL_OPTIONS_INIT;
+    int64_t depth = arguments[0].integer + 1;
+    struct kith_item item = kith_int(depth);
+    kith_future *future;
+    kith_pool *pool;
+    char name[32];
+    kith_err err;
+
+    (void)count;
+    (void)arg;
+    options.tasks = nests;
+    options.task_count = 1;
+    options.workers = 1;
+    (void)snprintf(name, sizeof(name), "nest-%d", (int)depth);
+    err = kith_pool_start(shared->space, name, &options, &pool);
+    if (err < 0)
+        return kith_task_return(task, kith_int(depth));
+    EXPECT_OK(kith_pool_submit(pool, "nest", &item, 1, &future));
+    err = kith_future_get(future, 6 * test_ceiling_ns(), &item);
+    if (err == KITH_OK)
+        err = kith_task_return(task, item);
+    kith_future_free(future);
+    kith_pool_free(pool);
+    return err;
+}
+
+TEST(pools_nest_and_not_without_end)
+{
+    struct kith_pool_options options = KITH_POOL_OPTIONS_INIT;
+    struct kith_item zero = kith_int(0), item;
+    kith_future *future;
+    kith_pool *pool;
+
+    options.tasks = nests;
+    options.task_count = 1;
+    options.workers = 1;
+    pool = start(t, &options);
+    future = submit(pool, "nest", &zero, 1);
+    EXPECT_OK(kith_future_get(future, 6 * test_ceiling_ns(), &item));
+    EXPECT_EQ(8, item.integer);
+    kith_future_free(future);
+}
+
+/* ---- the end ---- */
+
+TEST(pool_close_completes_what_was_submitted)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_item *items = numbers(200), item;
+    kith_results *results = NULL;
+    kith_future *future = NULL;
+    size_t index;
+
+    EXPECT_FAILS(KITH_EINVAL, "closed", kith_pool_join(pool, 0));
+    EXPECT_OK(kith_pool_imap(pool, "square", items, 1, 200, NULL, &results));
+    EXPECT_OK(kith_pool_close(pool));
+    EXPECT_OK(kith_pool_close(pool));
+    EXPECT_FAILS(KITH_ECLOSED, "closed", kith_pool_submit(pool, "square", items, 1, &future));
+    EXPECT_OK(kith_pool_join(pool, test_ceiling_ns()));
+    EXPECT_OK(kith_pool_join(pool, 0));
+    EXPECT_EQ(0, count_workers(pool, KITH_WORKER_IDLE) + count_workers(pool, KITH_WORKER_BUSY));
+    for (size_t i = 0; i < 200; i++)
+        EXPECT_OK(kith_results_next(results, 0, &index, &item));
+    kith_results_free(results);
+    free(items);
+}
+
+TEST(pool_join_ends_when_its_time_is_over)
+{
+    kith_pool *pool = start_plain(t, 1);
+    kith_future *future = submit(pool, "wait for go", NULL, 0);
+
+    GATE_WAIT(shared->begun);
+    EXPECT_OK(kith_pool_close(pool));
+    EXPECT_FAILS(KITH_ETIMEDOUT, "pool", kith_pool_join(pool, 20 * TEST_MS));
+    test_gate_open(shared->go);
+    EXPECT_OK(kith_pool_join(pool, test_ceiling_ns()));
+    gives(future, kith_none());
+}
+
+TEST(pool_terminate_ends_tasks_that_are_not_done)
+{
+    kith_pool *pool = start_plain(t, 1);
+    struct kith_item three = kith_int(3);
+    kith_future *done = submit(pool, "square", &three, 1);
+    kith_future *begun = submit(pool, "sleep on", NULL, 0);
+    kith_future *waiting = submit(pool, "square", &three, 1);
+
+    GATE_WAIT(shared->begun);
+    EXPECT_OK(kith_pool_terminate(pool));
+    EXPECT_OK(kith_pool_join(pool, test_ceiling_ns()));
+    EXPECT_FAILS(KITH_ECLOSED, "ended", kith_future_get(begun, test_ceiling_ns(), NULL));
+    EXPECT_RC(KITH_ECLOSED, kith_future_get(waiting, 0, NULL));
+    gives(done, kith_int(9));
+    kith_future_free(begun);
+    kith_future_free(waiting);
+}
+
+static int
+count_object(const struct kith_info *info, void *arg)
+{
+    (void)info;
+    ++*(int *)arg;
+    return 0;
+}
+
+TEST(pool_free_leaves_nothing)
+{
+    kith_space *space = test_open(t, "mem://", NULL);
+    struct kith_pool_options options = plain(2);
+    struct kith_item three = kith_int(3);
+    int objects = 0;
+
+    for (int i = 0; i < 3; i++) {
+        kith_pool *pool = NULL;
+
+        EXPECT_OK(kith_pool_start(space, "pool", &options, &pool));
+        gives(submit(pool, "square", &three, 1), kith_int(9));
+        kith_pool_free(pool);
+        EXPECT_OK(kith_list(space, count_object, &objects));
+        EXPECT_EQ(0, objects);
+    }
+    EXPECT_EQ(-1, waitpid(-1, NULL, WNOHANG));
+    EXPECT_EQ(ECHILD, errno);
+}
+
+static void
+start_and_be_killed(void *arg)
+{
+    struct kith_pool_options options = plain(2);
+    kith_pool *pool = NULL;
+
+    EXPECT_OK(kith_pool_start(arg, "pool", &options, &pool));
+    (void)submit(pool, "sleep on", NULL, 0);
+    GATE_WAIT(shared->begun);
+    raise(SIGKILL);
+}
+
+TEST(pool_of_a_killed_program_is_gone)
+{
+    struct kith_pool_options options = plain(2);
+    struct kith_item three = kith_int(3);
+    kith_space *space = test_open(t, "mem://", NULL);
+    kith_pool *pool = NULL;
+
+    shared = test_shared(sizeof(*shared));
+    shared->begun = test_gate();
+    for (int i = 0; i < 3; i++) {
+        int objects = 0;
+
+        (void)CHILD_END(test_child(start_and_be_killed, space));
+        if (i == 0) {
+            UNTIL((objects = 0, kith_list(space, count_object, &objects), objects == 0));
+            continue;
+        }
+        /* Its name is free at once, whoever cleans up. */
+        EXPECT_OK(kith_pool_start(space, "pool", &options, &pool));
+        gives(submit(pool, "square", &three, 1), kith_int(9));
+        kith_pool_free(pool);
+    }
+}
+
+/* ---- bad input ---- */
+
+TEST(pool_refuses_bad_input)
+{
+    kith_pool *pool = start_plain(t, 1), *none = (kith_pool *)t;
+    struct kith_pool_options options = plain(1);
+    struct kith_item reference = test_reference("hits"), nothing = { .type = (kith_type)77 };
+    kith_space *space = test_space(t);
+    kith_future *future = (kith_future *)t;
+    kith_results *results = (kith_results *)t;
+    struct kith_item items[2] = { kith_int(1), kith_int(2) };
+    char name[152];
+
+    memset(name, 'n', sizeof(name));
+    name[151] = '\0';
+    EXPECT_FAILS(KITH_EEXIST, "\"pool\"", kith_pool_start(space, "pool", &options, &none));
+    EXPECT_RC(KITH_EINVAL, kith_pool_start(NULL, "p", &options, &none));
+    EXPECT_RC(KITH_EINVAL, kith_pool_start(space, NULL, &options, &none));
+    EXPECT_RC(KITH_EINVAL, kith_pool_start(space, "p", &options, NULL));
+    EXPECT_RC(KITH_EINVAL, kith_pool_start(space, "p", NULL, &none));
+    EXPECT_RC(KITH_EINVAL, kith_pool_start(space, "", &options, &none));
+    EXPECT_FAILS(KITH_EINVAL, "150", kith_pool_start(space, name, &options, &none));
+    options.workers = 4097;
+    EXPECT_FAILS(KITH_EINVAL, "4097", kith_pool_start(space, "p", &options, &none));
+    options.workers = 1;
+    options.limit_ns = -2;
+    EXPECT_RC(KITH_EINVAL, kith_pool_start(space, "p", &options, &none));
+    EXPECT_RC(KITH_ENOENT, kith_pool_open(space, "no such pool", &none));
+    EXPECT_RC(KITH_EINVAL, kith_pool_open(space, "a/b", &none));
+    EXPECT_TRUE(none == (kith_pool *)t);
+    EXPECT_RC(KITH_EINVAL, kith_pool_submit(NULL, "square", items, 1, &future));
+    EXPECT_RC(KITH_EINVAL, kith_pool_submit(pool, NULL, items, 1, &future));
+    EXPECT_RC(KITH_EINVAL, kith_pool_submit(pool, "", items, 1, &future));
+    EXPECT_RC(KITH_EINVAL, kith_pool_submit(pool, "square", NULL, 1, &future));
+    EXPECT_RC(KITH_EINVAL, kith_pool_submit(pool, "square", items, 1, NULL));
+    EXPECT_FAILS(KITH_EINVAL, "reference",
+                 kith_pool_submit(pool, "square", &reference, 1, &future));
+    EXPECT_RC(KITH_EINVAL, kith_pool_submit(pool, "square", &nothing, 1, &future));
+    EXPECT_RC(KITH_EINVAL, kith_pool_map(pool, "square", NULL, 2, NULL, 0, &results));
+    EXPECT_RC(KITH_EINVAL, kith_pool_map(pool, "square", items, 2, NULL, -2, &results));
+    EXPECT_RC(KITH_EINVAL, kith_pool_starmap(pool, "square", items, 0, 2, NULL, 0, &results));
+    EXPECT_RC(KITH_EINVAL, kith_pool_imap(pool, "square", items, 1, SIZE_MAX, NULL, &results));
+    EXPECT_RC(KITH_EINVAL, kith_pool_imap_unordered(pool, "square", items, 1, 2, NULL, NULL));
+    EXPECT_TRUE(future == (kith_future *)t && results == (kith_results *)t);
+    EXPECT_RC(KITH_EINVAL, kith_future_get(NULL, 0, NULL));
+    EXPECT_RC(KITH_EINVAL, kith_future_done(NULL, NULL));
+    EXPECT_RC(KITH_EINVAL, kith_future_cancel(NULL));
+    EXPECT_RC(KITH_EINVAL, kith_future_death(NULL, NULL));
+    EXPECT_RC(KITH_EINVAL, kith_results_next(NULL, 0, NULL, NULL));
+    EXPECT_RC(KITH_EINVAL, kith_results_get(NULL, 0, NULL));
+    EXPECT_RC(KITH_EINVAL, kith_results_death(NULL, 0, NULL));
+    EXPECT_RC(KITH_EINVAL, kith_pool_close(NULL));
+    EXPECT_RC(KITH_EINVAL, kith_pool_terminate(NULL));
+    EXPECT_RC(KITH_EINVAL, kith_pool_join(NULL, 0));
+    EXPECT_RC(KITH_EINVAL, kith_pool_workers(pool, NULL, NULL));
+    EXPECT_RC(KITH_EINVAL, kith_worker_run(space, NULL, tasks, 1));
+    EXPECT_RC(KITH_EINVAL, kith_worker_run(NULL, NULL, tasks, 1));
+    EXPECT_RC(KITH_EINVAL, kith_worker_run(space, "pool", NULL, 1));
+    EXPECT_RC(KITH_ENOENT, kith_worker_run(space, "no such pool", tasks, 1));
+    EXPECT_RC(KITH_EINVAL, kith_task_return(NULL, items[0]));
+    EXPECT_RC(KITH_EINVAL, kith_task_commit(NULL, NULL, items[0]));
+    EXPECT_EQ(0, kith_task_attempts(NULL));
+    kith_future_free(NULL);
+    kith_results_free(NULL);
+    kith_pool_free(NULL);
+    map_and_look(pool, 3, 0);
+}
+
+TEST(pool_passes_over_what_nobody_submitted)
+{
+    kith_pool *pool = start_plain(t, 1);
+    struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
+    struct kith_item two = kith_int(2);
+    kith_queue *queue;
+
+    options.create = KITH_MUST_EXIST;
+    queue = test_queue(t, "pool.tasks", &options);
+    EXPECT_OK(kith_queue_put(queue, KITH_INT(1), 0));
+    EXPECT_OK(kith_queue_put(queue, PACKED("\x90"), 0));
+    EXPECT_OK(kith_queue_put(queue, PACKED("\x94\x01\x02\xa1x\x7f"), 0));
+    EXPECT_OK(kith_queue_put(queue, PACKED("\x94\x01\x02\xa1x\xff"), 0));
+    EXPECT_OK(kith_queue_put(queue, PACKED("\x95\x01\x02\xa1x\x02\x01"), 0));
+    EXPECT_OK(kith_queue_put(queue, PACKED("\x94\x63\x02\xa1x\x00"), 0)); /* client 99 */
+    gives(submit(pool, "square", &two, 1), kith_int(4));
+    queue = test_queue(t, "pool.results.1", &options);
+    EXPECT_OK(kith_queue_put(queue, KITH_INT(1), 0));
+    EXPECT_OK(kith_queue_put(queue, PACKED("\x93\x01\x01\x01"), 0));
+    EXPECT_OK(kith_queue_put(queue, PACKED("\x96\x01\x01\x01\x7f\x05\xc0"), 0));
+    EXPECT_OK(kith_queue_put(queue, PACKED("\x96\xff\x01\x01\x00\x00\xc0"), 0));
+    gives(submit(pool, "square", &two, 1), kith_int(4));
+}
