@@ -20,7 +20,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -28,250 +27,16 @@
 #include "base/interrupt.h"
 #include "base/item.h"
 #include "object/handle.h"
-#include "pool/pool.h"
+#include "pool/work.h"
 
 /* How long one who takes over waits for the keeper's word of what the other died of. */
 #define OBITUARY_NS KITH__NS_PER_S
-/* Between two tries to send where the arena is full. */
-#define FULL_NS (10 * KITH__NS_PER_MS)
-/* Bytes of a message up to its results, see begin_message(). */
-#define NS_SIZE 9
-
-struct worker {
-    const struct kith__work *work;
-    struct kith__pool_objects *o;
-    int64_t attempts_max;
-    int64_t limit_ns;
-    uint64_t tasks_done;
-    struct kith__record record;
-    /* Where the results of the last client go. */
-    int64_t client;
-    kith_queue *results;
-    /* A message being written, and the result of the task at work. */
-    struct kith__packer out, result;
-    size_t ns_at;
-    uint32_t result_count;
-    int64_t began_ns;
-    /* The items of the task at work. */
-    struct kith_item *arguments;
-    kith__tag *tags;
-    size_t arguments_max;
-};
-
-/* A chunk of tasks as it was leased; the strings are in the buffer that it was leased into. */
-struct job {
-    int64_t client, id;
-    struct kith_item name;
-    size_t arity;
-    uint32_t count;
-    struct kith__pack_reader reader; /* before the items of the next task */
-    kith_lease *lease;               /* NULL once it is acknowledged */
-    uint32_t attempts;
-};
 
 struct kith_task {
-    struct worker *worker;
-    struct job *job;
+    struct kith__worker *worker;
+    struct kith__job *job;
     bool committed;
 };
-
-/* ---- Messages ------------------------------------------------------------------------- */
-
-static void
-begin_message(struct worker *w, const struct job *job)
-{
-    w->out.size = 0;
-    w->out.err = KITH_OK;
-    w->result_count = 0;
-    kith__pack_array(&w->out, 0);
-    kith__pack_int(&w->out, job->id);
-    kith__pack_int(&w->out, w->record.pid);
-    w->ns_at = w->out.size;
-    (void)kith__pack_room(&w->out, NS_SIZE);
-}
-
-/* Writes big-endian over what was left open. */
-static void
-patch(uint8_t *at, uint64_t number, unsigned width)
-{
-    for (unsigned i = 0; i < width; i++)
-        at[i] = (uint8_t)(number >> 8 * (width - 1 - i));
-}
-
-static kith_err
-end_message(struct worker *w)
-{
-    if (w->out.err < 0)
-        return w->out.err;
-    patch(w->out.data + 1, 3 + 3 * (uint64_t)w->result_count, 4);
-    w->out.data[w->ns_at] = 0xd3;
-    patch(w->out.data + w->ns_at + 1, (uint64_t)(kith__now_ns() - w->began_ns), 8);
-    return KITH_OK;
-}
-
-static void
-add_outcome(struct worker *w, uint32_t index, kith_err code, struct kith_item payload)
-{
-    kith__pack_int(&w->out, index);
-    kith__pack_int(&w->out, code);
-    kith__pack_item(&w->out, payload);
-    w->result_count++;
-}
-
-static void
-add_death(struct worker *w, uint32_t index, const struct kith__record *dead, int64_t attempts)
-{
-    kith__pack_int(&w->out, index);
-    kith__pack_int(&w->out, KITH_EUNAVAILABLE);
-    kith__pack_array(&w->out, 3);
-    kith__pack_int(&w->out, dead->pid);
-    kith__pack_int(&w->out, dead->signal);
-    kith__pack_int(&w->out, attempts);
-    w->result_count++;
-}
-
-/* Opens the queue of the client's results; KITH_ENOENT: the client is gone. */
-static kith_err
-find_results(struct worker *w, int64_t client)
-{
-    struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
-    kith__pool_part name;
-
-    if (w->results != NULL && w->client == client)
-        return KITH_OK;
-    kith_queue_close(w->results);
-    w->results = NULL;
-    options.create = KITH_MUST_EXIST;
-    kith__pool_results_name(w->o->name, client, name);
-    w->client = client;
-    return kith_queue_open(w->o->space, name, &options, &w->results);
-}
-
-static void
-forget_results(struct worker *w)
-{
-    kith_queue_close(w->results);
-    w->results = NULL;
-}
-
-static kith_err
-acknowledge(struct job *job)
-{
-    kith_lease *lease = job->lease;
-
-    job->lease = NULL;
-    return lease == NULL ? KITH_OK : kith_lease_ack(lease);
-}
-
-/* Puts the message, and acknowledges the chunk with it if it is the last. */
-static kith_err
-put_message(struct worker *w, struct job *job, bool last)
-{
-    kith_txn *txn;
-    kith_err err;
-
-    if (!last)
-        return kith_queue_put(w->results, kith__packed(&w->out), 0);
-    err = kith_txn_begin(w->o->space, &txn);
-    if (err < 0)
-        return err;
-    err = kith_txn_queue_put(txn, w->results, kith__packed(&w->out));
-    if (err == KITH_OK)
-        err = kith_txn_lease_ack(txn, job->lease);
-    if (err < 0) {
-        kith_txn_discard(txn);
-        return err;
-    }
-    err = kith_txn_commit(txn);
-    if (err == KITH_OK)
-        job->lease = NULL;
-    return err;
-}
-
-static bool
-has_no_room(kith_err err)
-{
-    return err == KITH_ENOMEM || err == KITH_ETOOBIG || err == KITH_EFULL;
-}
-
-/* Has a result fail that does not fit, until even that fits. */
-static kith_err
-send_refusal(struct worker *w, struct job *job, uint32_t index, kith_err why)
-{
-    kith_err err, going;
-
-    for (;;) {
-        struct timespec nap = { 0, FULL_NS };
-
-        begin_message(w, job);
-        add_outcome(w, index, why,
-                    KITH_STR("The result does not fit into the space, which is full."));
-        err = end_message(w);
-        if (err == KITH_OK)
-            err = put_message(w, job, false);
-        if (!has_no_room(err))
-            return err;
-        going = kith__pool_going(w->o);
-        if (going < 0)
-            return going;
-        nanosleep(&nap, NULL);
-    }
-}
-
-/* What the results of a message are, each sent by itself: one of them is too large. */
-static kith_err
-send_each(struct worker *w, struct job *job, kith_err why)
-{
-    struct kith__packer all = w->out;
-    struct kith__pack_reader reader = kith__pack_reader(all.data, all.size);
-    uint32_t count = 0, left = w->result_count;
-    int64_t skipped, index, code;
-    kith_err err = KITH_OK;
-
-    w->out = (struct kith__packer){ .data = NULL };
-    (void)(kith__unpack_array(&reader, &count) && kith__unpack_int(&reader, &skipped) &&
-           kith__unpack_int(&reader, &skipped) && kith__unpack_int(&reader, &skipped));
-    for (; left > 0 && err == KITH_OK; left--) {
-        struct kith_item payload = { .type = KITH_TYPE_NONE };
-        kith__tag tag;
-
-        if (!kith__unpack_int(&reader, &index) || !kith__unpack_int(&reader, &code) ||
-            !kith__unpack_item(&reader, &payload, tag))
-            break; /* it is our own: so this is not */
-        begin_message(w, job);
-        add_outcome(w, (uint32_t)index, (kith_err)code, payload);
-        err = end_message(w);
-        if (err == KITH_OK)
-            err = put_message(w, job, false);
-        if (has_no_room(err))
-            err = send_refusal(w, job, (uint32_t)index, why);
-    }
-    kith__free(all.data);
-    return err == KITH_OK ? acknowledge(job) : err;
-}
-
-/* Sends the message, which may be what the client does not wait for any more. */
-static kith_err
-send_message(struct worker *w, struct job *job, bool last)
-{
-    kith_err err = end_message(w);
-
-    if (err == KITH_OK)
-        err = put_message(w, job, last);
-    if (has_no_room(err)) {
-        kith_err why = err;
-
-        if (last)
-            err = send_each(w, job, why);
-        else
-            err = send_refusal(w, job, w->record.index >= 0 ? (uint32_t)w->record.index : 0, why);
-    }
-    if (err != KITH_EGONE)
-        return err;
-    /* The client has gone, or the pool, which the next lease tells. */
-    forget_results(w);
-    return last ? acknowledge(job) : KITH_OK;
-}
 
 /* ---- One task ------------------------------------------------------------------------- */
 
@@ -286,7 +51,7 @@ find_entry(const struct kith__work *work, struct kith_item name)
 }
 
 static bool
-read_arguments(struct worker *w, struct job *job)
+read_arguments(struct kith__worker *w, struct kith__job *job)
 {
     for (size_t i = 0; i < job->arity; i++)
         if (!kith__unpack_item(&job->reader, &w->arguments[i], w->tags[i]))
@@ -296,7 +61,7 @@ read_arguments(struct worker *w, struct job *job)
 
 /* Runs the task whose items are next, and adds what came of it to the message. */
 static void
-run_next(struct worker *w, struct job *job, uint32_t index, bool *committed_out)
+run_next(struct kith__worker *w, struct kith__job *job, uint32_t index, bool *committed_out)
 {
     const struct kith_task_entry *entry = find_entry(w->work, job->name);
     struct kith_task task = { .worker = w, .job = job, .committed = false };
@@ -306,14 +71,14 @@ run_next(struct worker *w, struct job *job, uint32_t index, bool *committed_out)
     w->result.size = 0;
     w->result.err = KITH_OK;
     if (!read_arguments(w, job)) {
-        add_outcome(w, index, KITH_EINVAL, KITH_STR("The task's items are no items."));
+        kith__message_add(w, index, KITH_EINVAL, KITH_STR("The task's items are no items."));
         return;
     }
     if (entry == NULL) {
         err = kith__fail(KITH_ENOENT, "The worker has no task \"%.*s\".",
                          job->name.size < 200 ? (int)job->name.size : 200,
                          (const char *)job->name.data);
-        add_outcome(w, index, err, kith_str(kith_last_error()));
+        kith__message_add(w, index, err, kith_str(kith_last_error()));
         return;
     }
     told = kith__told();
@@ -324,17 +89,17 @@ run_next(struct worker *w, struct job *job, uint32_t index, bool *committed_out)
     if (err < 0 && kith__told() == told)
         (void)kith__fail(err, "its function says that %s.", kith_strerror(err));
     if (err < 0)
-        add_outcome(w, index, err, kith_str(kith_last_error()));
+        kith__message_add(w, index, err, kith_str(kith_last_error()));
     else if (w->result.size == 0)
-        add_outcome(w, index, KITH_OK, kith_none());
+        kith__message_add(w, index, KITH_OK, kith_none());
     else
-        add_outcome(w, index, KITH_OK, kith__packed(&w->result));
+        kith__message_add(w, index, KITH_OK, kith__packed(&w->result));
 }
 
 kith_err
 kith_task_return(kith_task *task, struct kith_item item)
 {
-    struct worker *w;
+    struct kith__worker *w;
     kith_err err;
 
     if (task == NULL)
@@ -356,8 +121,8 @@ kith_task_return(kith_task *task, struct kith_item item)
 kith_err
 kith_task_commit(kith_task *task, kith_txn *txn, struct kith_item item)
 {
-    struct worker *w;
-    struct job *job;
+    struct kith__worker *w;
+    struct kith__job *job;
     kith_err err;
 
     if (task == NULL || txn == NULL)
@@ -374,9 +139,9 @@ kith_task_commit(kith_task *task, kith_txn *txn, struct kith_item item)
     err = kith__item_check_fast(&item);
     if (err < 0)
         return err;
-    begin_message(w, job);
-    add_outcome(w, 0, KITH_OK, item);
-    err = end_message(w);
+    kith__message_begin(w, job);
+    kith__message_add(w, 0, KITH_OK, item);
+    err = kith__message_end(w);
     if (err == KITH_OK)
         err = kith_txn_queue_put(txn, w->results, kith__packed(&w->out));
     if (err == KITH_OK)
@@ -392,7 +157,7 @@ kith_task_commit(kith_task *task, kith_txn *txn, struct kith_item item)
         kith_txn_discard(txn);
     }
     /* What the function does about it is its result. */
-    begin_message(w, job);
+    kith__message_begin(w, job);
     return err;
 }
 
@@ -405,7 +170,7 @@ kith_task_attempts(const kith_task *task)
 /* ---- Records -------------------------------------------------------------------------- */
 
 static kith_err
-say_at(struct worker *w, const struct job *job, int64_t index, int64_t deaths)
+say_at(struct kith__worker *w, const struct kith__job *job, int64_t index, int64_t deaths)
 {
     w->record.state = KITH__RECORD_AT;
     w->record.client = job->client;
@@ -417,7 +182,7 @@ say_at(struct worker *w, const struct job *job, int64_t index, int64_t deaths)
 }
 
 static kith_err
-say_idle(struct worker *w)
+say_idle(struct kith__worker *w)
 {
     w->record = (struct kith__record){ .pid = w->record.pid, .kept = w->record.kept };
     return kith__record_set(w->o, w->work->number, &w->record);
@@ -425,8 +190,8 @@ say_idle(struct worker *w)
 
 /* The record of who had a chunk before: the one that is furthest, of several. */
 struct search {
-    const struct worker *worker;
-    const struct job *job;
+    const struct kith__worker *worker;
+    const struct kith__job *job;
     bool remove; /* rather than look: all of them */
     bool found;
     int64_t number;
@@ -458,7 +223,7 @@ look_at_record(struct kith_item key, struct kith_item item, void *arg)
 
 /* Who had the chunk before, waiting a moment for the keeper's word of its end. */
 static struct search
-find_predecessor(const struct worker *w, const struct job *job)
+find_predecessor(const struct kith__worker *w, const struct kith__job *job)
 {
     struct search search = { .worker = w, .job = job };
     struct kith_buf buf = KITH_BUF_INIT;
@@ -481,7 +246,7 @@ find_predecessor(const struct worker *w, const struct job *job)
 }
 
 static void
-remove_predecessors(const struct worker *w, const struct job *job)
+remove_predecessors(const struct kith__worker *w, const struct kith__job *job)
 {
     struct search search = { .worker = w, .job = job, .remove = true };
 
@@ -492,7 +257,7 @@ remove_predecessors(const struct worker *w, const struct job *job)
 
 /* Takes a leased item apart; false if it is nothing that a client puts. */
 static bool
-read_job(struct kith_item item, struct job *job)
+read_job(struct kith_item item, struct kith__job *job)
 {
     struct kith__pack_reader reader = kith__pack_reader(item.data, item.size);
     int64_t arity;
@@ -515,7 +280,7 @@ read_job(struct kith_item item, struct job *job)
 }
 
 static kith_err
-make_room(struct worker *w, size_t arity)
+make_room(struct kith__worker *w, size_t arity)
 {
     struct kith_item *arguments;
     kith__tag *tags;
@@ -535,7 +300,7 @@ make_room(struct worker *w, size_t arity)
 }
 
 static bool
-was_cancelled(struct worker *w, const struct job *job)
+was_cancelled(struct kith__worker *w, const struct kith__job *job)
 {
     struct kith__task_key key = { job->client, job->id };
 
@@ -544,20 +309,20 @@ was_cancelled(struct worker *w, const struct job *job)
 }
 
 static kith_err
-drop_cancelled(struct worker *w, struct job *job)
+drop_cancelled(struct kith__worker *w, struct kith__job *job)
 {
     struct kith__task_key key = { job->client, job->id };
     kith_err err;
 
-    begin_message(w, job);
-    add_outcome(w, 0, KITH_EGONE, KITH_STR("The task was cancelled."));
-    err = send_message(w, job, true);
+    kith__message_begin(w, job);
+    kith__message_add(w, 0, KITH_EGONE, KITH_STR("The task was cancelled."));
+    err = kith__message_send(w, job, true);
     (void)kith_dict_delete(w->o->cancels, kith_bytes(&key, sizeof(key)));
     return err;
 }
 
 static kith_err
-run_quickly(struct worker *w, struct job *job)
+run_quickly(struct kith__worker *w, struct kith__job *job)
 {
     bool committed = false;
     kith_err err = say_at(w, job, job->count == 1 ? 0 : -1, 0);
@@ -567,14 +332,14 @@ run_quickly(struct worker *w, struct job *job)
     /* After the record: who cancels looks at the records after it has said so. */
     if (was_cancelled(w, job))
         return drop_cancelled(w, job);
-    begin_message(w, job);
+    kith__message_begin(w, job);
     for (uint32_t i = 0; i < job->count; i++)
         run_next(w, job, i, &committed);
-    return committed ? KITH_OK : send_message(w, job, true);
+    return committed ? KITH_OK : kith__message_send(w, job, true);
 }
 
 static bool
-skip_tasks(struct job *job, int64_t count)
+skip_tasks(struct kith__job *job, int64_t count)
 {
     struct kith_item item;
     kith__tag tag;
@@ -590,7 +355,7 @@ skip_tasks(struct job *job, int64_t count)
  * many died at it besides the first of all comes out.
  */
 static bool
-judge(struct worker *w, struct job *job, const struct search *dead, int64_t start,
+judge(struct kith__worker *w, struct kith__job *job, const struct search *dead, int64_t start,
       int64_t *deaths_out)
 {
     int64_t attempts;
@@ -604,18 +369,18 @@ judge(struct worker *w, struct job *job, const struct search *dead, int64_t star
     if (job->attempts > w->attempts_max + job->count)
         attempts = w->attempts_max;
     if (dead->found && dead->record.state == KITH__RECORD_DEAD_LATE && dead->record.index == start)
-        add_outcome(w, (uint32_t)start, KITH_ETIMEDOUT,
-                    KITH_STR("The task took longer than the pool allows, and its worker was "
-                             "killed."));
+        kith__message_add(w, (uint32_t)start, KITH_ETIMEDOUT,
+                          KITH_STR("The task took longer than the pool allows, and its worker was "
+                                   "killed."));
     else if (attempts >= w->attempts_max)
-        add_death(w, (uint32_t)start, &dead->record, attempts);
+        kith__message_add_death(w, (uint32_t)start, &dead->record, attempts);
     else
         return false;
     return true;
 }
 
 static kith_err
-run_with_care(struct worker *w, struct job *job)
+run_with_care(struct kith__worker *w, struct kith__job *job)
 {
     struct search dead = { .found = false };
     int64_t start = 0, deaths;
@@ -627,11 +392,11 @@ run_with_care(struct worker *w, struct job *job)
     if (dead.found && dead.record.index > 0 && dead.record.index < job->count)
         start = dead.record.index;
     if (!skip_tasks(job, start))
-        return acknowledge(job);
+        return kith__job_done(job);
     for (int64_t i = start; i < job->count; i++) {
         bool failed = false;
 
-        begin_message(w, job);
+        kith__message_begin(w, job);
         w->began_ns = kith__now_ns();
         deaths = 0;
         if (i == start && job->attempts > 0)
@@ -645,30 +410,30 @@ run_with_care(struct worker *w, struct job *job)
             return drop_cancelled(w, job);
         if (failed) {
             if (!skip_tasks(job, 1))
-                return acknowledge(job);
+                return kith__job_done(job);
         } else {
             run_next(w, job, (uint32_t)i, &committed);
         }
         if (committed)
             return KITH_OK;
-        err = send_message(w, job, i + 1 == job->count);
+        err = kith__message_send(w, job, i + 1 == job->count);
         if (err < 0)
             return err;
         if (w->results == NULL)
-            return acknowledge(job); /* nobody wants the rest */
+            return kith__job_done(job); /* nobody wants the rest */
     }
     return KITH_OK;
 }
 
 static kith_err
-run_job(struct worker *w, struct job *job)
+run_job(struct kith__worker *w, struct kith__job *job)
 {
     kith_err err;
 
     w->began_ns = kith__now_ns();
-    err = find_results(w, job->client);
+    err = kith__message_find(w, job->client);
     if (err == KITH_ENOENT)
-        return acknowledge(job);
+        return kith__job_done(job);
     if (err == KITH_OK)
         err = make_room(w, job->arity);
     if (err < 0)
@@ -716,7 +481,7 @@ memory_now(void)
 }
 
 static bool
-is_to_be_replaced(const struct worker *w)
+is_to_be_replaced(const struct kith__worker *w)
 {
     const struct kith__work *work = w->work;
 
@@ -726,7 +491,7 @@ is_to_be_replaced(const struct worker *w)
 
 /* The next chunk; says that it is idle only if it has to wait. */
 static kith_err
-lease_next(struct worker *w, struct kith_buf *buf, kith_lease **lease_out)
+lease_next(struct kith__worker *w, struct kith_buf *buf, kith_lease **lease_out)
 {
     kith_err err = kith_queue_lease(w->o->tasks, 0, buf, lease_out);
 
@@ -741,13 +506,13 @@ lease_next(struct worker *w, struct kith_buf *buf, kith_lease **lease_out)
 }
 
 static kith_err
-work_on(struct worker *w)
+work_on(struct kith__worker *w)
 {
     struct kith_buf buf = KITH_BUF_INIT;
     kith_err err = KITH_OK;
 
     while (err == KITH_OK && !is_to_be_replaced(w)) {
-        struct job job = { .lease = NULL };
+        struct kith__job job = { .lease = NULL };
 
         err = lease_next(w, &buf, &job.lease);
         if (err < 0)
@@ -756,7 +521,7 @@ work_on(struct worker *w)
         if (read_job(buf.item, &job))
             err = run_job(w, &job);
         else
-            err = acknowledge(&job);
+            err = kith__job_done(&job);
         /* After an error the tasks are another's, as if this worker had died. */
         if (job.lease != NULL)
             (void)kith_lease_nack(job.lease);
@@ -768,7 +533,7 @@ work_on(struct worker *w)
 kith_err
 kith__work(const struct kith__work *work)
 {
-    struct worker w = { .work = work, .o = work->objects };
+    struct kith__worker w = { .work = work, .o = work->objects };
     kith_err err;
 
     w.attempts_max = kith__pool_number(w.o, "attempts", KITH__POOL_ATTEMPTS);
