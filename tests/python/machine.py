@@ -51,8 +51,8 @@ def containers(part):
         strategies.dictionaries(keys, part, max_size=3), strategies.sets(keys, max_size=3))
 
 
-# No lambdas and no large values here and in the machines: Hypothesis looks at the words of all rules
-# at each step.
+# No lambdas and no large values here and in the machines: Hypothesis looks at the words of all
+# rules at each step.
 items = strategies.one_of(simple, large, strategies.recursive(keys, containers, max_leaves=5))
 not_keys = strategies.sampled_from([[], [1], {}, {1}, ([],), (1, {2: 3})])
 places_in = strategies.integers(-9, 9)

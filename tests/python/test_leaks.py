@@ -71,7 +71,7 @@ class Operations(support.Case):
         self.check()
 
     def test_traced(self):
-        """Python's own memory is what it was, to the block"""
+        """Python's own memory stays what it was"""
         everything = Everything(self.space)
         for i in range(WARM_UP):
             everything.go(i)
@@ -82,11 +82,12 @@ class Operations(support.Case):
             everything.go(i)
         gc.collect()
         before = tracemalloc.get_traced_memory()[0]
-        for _ in range(2 if not support.LONG else 20):
+        for _ in range(2 if not support.LONG else 50):
             for i in range(50):
                 everything.go(i)
         gc.collect()
-        self.assertLess(tracemalloc.get_traced_memory()[0] - before, 1 << 15)
+        # Free lists and the like grow a little longer; one object a round would show with --long.
+        self.assertLess(tracemalloc.get_traced_memory()[0] - before, 1 << 16)
 
 
 class Valgrind(unittest.TestCase):
