@@ -71,12 +71,36 @@ what_is_no_item_is_refused(void **state)
     }
 }
 
+static void
+parts_are_one_item(void **state)
+{
+    static const struct kith_part parts[] = { { "ab", 2 }, { NULL, 0 }, { "cde", 3 } };
+    struct kith_item item = { .type = KITH_TYPE_NONE };
+    uint8_t bytes[6] = "------";
+
+    (void)state;
+    assert_int_equal(KITH_OK, kith__item_of_parts("x/y", parts, 3, &item));
+    assert_int_equal(5, item.size);
+    assert_int_equal(KITH_TYPE_FOREIGN, kith__item_type(&item));
+    assert_int_equal(3, kith__item_tag_size(&item));
+    kith__item_copy(&item, bytes);
+    assert_memory_equal("abcde-", bytes, 6);
+    /* What does not know of parts takes it for no item. */
+    assert_int_equal(KITH_EINVAL, kith__item_check(item));
+    item = kith_bytes("fg", 2);
+    assert_int_equal(KITH_TYPE_BYTES, kith__item_type(&item));
+    assert_int_equal(0, kith__item_tag_size(&item));
+    kith__item_copy(&item, bytes);
+    assert_memory_equal("fgcde-", bytes, 6);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(constructors_fill_what_their_type_needs),
         cmocka_unit_test(what_is_no_item_is_refused),
+        cmocka_unit_test(parts_are_one_item),
     };
 
     return cmocka_run_group_tests_name("item", tests, NULL, NULL);
