@@ -39,8 +39,14 @@ ELSEWHERE = {
     "shm/txn_plan": "tests/conformance/test_txn.c",
     "shm/verify": "tests/unit/shm/checked.h",
     "shm/walk": "tests/unit/shm/checked.h",
+    "pool/client": "tests/conformance/test_pool.c",
+    "pool/keeper": "tests/pool/test_chaos.c",
+    "pool/pool": "tests/conformance/test_pool.c",
     "pool/process": "tests/conformance/test_process.c",
     "pool/process_start": "tests/environment/test_starting.c",
+    "pool/results": "tests/conformance/test_pool.c",
+    "pool/send": "tests/conformance/test_pool.c",
+    "pool/worker": "tests/pool/test_chaos.c",
 }
 TEST = re.compile(r"'([a-z]+/test_[a-z0-9_]+)'")
 

@@ -1,0 +1,145 @@
+#include "pool/pool.h"
+
+#include "unit.h"
+
+static const struct kith__record record = { .pid = 1,
+                                            .state = KITH__RECORD_DEAD,
+                                            .kept = 1,
+                                            .client = INT64_MAX,
+                                            .id = INT64_MIN,
+                                            .index = -1,
+                                            .since_ns = 7,
+                                            .deaths = 2,
+                                            .signal = 9 };
+
+static void
+the_objects_of_a_pool_are_made_found_and_removed(void **state)
+{
+    struct kith__pool_objects made, found;
+    kith__pool_part name;
+    kith_queue *results;
+    kith_space *space;
+    kith_err err;
+
+    (void)state;
+    EXPECT_OK(kith_open("mem://", NULL, &space));
+    EXPECT_RC(KITH_ENOENT, kith__pool_objects_open(space, "p", KITH_MUST_EXIST, &found));
+    EXPECT_OK(kith__pool_objects_open(space, "p", KITH_MUST_CREATE, &made));
+    EXPECT_RC(KITH_EEXIST, kith__pool_objects_open(space, "p", KITH_MUST_CREATE, &found));
+    EXPECT_OK(kith__pool_objects_open(space, "p", KITH_MUST_EXIST, &found));
+    assert_string_equal("p", found.name);
+    kith__pool_objects_close(&found);
+    /* The queues of clients are those that it counts. */
+    kith__pool_results_name("p", 2, name);
+    assert_string_equal("p.results.2", name);
+    EXPECT_OK(kith_queue_open(space, name, NULL, &results));
+    kith_queue_close(results);
+    assert_int_equal(5, kith__pool_number(&made, "clients", 5));
+    EXPECT_OK(kith_dict_set(made.state, KITH_STR("clients"), KITH_STR("no number")));
+    assert_int_equal(5, kith__pool_number(&made, "clients", 5));
+    EXPECT_OK(kith_dict_set(made.state, KITH_STR("clients"), KITH_INT(2)));
+    assert_int_equal(2, kith__pool_number(&made, "clients", 5));
+    kith__pool_objects_destroy(space, "p");
+    EXPECT_RC(KITH_ENOENT, kith_destroy(space, name));
+    err = kith__pool_going(&made);
+    assert_int_equal(KITH_ECLOSED, err);
+    kith__pool_objects_close(&made);
+    kith__pool_objects_destroy(space, "p"); /* what is missing is no error */
+    kith_close(space);
+}
+
+static void
+a_pool_says_that_it_has_ended_or_cannot_go_on(void **state)
+{
+    struct kith__pool_objects o;
+    kith_space *space;
+
+    (void)state;
+    EXPECT_OK(kith_open("mem://", NULL, &space));
+    EXPECT_OK(kith__pool_objects_open(space, "p", KITH_MUST_CREATE, &o));
+    EXPECT_OK(kith__pool_going(&o));
+    kith__pool_say(&o, "ended", "");
+    EXPECT_RC(KITH_ECLOSED, kith__pool_going(&o));
+    kith__pool_say(&o, "broken", "its workers are tired.");
+    EXPECT_RC(KITH_EUNAVAILABLE, kith__pool_going(&o));
+    assert_non_null(strstr(kith_last_error(), "its workers are tired."));
+    EXPECT_OK(kith_dict_set(o.state, KITH_STR("broken"), KITH_INT(1)));
+    EXPECT_RC(KITH_EUNAVAILABLE, kith__pool_going(&o));
+    kith__pool_objects_close(&o);
+    kith_close(space);
+}
+
+static void
+a_record_comes_back(void **state)
+{
+    struct kith_buf buf = KITH_BUF_INIT;
+    struct kith__pool_objects o;
+    struct kith__record got;
+    kith_space *space;
+
+    (void)state;
+    EXPECT_OK(kith_open("mem://", NULL, &space));
+    EXPECT_OK(kith__pool_objects_open(space, "p", KITH_MUST_CREATE, &o));
+    EXPECT_OK(kith__record_set(&o, 3, &record));
+    EXPECT_OK(kith_dict_get(o.workers, KITH_INT(3), &buf));
+    assert_true(kith__record_read(buf.item, &got));
+    assert_memory_equal(&record, &got, sizeof(got));
+    kith_buf_free(&buf);
+    kith__pool_objects_close(&o);
+    kith_close(space);
+}
+
+static void
+what_is_no_record_is_not_read(void **state)
+{
+    static const char *const wrong[] = { "", "\x90", "\x99\x01",
+                                         "\x99\x01\x01\x01\x01\x01\x01\x01"
+                                         "\x01\xa1x" };
+    struct kith__record got = record;
+
+    (void)state;
+    for (size_t i = 0; i < COUNTOF(wrong); i++) {
+        struct kith_item item = { .type = KITH_TYPE_PACKED,
+                                  .data = wrong[i],
+                                  .size = strlen(wrong[i]) };
+
+        assert_false(kith__record_read(item, &got));
+        item.type = KITH_TYPE_BYTES;
+        assert_false(kith__record_read(item, &got));
+    }
+    assert_memory_equal(&record, &got, sizeof(got));
+}
+
+static void
+a_pools_name_leaves_room_for_those_of_its_objects(void **state)
+{
+    char name[KITH__POOL_NAME_MAX + 2];
+    kith__pool_part part;
+
+    (void)state;
+    memset(name, 'n', sizeof(name));
+    name[KITH__POOL_NAME_MAX + 1] = '\0';
+    EXPECT_RC(KITH_EINVAL, kith__pool_name_check("f", name));
+    EXPECT_RC(KITH_EINVAL, kith__pool_name_check("f", ""));
+    EXPECT_RC(KITH_EINVAL, kith__pool_name_check("f", "a/b"));
+    EXPECT_RC(KITH_EINVAL, kith__pool_name_check("f", "\xff"));
+    name[KITH__POOL_NAME_MAX] = '\0';
+    EXPECT_OK(kith__pool_name_check("f", name));
+    kith__pool_results_name(name, INT64_MAX, part);
+    assert_true(kith__name_ok(part, strlen(part)));
+    assert_non_null(strstr(part, ".results.9223372036854775807"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_objects_of_a_pool_are_made_found_and_removed),
+        cmocka_unit_test(a_pool_says_that_it_has_ended_or_cannot_go_on),
+        cmocka_unit_test(a_record_comes_back),
+        cmocka_unit_test(what_is_no_record_is_not_read),
+        cmocka_unit_test(a_pools_name_leaves_room_for_those_of_its_objects),
+    };
+
+    return cmocka_run_group_tests_name("objects", tests, NULL, NULL);
+}
