@@ -380,7 +380,8 @@ KITH_API kith_err kith_dict_add_many(kith_dict *dict, const struct kith_item *ke
  * function returns KITH_EVICTED, a success; with KITH_DICT_REFUSE, and where even an empty dict
  * would be too small for the item, it is KITH_EFULL and nothing is changed.  So it is with every
  * function that sets or adds, and with transactions.  In an arena that is full, what has to go goes
- * in a step before, for its memory; only a transaction that finds none there is KITH_ENOMEM.
+ * in a step before, for its memory.  Where that is not enough, it is KITH_ENOMEM: in transactions,
+ * and where the new item is larger than what went, or the table would have to grow.
  */
 
 /* As kith_dict_set(), told more by struct kith_dict_set_options; NULL options mean all defaults. */

@@ -408,6 +408,16 @@ round8(uint64_t size)
     return (size + 7) & ~UINT64_C(7);
 }
 
+/* Whether it says of a value what can be so; the catalog's are objects. */
+static bool
+is_item(uint64_t meta)
+{
+    unsigned type = KITH__META_TYPE(meta);
+
+    return (type <= KITH_TYPE_REFERENCE || type == KITH__TYPE_OBJECT) &&
+           KITH__META_TAG(meta) <= KITH_TAG_SIZE_MAX;
+}
+
 static kith_err
 copy_entry(struct scan *scan, const struct note *note, uint64_t off, struct copying *copying,
            uint64_t *next_out)
@@ -426,6 +436,8 @@ copy_entry(struct scan *scan, const struct note *note, uint64_t off, struct copy
     value = kith__overlay_load(&note->overlay, &entry->value);
     *next_out = kith__overlay_load(&note->overlay, &entry->next);
     if (kith__at(arena, off, sizeof *entry + key_size) == NULL)
+        return KITH_ECONFLICT;
+    if (copying->items && !is_item(meta))
         return KITH_ECONFLICT;
     if (copying->items && !kith__meta_inline(meta)) {
         item_size = KITH__META_TAG(meta) + KITH__META_SIZE(meta);
@@ -583,7 +595,7 @@ kith__copy_item(const struct kith__arena *arena, const struct kith__copy *copy, 
     if (kith__meta_inline(meta)) {
         if (kith__stored_item(arena, meta, &entry->value, kith__load(&entry->value), &item, tag) <
             0)
-            item = (struct kith_item){ .type = KITH_TYPE_NONE };
+            item = (struct kith_item){ .type = KITH_TYPE_NONE }; /* an object: it is no item */
         return item;
     }
     const uint8_t *bytes =
@@ -592,7 +604,7 @@ kith__copy_item(const struct kith__arena *arena, const struct kith__copy *copy, 
     item = (struct kith_item){ .type = (kith_type)KITH__META_TYPE(meta),
                                .data = bytes + tag_size,
                                .size = KITH__META_SIZE(meta) };
-    if (tag_size > 0 && tag_size <= KITH_TAG_SIZE_MAX) {
+    if (item.type == KITH_TYPE_FOREIGN) {
         memcpy(tag, bytes, tag_size);
         tag[tag_size] = '\0';
         item.tag = tag;

@@ -27,7 +27,7 @@
  * DEATH of a poller   The bit stays: one write too many.
  *
  * LIMITS.  inotify watches are counted for each user (fs.inotify.max_user_instances, 128 as a
- * rule): one for each handle polled.
+ * rule): one for each handle polled, two for a queue that is polled for room, too.
  */
 #include "shm/poll.h"
 

@@ -586,6 +586,7 @@ reap_holder(struct kith__self *self, unsigned slot, uint64_t state)
         return;
 #endif
     kith__unowned_end(arena, slot, true);
+    kith__poke(arena); /* who polls for what the process had looks again */
     drop_pins(holder);
     /* By compare-and-swap: two may be at it, and the slot may have a new owner already. */
     atomic_compare_exchange_strong(

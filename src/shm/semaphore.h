@@ -30,10 +30,10 @@ kith_err kith__semaphore_acquire(struct kith__self *self, const struct kith__roo
 /* KITH_ERANGE: more than there may be; nothing is given back. */
 kith_err kith__semaphore_release(struct kith__self *self, const struct kith__root_ref *ref,
                                  uint64_t n);
-/* self may be NULL: a read-only opener, who may see a change half done. */
 /* A descriptor that becomes readable when a permit may be had: poll.c. */
 kith_err kith__semaphore_arm(struct kith__self *self, const struct kith__root_ref *ref,
                              kith__poller_slot *slot, int *fd_out);
+/* self may be NULL: a read-only opener, who may see a change half done. */
 kith_err kith__semaphore_value(struct kith__self *self, const struct kith__root_ref *ref,
                                uint64_t *value_out);
 

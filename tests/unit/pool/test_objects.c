@@ -93,8 +93,8 @@ static void
 what_is_no_record_is_not_read(void **state)
 {
     static const char *const wrong[] = { "", "\x90", "\x99\x01",
-                                         "\x99\x01\x01\x01\x01\x01\x01\x01"
-                                         "\x01\xa1x" };
+                                         ("\x99\x01\x01\x01\x01\x01\x01\x01"
+                                          "\x01\xa1x") };
     struct kith__record got = record;
 
     (void)state;

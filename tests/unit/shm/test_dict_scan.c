@@ -226,6 +226,40 @@ a_copy_has_large_keys_and_items_with_tags_and_nothing_expired(void **unused)
 }
 
 static void
+an_item_of_no_type_or_with_a_tag_too_long_is_broken_and_copied_by_nobody(void **unused)
+{
+    struct kith__copy copy;
+    struct kith_item item = {
+        .type = KITH_TYPE_FOREIGN, .tag = "t", .data = "twenty bytes, and so", .size = 20
+    };
+    char tag[KITH_TAG_SIZE_MAX + 1];
+    const uint64_t wrong[] = {
+        KITH__META(KITH_TYPE_REFERENCE + 1, 0, 21), KITH__META(0x3fu, 0, 8),
+        KITH__META(KITH_TYPE_FOREIGN, KITH_TAG_SIZE_MAX + 1, 21), /* longer than it can be */
+    };
+    struct kith__entry *entry;
+    uint64_t meta;
+
+    (void)unused;
+    open_all(0);
+    EXPECT_OK(set_item(kith_str("k"), item));
+    entry = entry_of(kith_str("k"));
+    meta = kith__load(&entry->meta);
+    for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        kith__store(&entry->meta, wrong[i]);
+        EXPECT_RC(KITH_ECORRUPT, kith__dict_copy(stage.self, &dict, true, &copy));
+        assert_null(copy.bytes);
+    }
+    /* Without its tag it is one with an empty tag, never with none. */
+    kith__store(&entry->meta, KITH__META(KITH_TYPE_FOREIGN, 0, 20));
+    EXPECT_OK(kith__dict_copy(stage.self, &dict, true, &copy));
+    assert_string_equal("", kith__copy_item(stage.arena, &copy, 0, tag).tag);
+    kith__copy_free(&copy);
+    kith__store(&entry->meta, meta);
+    close_all();
+}
+
+static void
 a_list_longer_than_its_count_is_broken_and_copied_by_nobody(void **unused)
 {
     struct kith__copy copy;
@@ -260,6 +294,7 @@ main(void)
         cmocka_unit_test(many_keys_are_read_beside_a_record_as_if_it_were_done),
         cmocka_unit_test(a_copy_is_in_the_order_of_insertion_across_all_shards),
         cmocka_unit_test(a_copy_has_large_keys_and_items_with_tags_and_nothing_expired),
+        cmocka_unit_test(an_item_of_no_type_or_with_a_tag_too_long_is_broken_and_copied_by_nobody),
         cmocka_unit_test(a_list_longer_than_its_count_is_broken_and_copied_by_nobody),
     };
 
