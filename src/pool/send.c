@@ -173,8 +173,10 @@ send_each(struct kith__worker *w, struct kith__job *job, kith_err why)
         kith__tag tag;
 
         if (!kith__unpack_int(&reader, &index) || !kith__unpack_int(&reader, &code) ||
-            !kith__unpack_item(&reader, &payload, tag))
-            break; /* it is our own: so this is not */
+            !kith__unpack_item(&reader, &payload, tag)) {
+            err = KITH_ENOMEM; /* for want of memory it was not written whole: run again */
+            break;
+        }
         kith__message_begin(w, job);
         kith__message_add(w, (uint32_t)index, (kith_err)code, payload);
         err = kith__message_end(w);

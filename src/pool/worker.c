@@ -439,7 +439,10 @@ run_job(struct kith__worker *w, struct kith__job *job)
     if (err < 0)
         return err;
     w->tasks_done += job->count;
-    return job->attempts == 0 && w->limit_ns == 0 ? run_quickly(w, job) : run_with_care(w, job);
+    /* Run quickly, several tasks are begun before it is known which one kills. */
+    if (job->attempts == 0 && w->limit_ns == 0 && (job->count == 1 || w->attempts_max > 1))
+        return run_quickly(w, job);
+    return run_with_care(w, job);
 }
 
 /* ---- The worker ----------------------------------------------------------------------- */

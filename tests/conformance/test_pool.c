@@ -86,7 +86,7 @@ give_reference(kith_task *task, const struct kith_item *arguments, size_t count,
 /* What tasks and their test share. */
 struct shared {
     sem_t *begun, *go;
-    atomic_int runs, deaths, depth;
+    atomic_int runs, deaths, depth, others;
     kith_dict *dict;
     kith_space *space;
     pid_t program;
@@ -114,6 +114,7 @@ mind_thirteen(kith_task *task, const struct kith_item *arguments, size_t count, 
         shared->runs++;
         raise(SIGKILL);
     }
+    shared->others++;
     return kith_task_return(task, arguments[0]);
 }
 
@@ -615,6 +616,28 @@ TEST(pool_that_begins_a_task_once_does_not_repeat_it)
     EXPECT_OK(kith_results_death(results, 13, &death));
     EXPECT_EQ(1, death.attempts);
     EXPECT_RC(KITH_ENOENT, kith_results_death(results, 12, &death));
+    kith_results_free(results);
+    free(items);
+}
+
+TEST(pool_that_begins_a_task_once_begins_each_of_a_chunk_once)
+{
+    struct kith_pool_options options = plain(2);
+    struct kith_map_options mapping = KITH_MAP_OPTIONS_INIT;
+    struct kith_item *items = numbers(100);
+    kith_results *results = NULL;
+    kith_pool *pool;
+    size_t index;
+
+    options.attempts_max = 1;
+    mapping.chunk = 20;
+    pool = start(t, &options);
+    EXPECT_OK(kith_pool_imap(pool, "mind thirteen", items, 1, 100, &mapping, &results));
+    for (size_t i = 0; i < 100; i++)
+        EXPECT_RC(i == 13 ? KITH_EUNAVAILABLE : KITH_OK,
+                  kith_results_next(results, test_ceiling_ns(), &index, NULL));
+    EXPECT_EQ(1, shared->runs);
+    EXPECT_EQ(99, shared->others);
     kith_results_free(results);
     free(items);
 }
