@@ -299,7 +299,6 @@ TEST(cache_refuses_at_once_what_is_larger_than_its_bound)
     EXPECT_WHOLE(space);
     free(data);
     kith_dict_close(d);
-    kith_close(space);
 }
 
 TEST(cache_transaction_evicts_within_its_one_step)
