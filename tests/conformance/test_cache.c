@@ -226,7 +226,6 @@ TEST(cache_purge_needs_no_memory)
     EXPECT_LEN(d, 0);
     EXPECT_WHOLE(space);
     kith_dict_close(d);
-    kith_close(space);
 }
 
 /* ---- bounds ---- */
