@@ -244,6 +244,8 @@ called(long number, const long argument[6])
         return;
     if (number == SYS_futex && (argument[1] & FUTEX_CMD_MASK) == FUTEX_WAKE)
         watch_lend(watch, (const void *)argument[0], sizeof(uint32_t));
+    else if (number == SYS_madvise && argument[2] == MADV_POPULATE_WRITE)
+        watch_let(watch, (const void *)argument[0], (uint64_t)argument[1]);
     else if (number == SYS_madvise)
         watch_lend(watch, (const void *)argument[0], (uint64_t)argument[1]);
     else
@@ -358,10 +360,17 @@ nested_begin(struct nested *nested, const struct scenario *scenario, const struc
 int
 madvise(void *address, size_t size, int advice)
 {
+    int rc, error;
+
     if (running != NULL && advice == MADV_REMOVE && running->reaping)
         complain(running->scenario, running->step,
                  "a reaper gives pages back, which its image does not show", running->totals);
-    return (int)syscall(SYS_madvise, address, size, advice);
+    rc = (int)syscall(SYS_madvise, address, size, advice);
+    error = errno;
+    if (running != NULL && advice == MADV_POPULATE_WRITE)
+        watch_settle(&running->watch);
+    errno = error;
+    return rc;
 }
 
 static void __attribute__((noinline)) reap(struct nested *nested, const struct pages *changed)

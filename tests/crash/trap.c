@@ -237,6 +237,31 @@ trap_code(const void *arg)
     return (const uint8_t *)context->uc_mcontext.gregs[REG_RIP];
 }
 
+#define DIRECTION_FLAG 0x400
+
+bool
+trap_copies(const void *arg, uint8_t **to_out, const uint8_t **from_out, uint64_t *left_out)
+{
+    const ucontext_t *context = arg;
+    const greg_t *registers = context->uc_mcontext.gregs;
+    const uint8_t *code = trap_code(context);
+
+    *to_out = (uint8_t *)(uintptr_t)registers[REG_RDI];
+    *from_out = (const uint8_t *)(uintptr_t)registers[REG_RSI];
+    *left_out = (uint64_t)registers[REG_RCX];
+    return code[0] == 0xf3 && code[1] == 0xa4 && (registers[REG_EFL] & DIRECTION_FLAG) == 0;
+}
+
+void
+trap_copied(void *arg, uint64_t count)
+{
+    ucontext_t *context = arg;
+
+    context->uc_mcontext.gregs[REG_RDI] += (greg_t)count;
+    context->uc_mcontext.gregs[REG_RSI] += (greg_t)count;
+    context->uc_mcontext.gregs[REG_RCX] -= (greg_t)count;
+}
+
 void
 trap_let_go(struct trap *trap, void *arg)
 {
@@ -314,6 +339,23 @@ const uint8_t *
 trap_code(const void *context)
 {
     return context;
+}
+
+bool
+trap_copies(const void *context, uint8_t **to_out, const uint8_t **from_out, uint64_t *left_out)
+{
+    (void)context;
+    (void)to_out;
+    (void)from_out;
+    (void)left_out;
+    return false;
+}
+
+void
+trap_copied(void *context, uint64_t count)
+{
+    (void)context;
+    (void)count;
 }
 
 uint64_t

@@ -56,6 +56,13 @@ void trap_end(struct trap *trap);
 /* In `touched`: whether the access was to store, and the instruction. */
 bool trap_is_store(const void *context);
 const uint8_t *trap_code(const void *context);
+/*
+ * In `touched`: whether the instruction is a repeated copy of bytes, and then what is left of it;
+ * and that `count` bytes of it have been copied by the caller.
+ */
+bool trap_copies(const void *context, uint8_t **to_out, const uint8_t **from_out,
+                 uint64_t *left_out);
+void trap_copied(void *context, uint64_t count);
 /* In `stored`: the code goes on unwatched. */
 void trap_let_go(struct trap *trap, void *context);
 /* In `stored`: a number for the state of the code itself, its registers and its stack above `from`.

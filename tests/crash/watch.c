@@ -138,6 +138,41 @@ find(struct watch *watch, const void *address, unsigned *image_out)
     return NULL;
 }
 
+/*
+ * A copy byte by byte by one instruction, as memcpy() makes them of large items, faults at each
+ * byte, and none of them is a whole word.  One of those who come after the reaper is made here, as
+ * far as its page goes, and counts as what it is.
+ */
+static bool
+copy_at_once(struct watch *watch, struct watched *page, void *context)
+{
+    uint8_t *to, *base = watch->base[WATCH_AFTER] + page->off;
+    const uint8_t *from;
+    uint64_t count, at;
+
+    if (!trap_copies(context, &to, &from, &count) || to < base || to >= base + PAGE)
+        return false;
+    at = (uint64_t)(to - base);
+    if (count > PAGE - at)
+        count = PAGE - at;
+    if (count < WIDEST || (from < to + count && to < from + count))
+        return false;
+    for (uint64_t i = 0; i < watch->count; i++) /* what it reads may be watched, too */
+        for (unsigned image = 0; image < 2; image++) {
+            const uint8_t *other = watch->base[image] + watch->page[i].off;
+
+            if (from < other + PAGE && other < from + count)
+                return false;
+        }
+    protect(watch, WATCH_AFTER, page->off, plain(WATCH_AFTER));
+    page->shut[WATCH_AFTER] = false;
+    memcpy(to, from, count);
+    trap_copied(context, count);
+    set_words(&page->written[WATCH_AFTER], (at + 7) / 8, (at + count) / 8);
+    arrange(watch, page, WATCH_AFTER);
+    return true;
+}
+
 enum touch
 watch_touched(struct watch *watch, void *address, void *context)
 {
@@ -148,6 +183,8 @@ watch_touched(struct watch *watch, void *address, void *context)
 
     if (page == NULL || !page->shut[image])
         return TOUCH_OTHER;
+    if (image == WATCH_AFTER && stores && copy_at_once(watch, page, context))
+        return TOUCH_AGAIN;
     if (++watch->touches == TOUCHES_AHEAD)
         stop_looking_ahead(watch);
     if (watch->touches == TOUCHES_MAX ||
@@ -185,6 +222,23 @@ watch_lend(struct watch *watch, const void *address, uint64_t size)
             watch_open(watch);
             return;
         }
+}
+
+void
+watch_let(struct watch *watch, const void *address, uint64_t size)
+{
+    for (unsigned image = 0; image < 2; image++) {
+        uint64_t from = (uint64_t)(uintptr_t)address - (uint64_t)(uintptr_t)watch->base[image];
+
+        for (unsigned i = 0; i < watch->count; i++) {
+            struct watched *page = &watch->page[i];
+
+            if (!page->shut[image] || page->off + PAGE <= from || page->off >= from + size)
+                continue;
+            protect(watch, image, page->off, plain(image));
+            page->stepped[image] = true;
+        }
+    }
 }
 
 void

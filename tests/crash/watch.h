@@ -50,6 +50,8 @@ enum touch watch_touched(struct watch *watch, void *address, void *context);
 void watch_settle(struct watch *watch);
 /* The kernel will look into these bytes, which tells nobody: they count as read. */
 void watch_lend(struct watch *watch, const void *address, uint64_t size);
+/* The kernel will use these pages whatever stands in them: they are open until watch_settle(). */
+void watch_let(struct watch *watch, const void *address, uint64_t size);
 /* Opens all pages: no more is found out. */
 void watch_open(struct watch *watch);
 void watch_end(struct watch *watch);

@@ -18,7 +18,7 @@
 #define ROUNDS 1500u
 
 static struct watch watch;
-static uint8_t *arena, other[2 * PAGE];
+static uint8_t *arena, *unused, other[2 * PAGE];
 static volatile uint64_t sink;
 
 static enum touch
@@ -140,6 +140,18 @@ exchange(uint8_t *at, uint64_t size)
         sink += __atomic_exchange_n(at + i, 1, __ATOMIC_SEQ_CST);
 }
 
+/* The system is asked for the pages, and looks into none of them. */
+static void
+populate(uint8_t *at, uint64_t size)
+{
+    (void)at;
+    (void)size;
+    watch_let(&watch, arena, PAGES * PAGE);
+    if (madvise(arena, PAGES * PAGE, MADV_POPULATE_WRITE) != 0)
+        sink = 1;
+    watch_settle(&watch);
+}
+
 static void
 read_and_store(uint8_t *at, uint64_t size)
 {
@@ -161,6 +173,7 @@ static const struct deed deeds[] = {
     { "atomic additions", true, false, add },
     { "atomic exchanges", true, false, exchange },
     { "a sum, and then memset", true, true, read_and_store },
+    { "asking for the pages", false, false, populate },
 };
 
 static bool
@@ -171,9 +184,9 @@ bit_of(const struct words *words, uint64_t i)
 
 /* Whether all that is said of `size` bytes from the second page's `first` on is so. */
 static bool
-holds(const struct deed *deed, uint64_t first, uint64_t size)
+holds(const struct deed *deed, uint64_t first, uint64_t size, unsigned image)
 {
-    struct trap trap = { .base = arena,
+    struct trap trap = { .base = image == WATCH_REAPER ? arena : unused,
                          .size = PAGES * PAGE,
                          .stored = stored,
                          .touched = touched,
@@ -183,6 +196,8 @@ holds(const struct deed *deed, uint64_t first, uint64_t size)
     bool fine = true;
 
     memset(arena, 0xaa, PAGES * PAGE);
+    watch.base[image] = arena;
+    watch.base[1 - image] = unused;
     watch.count = 1;
     watch.page[0] = (struct watched){ .off = PAGE };
     trap_begin(&trap);
@@ -196,9 +211,14 @@ holds(const struct deed *deed, uint64_t first, uint64_t size)
         uint64_t end = 8 * i + 8 < first + size ? 8 * i + 8 : first + size;
         bool within = begin < end, whole = within && end - begin == 8;
 
-        if (bit_of(&page->written[WATCH_REAPER], i) && !(deed->stores && whole))
+        if (bit_of(&page->written[image], i) && !(deed->stores && whole))
             fine = false;
         if (within && deed->reads && bit_of(&page->unread, i))
+            fine = false;
+        if (within && !deed->reads && !deed->stores && !bit_of(&page->unread, i))
+            fine = false;
+        if (within && deed->act == copy_string &&
+            memcmp(arena + PAGE + begin, other + begin - first, end - begin) != 0)
             fine = false;
         if (!within && deed->stores &&
             memcmp(at + 8 * i, "\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa", 8) != 0)
@@ -213,11 +233,17 @@ tells(void)
 {
     const struct watched *page = &watch.page[0];
 
-    if (!holds(&deeds[3], 512, 1024) || !bit_of(&page->written[WATCH_REAPER], 64) ||
+    if (!holds(&deeds[3], 512, 1024, WATCH_REAPER) || !bit_of(&page->written[WATCH_REAPER], 64) ||
         !bit_of(&page->written[WATCH_REAPER], 191) || bit_of(&page->written[WATCH_REAPER], 192) ||
         !bit_of(&page->unread, 64) || !bit_of(&page->unread, 300))
         return false;
-    return holds(&deeds[8], 512, 1024) && !bit_of(&page->unread, 64) && bit_of(&page->unread, 300);
+    if (!holds(&deeds[8], 512, 1024, WATCH_REAPER) || bit_of(&page->unread, 64) ||
+        !bit_of(&page->unread, 300))
+        return false;
+    /* Of a string instruction after the reaper all is known, and at once. */
+    return holds(&deeds[5], 512, 1024, WATCH_AFTER) && watch.touches == 0 &&
+           bit_of(&page->written[WATCH_AFTER], 64) && bit_of(&page->written[WATCH_AFTER], 191) &&
+           !bit_of(&page->written[WATCH_AFTER], 192) && bit_of(&page->unread, 64);
 }
 
 int
@@ -231,11 +257,12 @@ main(void)
         return 0;
     }
     arena = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (arena == MAP_FAILED)
+    unused = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (arena == MAP_FAILED || unused == MAP_FAILED)
         return 2;
-    watch.base[WATCH_REAPER] = watch.base[WATCH_AFTER] = arena;
     watch.size = PAGES * PAGE;
-    memset(other, 0x55, sizeof other);
+    for (uint64_t i = 0; i < sizeof other; i++)
+        other[i] = (uint8_t)(0x40 + i % 31);
     srand(1);
     for (unsigned d = 0; d < count; d++) {
         bool fine = true;
@@ -247,7 +274,7 @@ main(void)
             /* Also out of the page before, and into the next. */
             if (round % 16 == 3)
                 first = PAGE - 1 - (uint64_t)rand() % size;
-            fine = holds(&deeds[d], first, size);
+            fine = holds(&deeds[d], first, size, round % 2 == 0 ? WATCH_REAPER : WATCH_AFTER);
             if (!fine)
                 printf("# %llu bytes at %llu\n", (unsigned long long)size,
                        (unsigned long long)first);
