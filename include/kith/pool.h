@@ -65,6 +65,8 @@ typedef struct kith_results kith_results;
  * A task that a worker can run.  `run` gets the items that were submitted, good until it returns,
  * and `arg`.  What it gave to kith_task_return() is the result, none if it did not.  A negative
  * code fails the task: the future gets the code, with kith_last_error() as its sentence.
+ *
+ * An entry named "*" runs all tasks that no other entry names: kith_task_name() tells it which.
  */
 struct kith_task_entry {
     const char *name;
@@ -290,6 +292,27 @@ KITH_API kith_err kith_results_death(kith_results *results, size_t index,
 /* Frees the results and their items; tasks that are not done run on.  NULL is accepted. */
 KITH_API void kith_results_free(kith_results *results);
 
+/* ---- whatever is done next ---- */
+
+/*
+ * Has kith_pool_arrived() tell of each task of these when it is done, as `tag`, which is not NULL
+ * and is not looked at.  Tasks that are done already are told of, too.  Nothing more is told once
+ * the results, or the future, are freed.  Only the first call counts.
+ */
+KITH_API kith_err kith_results_watch(kith_results *results, void *tag);
+KITH_API kith_err kith_future_watch(kith_future *future, void *tag);
+
+/*
+ * Waits up to `timeout_ns` nanoseconds until a task that is watched is done, and tells of it, once:
+ * then kith_results_get(), or kith_future_get(), does not wait.  It is for one thread at a time.
+ *
+ * KITH_EEMPTY        no task that is watched is still to be done, or to be told of
+ * KITH_ETIMEDOUT     none was done in the time given
+ * KITH_EINTERRUPTED  a signal came, and the function given to kith_on_interrupt() said so
+ */
+KITH_API kith_err kith_pool_arrived(kith_pool *pool, int64_t timeout_ns, void **tag_out,
+                                    size_t *index_out);
+
 /* ---- being a worker ---- */
 
 /*
@@ -316,6 +339,9 @@ KITH_API kith_err kith_task_return(kith_task *task, struct kith_item item);
  * all else as kith_txn_commit(); KITH_EGONE too if the task was given to another
  */
 KITH_API kith_err kith_task_commit(kith_task *task, kith_txn *txn, struct kith_item item);
+
+/* The name by which it was submitted, good until its function returns. */
+KITH_API const char *kith_task_name(const kith_task *task);
 
 /* How often the task was begun before, by workers that died. */
 KITH_API uint32_t kith_task_attempts(const kith_task *task);

@@ -42,6 +42,8 @@ kith__client_init(kith_pool *pool)
     pool->results = NULL;
     pool->batches = NULL;
     pool->batch_count = pool->batch_max = 0;
+    pool->first_arrived = pool->last_arrived = NULL;
+    pool->watched = 0;
 }
 
 void
@@ -207,6 +209,94 @@ release_message(struct kith__message *message)
     }
 }
 
+/* ---- Watching ------------------------------------------------------------------------- */
+
+/* Locked: a slot that is done is to be told. */
+static void
+tell(struct kith_results *batch, struct kith__slot *slot)
+{
+    kith_pool *pool = batch->pool;
+
+    slot->arrived = NULL;
+    if (batch->first_arrived != NULL) {
+        batch->last_arrived->arrived = slot;
+        batch->last_arrived = slot;
+        return;
+    }
+    batch->first_arrived = batch->last_arrived = slot;
+    batch->arrived = NULL;
+    if (pool->first_arrived == NULL)
+        pool->first_arrived = batch;
+    else
+        pool->last_arrived->arrived = batch;
+    pool->last_arrived = batch;
+}
+
+/* Locked: takes a batch out of those that have slots to be told, if it is among them. */
+static void
+leave_arrivals(kith_pool *pool, struct kith_results *batch)
+{
+    struct kith_results *before = NULL, *at = pool->first_arrived;
+
+    while (at != NULL && at != batch) {
+        before = at;
+        at = at->arrived;
+    }
+    if (at == NULL)
+        return;
+    if (before == NULL)
+        pool->first_arrived = batch->arrived;
+    else
+        before->arrived = batch->arrived;
+    if (pool->last_arrived == batch)
+        pool->last_arrived = before;
+}
+
+/* Locked: it is freed, and nothing more is told of it. */
+static void
+unwatch(kith_pool *pool, struct kith_results *batch)
+{
+    if (batch->watched == NULL)
+        return;
+    leave_arrivals(pool, batch);
+    pool->watched -= batch->count - batch->done;
+    for (struct kith__slot *slot = batch->first_arrived; slot != NULL; slot = slot->arrived)
+        pool->watched--;
+}
+
+void
+kith__batch_watch(struct kith_results *batch, void *tag)
+{
+    kith_pool *pool = batch->pool;
+
+    enter(pool);
+    if (batch->watched == NULL) {
+        batch->watched = tag;
+        pool->watched += batch->count;
+        for (size_t i = 0; i < batch->count; i++)
+            if (batch->slots[i].done)
+                tell(batch, &batch->slots[i]);
+        /* Who waits for others may have taken in what is to be told now. */
+        pthread_cond_broadcast(&pool->arrived);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Locked: the slot that is told now. */
+static void
+take_told(kith_pool *pool, void **tag_out, size_t *index_out)
+{
+    struct kith_results *batch = pool->first_arrived;
+    struct kith__slot *slot = batch->first_arrived;
+
+    *tag_out = batch->watched;
+    *index_out = (size_t)(slot - batch->slots);
+    batch->first_arrived = slot->arrived;
+    if (batch->first_arrived == NULL)
+        leave_arrivals(pool, batch);
+    pool->watched--;
+}
+
 void
 kith__batch_free(struct kith_results *batch)
 {
@@ -220,6 +310,7 @@ kith__batch_free(struct kith_results *batch)
         for (size_t i = 0; i < pool->batch_count; i++)
             if (pool->batches[i] == batch)
                 pool->batches[i] = NULL;
+        unwatch(pool, batch);
         pthread_mutex_unlock(&pool->mutex);
     }
     for (size_t i = 0; i < batch->count; i++) {
@@ -327,6 +418,8 @@ finish(struct kith_results *batch, struct kith__slot *slot)
     if (batch->order != NULL)
         batch->order[batch->done] = (size_t)(slot - batch->slots);
     batch->done++;
+    if (batch->watched != NULL)
+        tell(batch, slot);
 }
 
 /* What is told of a task whose workers died; false if it is not that. */
@@ -509,6 +602,19 @@ sleep_beside(kith_pool *pool, int64_t left_ns)
     return KITH_OK;
 }
 
+/* Locked: takes in what arrives, or sleeps beside the one who does, once. */
+static kith_err
+await_once(kith_pool *pool, int64_t deadline_ns)
+{
+    int64_t left_ns = kith__deadline_left(deadline_ns);
+    kith_err err;
+
+    if (pool->taking)
+        return left_ns <= 0 ? KITH_ETIMEDOUT : sleep_beside(pool, left_ns);
+    err = take_in(pool, left_ns);
+    return err == KITH_ETIMEDOUT && left_ns > 0 ? KITH_OK : err;
+}
+
 kith_err
 kith__batch_await(struct kith_results *batch, size_t enough, const struct kith__slot *slot,
                   int64_t deadline_ns)
@@ -517,23 +623,30 @@ kith__batch_await(struct kith_results *batch, size_t enough, const struct kith__
     kith_err err = KITH_OK;
 
     enter(pool);
-    while (slot != NULL ? !slot->done : batch->done < enough) {
-        int64_t left_ns = kith__deadline_left(deadline_ns);
-
-        if (pool->taking) {
-            err = left_ns <= 0 ? KITH_ETIMEDOUT : sleep_beside(pool, left_ns);
-        } else {
-            err = take_in(pool, left_ns);
-            if (err == KITH_ETIMEDOUT && left_ns > 0)
-                err = KITH_OK;
-        }
-        if (err == KITH_ETIMEDOUT)
-            err = kith__fail(err, "The result of the task \"%s\" did not come in the time given.",
-                             batch->task);
-        if (err < 0)
-            break;
-    }
+    while (err == KITH_OK && (slot != NULL ? !slot->done : batch->done < enough))
+        err = await_once(pool, deadline_ns);
     pthread_mutex_unlock(&pool->mutex);
+    if (err == KITH_ETIMEDOUT)
+        return kith__fail(err, "The result of the task \"%s\" did not come in the time given.",
+                          batch->task);
+    return err;
+}
+
+kith_err
+kith__pool_await_watched(kith_pool *pool, int64_t deadline_ns, void **tag_out, size_t *index_out)
+{
+    kith_err err = KITH_OK;
+
+    enter(pool);
+    while (err == KITH_OK && pool->first_arrived == NULL)
+        err = pool->watched == 0
+                  ? kith__fail(KITH_EEMPTY, "No task that is watched is still to be done.")
+                  : await_once(pool, deadline_ns);
+    if (err == KITH_OK)
+        take_told(pool, tag_out, index_out);
+    pthread_mutex_unlock(&pool->mutex);
+    if (err == KITH_ETIMEDOUT)
+        return kith__fail(err, "No task that is watched was done in the time given.");
     return err;
 }
 

@@ -24,7 +24,8 @@ struct kith__slot {
     struct kith_item item; /* its result; or the sentence of its failure */
     struct kith__message *message;
     struct kith_death death;
-    char *tag; /* of a foreign item */
+    char *tag;                  /* of a foreign item */
+    struct kith__slot *arrived; /* of those watched: which was done next */
 };
 
 /* Tasks that were submitted by one call, whose numbers follow each other. */
@@ -37,6 +38,10 @@ struct kith_results {
     size_t next;   /* of kith_results_next() */
     size_t *order; /* unordered: which came, in the order of coming; else NULL */
     char *task;
+    /* Of one that is watched, whose slots that are done are told one by one: */
+    void *watched; /* as the watcher calls it; NULL: it is not watched */
+    struct kith__slot *first_arrived, *last_arrived; /* done and not told yet */
+    struct kith_results *arrived;                    /* the next batch that has such */
     struct kith__slot slots[];
 };
 
@@ -59,6 +64,8 @@ struct kith_pool {
     int64_t next_id;
     struct kith_results **batches; /* in the order of their numbers; NULL where one was freed */
     size_t batch_count, batch_max;
+    struct kith_results *first_arrived, *last_arrived; /* those that have slots to be told */
+    size_t watched;                                    /* slots that will be, or are, to be told */
     /* How long tasks of the last chunk took, in its mean, and their name, cut. */
     int64_t task_ns;
     char task_name[64];
@@ -90,6 +97,11 @@ kith_err kith__batch_submit(struct kith_results *batch, const struct kith_item *
  */
 kith_err kith__batch_await(struct kith_results *batch, size_t enough, const struct kith__slot *slot,
                            int64_t deadline_ns);
+/* Has kith__pool_await_watched() tell of its slots as `tag`. */
+void kith__batch_watch(struct kith_results *batch, void *tag);
+/* The next slot that is done of a batch that is watched.  KITH_EEMPTY: there is none to come. */
+kith_err kith__pool_await_watched(kith_pool *pool, int64_t deadline_ns, void **tag_out,
+                                  size_t *index_out);
 /* What came of a slot that is done: its item, or its failure with the sentence. */
 kith_err kith__slot_outcome(const struct kith_results *batch, const struct kith__slot *slot,
                             struct kith_item *item_out);

@@ -168,6 +168,43 @@ kith_future_free(kith_future *future)
     kith__batch_free(batch_of(future));
 }
 
+/* ---- Watching ------------------------------------------------------------------------- */
+
+static kith_err
+watch(const char *function, struct kith_results *batch, void *tag)
+{
+    kith_err err = kith__batch_check(batch, function);
+
+    if (err < 0)
+        return err;
+    if (tag == NULL)
+        return kith__fail_null(function);
+    kith__batch_watch(batch, tag);
+    return KITH_OK;
+}
+
+kith_err
+kith_future_watch(kith_future *future, void *tag)
+{
+    return watch("kith_future_watch", batch_of(future), tag);
+}
+
+kith_err
+kith_results_watch(kith_results *results, void *tag)
+{
+    return watch("kith_results_watch", results, tag);
+}
+
+kith_err
+kith_pool_arrived(kith_pool *pool, int64_t timeout_ns, void **tag_out, size_t *index_out)
+{
+    if (pool == NULL || tag_out == NULL || index_out == NULL)
+        return kith__fail_null("kith_pool_arrived");
+    if (timeout_ns < KITH_FOREVER)
+        return kith__fail_timeout("kith_pool_arrived", timeout_ns);
+    return kith__pool_await_watched(pool, kith__deadline_ns(timeout_ns), tag_out, index_out);
+}
+
 /* ---- Many tasks ----------------------------------------------------------------------- */
 
 static size_t

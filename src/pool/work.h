@@ -27,10 +27,10 @@ struct kith__worker {
     size_t arguments_max;
 };
 
-/* A chunk of tasks as it was leased; the strings are in the buffer that it was leased into. */
+/* A chunk of tasks as it was leased; its items are in the buffer that it was leased into. */
 struct kith__job {
     int64_t client, id;
-    struct kith_item name;
+    char name[KITH__NAME_SIZE_MAX + 1];
     size_t arity;
     uint32_t count;
     struct kith__pack_reader reader; /* before the items of the next task */

@@ -35,19 +35,27 @@
 struct kith_task {
     struct kith__worker *worker;
     struct kith__job *job;
+    const char *name;
     bool committed;
 };
+
+/* The name of an entry that runs what no other does. */
+#define ANY "*"
 
 /* ---- One task ------------------------------------------------------------------------- */
 
 static const struct kith_task_entry *
-find_entry(const struct kith__work *work, struct kith_item name)
+find_entry(const struct kith__work *work, const char *name)
 {
-    for (size_t i = 0; i < work->task_count; i++)
-        if (strlen(work->tasks[i].name) == name.size &&
-            memcmp(work->tasks[i].name, name.data, name.size) == 0)
+    const struct kith_task_entry *any = NULL;
+
+    for (size_t i = 0; i < work->task_count; i++) {
+        if (strcmp(work->tasks[i].name, name) == 0)
             return &work->tasks[i];
-    return NULL;
+        if (strcmp(work->tasks[i].name, ANY) == 0)
+            any = &work->tasks[i];
+    }
+    return any;
 }
 
 static bool
@@ -64,7 +72,7 @@ static void
 run_next(struct kith__worker *w, struct kith__job *job, uint32_t index, bool *committed_out)
 {
     const struct kith_task_entry *entry = find_entry(w->work, job->name);
-    struct kith_task task = { .worker = w, .job = job, .committed = false };
+    struct kith_task task = { .worker = w, .job = job, .name = job->name, .committed = false };
     unsigned told;
     kith_err err;
 
@@ -75,9 +83,7 @@ run_next(struct kith__worker *w, struct kith__job *job, uint32_t index, bool *co
         return;
     }
     if (entry == NULL) {
-        err = kith__fail(KITH_ENOENT, "The worker has no task \"%.*s\".",
-                         job->name.size < 200 ? (int)job->name.size : 200,
-                         (const char *)job->name.data);
+        err = kith__fail(KITH_ENOENT, "The worker has no task \"%s\".", job->name);
         kith__message_add(w, index, err, kith_str(kith_last_error()));
         return;
     }
@@ -159,6 +165,12 @@ kith_task_commit(kith_task *task, kith_txn *txn, struct kith_item item)
     /* What the function does about it is its result. */
     kith__message_begin(w, job);
     return err;
+}
+
+const char *
+kith_task_name(const kith_task *task)
+{
+    return task == NULL ? "" : task->name;
 }
 
 uint32_t
@@ -263,12 +275,15 @@ read_job(struct kith_item item, struct kith__job *job)
     int64_t arity;
     uint32_t count;
     kith__tag tag;
+    struct kith_item name;
 
     if (item.type != KITH_TYPE_PACKED || !kith__unpack_array(&reader, &count) || count < 4 ||
         !kith__unpack_int(&reader, &job->client) || !kith__unpack_int(&reader, &job->id) ||
-        !kith__unpack_item(&reader, &job->name, tag) || job->name.type != KITH_TYPE_STR ||
-        !kith__unpack_int(&reader, &arity))
+        !kith__unpack_item(&reader, &name, tag) || name.type != KITH_TYPE_STR ||
+        name.size > KITH__NAME_SIZE_MAX || !kith__unpack_int(&reader, &arity))
         return false;
+    memcpy(job->name, name.data, name.size);
+    job->name[name.size] = '\0';
     count -= 4;
     if (arity < 0 || arity > count || (arity > 0 && count % (uint32_t)arity != 0) ||
         (arity == 0 && count > 0))

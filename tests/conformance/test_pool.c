@@ -163,6 +163,15 @@ commit_and_die(kith_task *task, const struct kith_item *arguments, size_t count,
     return err;
 }
 
+static kith_err
+tell_name(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)arguments;
+    (void)count;
+    (void)arg;
+    return kith_task_return(task, kith_str(kith_task_name(task)));
+}
+
 static const struct kith_task_entry tasks[] = {
     { "square", square, NULL },
     { "echo", echo, NULL },
@@ -482,6 +491,85 @@ TEST(pool_imap_gives_results_in_order)
     }
     EXPECT_FAILS(KITH_EEMPTY, "square", kith_results_next(results, 0, &index, &item));
     kith_results_free(results);
+}
+
+TEST(pool_entry_for_any_task_is_told_its_name)
+{
+    const struct kith_task_entry some[] = { { "*", tell_name, NULL }, { "square", square, NULL } };
+    struct kith_pool_options options = plain(1);
+    struct kith_item three = kith_int(3);
+    kith_pool *pool;
+
+    options.tasks = some;
+    options.task_count = COUNTOF(some);
+    pool = start(t, &options);
+    gives(submit(pool, "no entry of that name", NULL, 0), KITH_STR("no entry of that name"));
+    gives(submit(pool, "square", &three, 1), kith_int(9));
+    EXPECT_STR("", kith_task_name(NULL));
+}
+
+static void
+arrives(kith_pool *pool, const void *tag, size_t index)
+{
+    void *told = NULL;
+    size_t at = SIZE_MAX;
+
+    EXPECT_OK(kith_pool_arrived(pool, test_ceiling_ns(), &told, &at));
+    EXPECT_TRUE(told == tag);
+    EXPECT_EQ(index, at);
+}
+
+TEST(pool_tells_of_each_task_that_is_watched_when_it_is_done)
+{
+    kith_pool *pool = start_plain(t, 1);
+    struct kith_item *items = numbers(20), item;
+    kith_results *many = NULL, *dropped = NULL;
+    kith_future *done = submit(pool, "square", &items[4], 1), *held;
+    int tags[4];
+    void *tag = NULL;
+    size_t index = 0;
+
+    EXPECT_RC(KITH_EEMPTY, kith_pool_arrived(pool, KITH_FOREVER, &tag, &index));
+    EXPECT_OK(kith_future_get(done, test_ceiling_ns(), &item));
+    held = submit(pool, "wait for go", NULL, 0);
+    GATE_WAIT(shared->begun);
+    EXPECT_OK(kith_pool_imap(pool, "square", items, 1, 20, NULL, &many));
+    EXPECT_OK(kith_pool_imap(pool, "square", items, 1, 20, NULL, &dropped));
+    EXPECT_OK(kith_results_watch(many, &tags[0]));
+    EXPECT_OK(kith_results_watch(dropped, &tags[1]));
+    EXPECT_RC(KITH_ETIMEDOUT, kith_pool_arrived(pool, 1000, &tag, &index));
+    /* What was done before is told of as well, and one that is freed is not. */
+    EXPECT_OK(kith_future_watch(done, &tags[2]));
+    EXPECT_OK(kith_future_watch(held, &tags[3]));
+    kith_results_free(dropped);
+    arrives(pool, &tags[2], 0);
+    test_gate_open(shared->go);
+    arrives(pool, &tags[3], 0);
+    for (size_t i = 0; i < 20; i++) {
+        arrives(pool, &tags[0], i);
+        EXPECT_OK(kith_results_get(many, i, &item));
+        EXPECT_EQ(i * i, item.integer);
+    }
+    EXPECT_RC(KITH_EEMPTY, kith_pool_arrived(pool, KITH_FOREVER, &tag, &index));
+    EXPECT_RC(KITH_EINVAL, kith_future_watch(held, NULL));
+    kith_results_free(many);
+    kith_future_free(done);
+    kith_future_free(held);
+    free(items);
+}
+
+TEST(pool_that_is_terminated_tells_of_what_was_watched)
+{
+    kith_pool *pool = start_plain(t, 1);
+    kith_future *held = submit(pool, "sleep on", NULL, 0);
+    struct kith_item item;
+
+    GATE_WAIT(shared->begun);
+    EXPECT_OK(kith_future_watch(held, held));
+    EXPECT_OK(kith_pool_terminate(pool));
+    arrives(pool, held, 0);
+    EXPECT_RC(KITH_ECLOSED, kith_future_get(held, 0, &item));
+    kith_future_free(held);
 }
 
 TEST(pool_imap_unordered_gives_what_is_done_first)
