@@ -93,10 +93,17 @@ struct kith_pool_options {
                                             KITH_ETIMEDOUT; default: it is shown as late */
     kith_err (*init)(void *arg);         /* called first in each forked worker; negative: it ends */
     void *init_arg;
+    void (*fork_before)(void *arg); /* these three: see HOOKS, at kith_pool_start() */
+    void (*fork_parent)(void *arg);
+    void (*fork_child)(void *arg);
+    void *fork_arg;
+    void (*finish)(void *arg); /* called last in each forked worker that ends by itself */
+    void *finish_arg;
 };
 #define KITH_POOL_OPTIONS_INIT                                                                     \
     {                                                                                              \
-        sizeof(struct kith_pool_options), NULL, 0, NULL, 0, 0, 0, 0, 0, false, NULL, NULL          \
+        sizeof(struct kith_pool_options), NULL, 0, NULL, 0, 0, 0, 0, 0, false, NULL, NULL, NULL,   \
+            NULL, NULL, NULL, NULL, NULL                                                           \
     }
 
 /* How many tasks are mapped.  A field left zero takes its default. */
@@ -144,6 +151,19 @@ struct kith_worker {
  * As after any fork, forked workers have what this process has open, by one thread; what stands in
  * the buffer of stdout stays this process's.  A worker ends without running what the program gave
  * to atexit().
+ *
+ * HOOKS, for programs with a runtime that has to be told of forks.  This process forks when the
+ * pool is started, and again when its keeper was killed, in whichever thread waits for the pool.
+ * That thread calls fork_before(fork_arg), forks, and calls fork_parent(fork_arg), also if the fork
+ * failed; it holds no lock of the library meanwhile, and the pair is called by one thread at a
+ * time.  The child is the keeper, which calls nothing of the program's but what was given to
+ * pthread_atfork(); it forks the workers, and each calls fork_child(fork_arg) once, then `init`,
+ * then works.  So one fork_before() is followed by one fork_parent() here, and by any number of
+ * fork_child(), each in a process of its own and maybe much later.  finish(finish_arg) is called
+ * last in each worker that called fork_child(), if it ends by itself: since the pool has ended in
+ * good order, it is to be replaced, or `init` or the pool failed; not in one that is killed, as by
+ * kith_pool_terminate().  Then it flushes stdout and stderr and ends.  Hooks may not use this pool,
+ * nor fork, and last as long as it.  NULL: none is called.  With a command only the first two are.
  *
  * KITH_EINVAL  a bad name (at most 150 bytes), too many workers, neither tasks nor a command, or
  *              pools started by tasks of pools, more than 8 deep

@@ -53,6 +53,7 @@ struct kith_pool {
     kith_process *keeper;
     kith_semaphore *alive;
     unsigned keepers; /* how many there were */
+    bool replacing;   /* under the mutex: a thread starts a keeper, and has `keepers` and `keep` */
     atomic_uint refs; /* the handle, and its batches */
     bool closed;
     /* What follows is under the mutex. */

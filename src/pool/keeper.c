@@ -71,11 +71,15 @@ be_worker(void *arg)
                                .memory_max = options->memory_per_worker };
     int status = 0;
 
+    if (options->fork_child != NULL)
+        options->fork_child(options->fork_arg);
     kith__pool_depth_set(kith__pool_depth() + 1);
     if (options->init != NULL && options->init(options->init_arg) < 0)
         status = 1;
     else if (kith__work(&work) < 0)
         status = 1;
+    if (options->finish != NULL)
+        options->finish(options->finish_arg);
     (void)fflush(stdout);
     (void)fflush(stderr);
     /* In good order, as far as this space goes; what the program gave to atexit() is its own. */

@@ -167,16 +167,21 @@ write_state(struct kith__pool_objects *o, const struct kith_pool_options *option
 
 /* Starts a keeper, which waits until it is told that all is there. */
 static kith_err
-start_keeper(kith_pool *pool)
+start_keeper(kith_pool *pool, kith_process **keeper_out)
 {
     struct kith_process_options options = KITH_PROCESS_OPTIONS_INIT;
+    const struct kith_pool_options *hooks = &pool->keep.options;
     kith_err err;
 
     options.name = "kith keeper";
     if (pipe2(pool->keep.go, O_CLOEXEC) < 0)
         return kith__fail(KITH_ESYSTEM, "The pool \"%s\" cannot be started: %s.", pool->keep.name,
                           strerror(errno));
-    err = kith_process_fork(kith__keep, &pool->keep, &options, &pool->keeper);
+    if (hooks->fork_before != NULL)
+        hooks->fork_before(hooks->fork_arg);
+    err = kith_process_fork(kith__keep, &pool->keep, &options, keeper_out);
+    if (hooks->fork_parent != NULL)
+        hooks->fork_parent(hooks->fork_arg);
     close(pool->keep.go[0]);
     if (err < 0)
         close(pool->keep.go[1]);
@@ -207,7 +212,7 @@ set_up(kith_pool *pool, kith_space *space, const char *name)
     if (pool->keep.parent_fd < 0)
         return kith__fail(KITH_ESYSTEM, "The pool \"%s\" cannot be started: %s.", name,
                           strerror(errno));
-    err = start_keeper(pool);
+    err = start_keeper(pool, &pool->keeper);
     if (err < 0)
         return err;
     err = take_name(pool, space, name);
@@ -293,10 +298,48 @@ has_starter(kith_pool *pool)
     return err == KITH_OK && permits == 0;
 }
 
+/*
+ * Starts a keeper in the place of one that was killed.  The program's hooks are called without the
+ * mutex: they take locks of the program's, whose holders may want the mutex.
+ */
+static kith_err
+replace_killed(kith_pool *pool)
+{
+    kith_process *killed, *keeper = NULL;
+    bool alive = true;
+    kith_err err;
+
+    pthread_mutex_lock(&pool->mutex);
+    killed = pool->keeper;
+    if (pool->replacing || kith_process_alive(killed, &alive) < 0 || alive) {
+        pthread_mutex_unlock(&pool->mutex);
+        return KITH_OK;
+    }
+    pool->replacing = true;
+    pthread_mutex_unlock(&pool->mutex);
+    /* It may have ended in good order since. */
+    err = kith__pool_going(&pool->objects);
+    if (err == KITH_OK && pool->keepers >= KEEPERS_MAX)
+        err = kith__fail(KITH_EUNAVAILABLE,
+                         "The pool \"%s\" cannot go on: its keeper was killed too often.",
+                         pool->objects.name);
+    if (err == KITH_OK)
+        err = start_keeper(pool, &keeper);
+    if (err == KITH_OK)
+        let_keeper_go(pool);
+    pthread_mutex_lock(&pool->mutex);
+    pool->replacing = false;
+    if (keeper != NULL)
+        pool->keeper = keeper;
+    pthread_mutex_unlock(&pool->mutex);
+    if (keeper != NULL)
+        kith_process_close(killed);
+    return err;
+}
+
 kith_err
 kith__pool_look_after(kith_pool *pool)
 {
-    bool alive = true;
     kith_err err = kith__pool_going(&pool->objects);
 
     if (err < 0)
@@ -307,27 +350,7 @@ kith__pool_look_after(kith_pool *pool)
                                               "The pool \"%s\" has lost the program that started "
                                               "it.",
                                               pool->objects.name);
-    pthread_mutex_lock(&pool->mutex);
-    if (kith_process_alive(pool->keeper, &alive) == KITH_OK && !alive) {
-        kith_process *killed = pool->keeper;
-
-        /* It may have ended in good order since. */
-        err = kith__pool_going(&pool->objects);
-        if (err == KITH_OK && pool->keepers >= KEEPERS_MAX)
-            err = kith__fail(KITH_EUNAVAILABLE,
-                             "The pool \"%s\" cannot go on: its keeper was "
-                             "killed too often.",
-                             pool->objects.name);
-        if (err == KITH_OK) {
-            err = start_keeper(pool);
-            if (err == KITH_OK) {
-                let_keeper_go(pool);
-                kith_process_close(killed);
-            }
-        }
-    }
-    pthread_mutex_unlock(&pool->mutex);
-    return err;
+    return replace_killed(pool);
 }
 
 /* ---- Ending --------------------------------------------------------------------------- */

@@ -300,6 +300,22 @@ some_worker(kith_pool *pool)
     return pid;
 }
 
+static pid_t
+parent_of(pid_t pid)
+{
+    char path[64], word[32];
+    int parent = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    file = fopen(path, "r");
+    EXPECT_TRUE(file != NULL);
+    /* A worker is named "kith worker". */
+    EXPECT_EQ(2, fscanf(file, "%*d (kith worker) %1s %d", word, &parent));
+    (void)fclose(file);
+    return parent;
+}
+
 /* ---- one task ---- */
 
 TEST(pool_submit_gives_a_result_that_comes)
@@ -786,19 +802,10 @@ TEST(pool_goes_on_when_its_keeper_is_killed)
     struct kith_item seven = kith_int(7);
     kith_future *future = submit(pool, "whose", NULL, 0);
     struct kith_item item;
-    char path[64], word[32] = "";
-    int keeper = 0;
-    FILE *file;
 
     EXPECT_OK(kith_future_get(future, test_ceiling_ns(), &item));
-    (void)snprintf(path, sizeof(path), "/proc/%lld/stat", (long long)item.integer);
     kith_future_free(future);
-    file = fopen(path, "r");
-    EXPECT_TRUE(file != NULL);
-    /* The worker's parent; its own name is "kith worker". */
-    EXPECT_EQ(2, fscanf(file, "%*d (kith worker) %1s %d", word, &keeper));
-    (void)fclose(file);
-    EXPECT_EQ(0, kill(keeper, SIGKILL));
+    EXPECT_EQ(0, kill(parent_of((pid_t)item.integer), SIGKILL));
     gives(submit(pool, "square", &seven, 1), kith_int(49));
     gives(submit(pool, "square", &seven, 1), kith_int(49));
 }
@@ -909,6 +916,83 @@ TEST(pool_workers_call_the_initialiser)
     pool = start(t, &options);
     map_and_look(pool, 10, 1);
     UNTIL(shared->depth == 3);
+}
+
+/* What the hooks were called for, in the program and in workers. */
+static struct hooks {
+    atomic_int before, parent, child, finished;
+    atomic_int wrong; /* calls in a wrong process, or out of order */
+    pid_t program;
+} * hooks;
+static int forked_child; /* of this process alone */
+
+static void
+hook_before(void *arg)
+{
+    hooks->wrong += arg != hooks || getpid() != hooks->program;
+    hooks->before++;
+}
+
+static void
+hook_parent(void *arg)
+{
+    hooks->wrong += arg != hooks || getpid() != hooks->program;
+    hooks->wrong += ++hooks->parent != hooks->before;
+}
+
+static void
+hook_child(void *arg)
+{
+    hooks->wrong += arg != hooks || getpid() == hooks->program || forked_child++ != 0;
+    hooks->child++;
+}
+
+static kith_err
+hooked_init(void *arg)
+{
+    (void)arg;
+    hooks->wrong += forked_child != 1;
+    return KITH_OK;
+}
+
+static void
+hook_finish(void *arg)
+{
+    hooks->wrong += arg != &hooks->finished || forked_child != 1;
+    hooks->finished++;
+}
+
+TEST(pool_calls_hooks_around_each_fork_and_at_the_end_of_workers)
+{
+    struct kith_pool_options options = plain(2);
+    struct kith_item seven = kith_int(7);
+    kith_pool *pool;
+
+    hooks = test_shared(sizeof(*hooks));
+    hooks->program = getpid();
+    options.fork_before = hook_before;
+    options.fork_parent = hook_parent;
+    options.fork_child = hook_child;
+    options.fork_arg = hooks;
+    options.init = hooked_init;
+    options.finish = hook_finish;
+    options.finish_arg = &hooks->finished;
+    pool = start(t, &options);
+    EXPECT_EQ(1, hooks->before);
+    EXPECT_EQ(1, hooks->parent);
+    gives(submit(pool, "square", &seven, 1), kith_int(49));
+    UNTIL(hooks->child == 2);
+    /* A keeper that is killed is replaced, in whoever waits. */
+    EXPECT_EQ(0, kill(parent_of(some_worker(pool)), SIGKILL));
+    UNTIL((gives(submit(pool, "square", &seven, 1), kith_int(49)), hooks->before == 2));
+    gives(submit(pool, "square", &seven, 1), kith_int(49));
+    EXPECT_EQ(2, hooks->parent);
+    UNTIL(hooks->child == 4);
+    EXPECT_EQ(0, hooks->finished);
+    EXPECT_OK(kith_pool_close(pool));
+    EXPECT_OK(kith_pool_join(pool, test_ceiling_ns()));
+    EXPECT_EQ(2, hooks->finished);
+    EXPECT_EQ(0, hooks->wrong);
 }
 
 TEST(pool_whose_workers_cannot_begin_says_so)
