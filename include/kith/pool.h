@@ -348,7 +348,12 @@ KITH_API kith_err kith_worker_run(kith_space *space, const char *pool,
 
 /* ---- in a task ---- */
 
-/* Makes a copy of `item` the task's result; the last one given counts. */
+/*
+ * Makes a copy of `item` the task's result; the last one given counts.
+ *
+ * KITH_EINVAL  it is a reference, or packed deeper than KITH_PACKED_DEPTH_MAX - 1; the task has no
+ *              result
+ */
 KITH_API kith_err kith_task_return(kith_task *task, struct kith_item item);
 
 /*

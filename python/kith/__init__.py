@@ -44,7 +44,9 @@ _LAZY = {
     "Full": "kith._errors",
     "ShutDown": "kith._errors",
     "BrokenBarrierError": "kith._errors",
+    "WorkerDied": "kith._errors",
     "cached": "kith._cached",
+    "Pool": "kith._pool",
 }
 
 __all__ = [
@@ -52,10 +54,10 @@ __all__ = [
     "ConflictError", "CorruptError", "Count", "Counts", "DeadlockError", "DeniedError", "Dict",
     "DumpReport", "Empty", "Error", "Event", "ExistsError", "Foreign", "Full", "GoneError", "Info",
     "InvalidError", "KindError", "Lease", "Limiter", "List", "Lock", "Namespace", "NotFoundError",
-    "NotOwnerError", "Once", "OutOfMemoryError", "PositionError", "Queue", "RWLock", "RangeError",
-    "Report", "Segment", "Semaphore", "Set", "Share", "ShutDown", "Snapshot", "Space",
+    "NotOwnerError", "Once", "OutOfMemoryError", "Pool", "PositionError", "Queue", "RWLock",
+    "RangeError", "Report", "Segment", "Semaphore", "Set", "Share", "ShutDown", "Snapshot", "Space",
     "SpaceInfo", "Stat", "TooBigError", "Txn", "UnavailableError", "UnsupportedError", "Value",
-    "VersionError", "View", "cached", "remove", "spaces"]
+    "VersionError", "View", "WorkerDied", "cached", "remove", "spaces"]
 
 
 def __getattr__(name):

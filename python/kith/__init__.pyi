@@ -1,6 +1,7 @@
 """Types of the package kith; the words are in its docstrings."""
 
 import builtins
+import concurrent.futures
 import queue
 import threading
 from collections.abc import (
@@ -57,6 +58,12 @@ class Full(Error, queue.Full): ...
 class Empty(Error, queue.Empty): ...
 class ShutDown(Error): ...
 class BrokenBarrierError(Error, threading.BrokenBarrierError): ...
+class WorkerDied(UnavailableError):
+    pid: int
+    signal: int
+    attempts: int
+    def __init__(self, sentence: str, *, pid: int = 0, signal: int = 0,
+                 attempts: int = 0) -> None: ...
 
 # ---- what is told
 
@@ -163,6 +170,37 @@ def cached(
     space: Space | Dict, ttl: float | None = None, *, stale: float | None = None,
     name: str | None = None, max_items: int = 0,
     key: Callable[..., _Key] | None = None) -> Callable[[_F], _Cached[_F]]: ...
+
+class Pool(concurrent.futures.Executor):
+    def __init__(
+        self, workers: int | None = None, *, space: Space | None = None, name: str | None = None,
+        initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = (),
+        retries: int = 2, tasks_per_worker: int | None = None,
+        memory_per_worker: int | None = None, time_limit: float | None = None,
+        kill_late: bool = False,
+        start_method: Literal["fork", "spawn", "forkserver"] = "fork") -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def space(self) -> Space: ...
+    def submit(
+        self, fn: Callable[..., _T], /, *args: Any,
+        **kwargs: Any) -> concurrent.futures.Future[_T]: ...
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None: ...
+    def apply(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T: ...
+    def map(
+        self, fn: Callable[..., _T], *iterables: Iterable[Any], timeout: float | None = None,
+        chunksize: int | None = None, progress: bool = False) -> Iterator[_T]: ...
+    def starmap(
+        self, fn: Callable[..., _T], iterable: Iterable[Iterable[Any]], *,
+        timeout: float | None = None, chunksize: int | None = None,
+        progress: bool = False) -> Iterator[_T]: ...
+    def imap_unordered(
+        self, fn: Callable[[Any], _T], iterable: Iterable[Any], *, timeout: float | None = None,
+        chunksize: int | None = 1, progress: bool = False) -> Iterator[_T]: ...
+    def workers(self) -> list[tuple[int, Literal["idle", "busy", "late", "stopped"], float,
+                                    bool]]: ...
+    def terminate(self) -> None: ...
 
 @final
 class Space:

@@ -260,6 +260,15 @@ encode_memoryview(PyObject *object, struct encoded *out)
     return false;
 }
 
+bool
+encode_pickled(PyObject *object, struct encoded *out)
+{
+    memset(&out->item, 0, sizeof(out->item));
+    out->owner = NULL;
+    out->memory = NULL;
+    return encode_pickle(object, out, false);
+}
+
 static bool
 encode_any(struct space *space, PyObject *object, struct encoded *out, bool in_parts)
 {

@@ -35,7 +35,7 @@ PyObject *kith_delete;
 #define X(word, name) PyTypeObject *word##_type;
 TYPES(X)
 #undef X
-PyTypeObject *count_type;
+PyTypeObject *count_type, *pool_type, *results_type;
 
 static const struct {
     const char *name;
@@ -45,7 +45,9 @@ static const struct {
 #define X(word, name) { name, &word##_type, &word##_spec },
     TYPES(X)
 #undef X
-        { "StandardLock", &standard_lock_type, &standard_lock_spec },
+        { "PoolHandle", &pool_type, &pool_spec },
+    { "PoolResults", &results_type, &results_spec },
+    { "StandardLock", &standard_lock_type, &standard_lock_spec },
     { "StandardCell", &standard_cell_type, &standard_cell_spec },
     { "StandardArray", &standard_array_type, &standard_array_spec },
     { "StandardList", &standard_list_type, &standard_list_spec },
@@ -105,6 +107,10 @@ static PyMethodDef functions[] = {
     { "_reopen", kith_module_reopen, METH_VARARGS, NULL },
     { "_after_fork", kith_module_after_fork, METH_NOARGS, NULL },
     { "_leave", kith_module_leave, METH_NOARGS, NULL },
+    { "_pool_start", FAST(kith_module_pool_start), NULL },
+    { "_pool_work", (PyCFunction)(void (*)(void))kith_module_pool_work, METH_FASTCALL, NULL },
+    { "_pool_space", kith_module_pool_space, METH_NOARGS, NULL },
+    { "_task_attempts", kith_module_task_attempts, METH_NOARGS, NULL },
     METHODS_END
 };
 

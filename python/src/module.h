@@ -210,11 +210,12 @@ extern PyGetSetDef handle_getset[];
 extern PyTypeObject *space_type, *dict_type, *list_type, *set_type, *namespace_type, *queue_type,
     *lock_type, *rwlock_type, *share_type, *semaphore_type, *condition_type, *event_type,
     *barrier_type, *once_type, *limiter_type, *value_type, *array_type, *segment_type, *lease_type,
-    *view_type, *txn_type, *snapshot_type, *counts_type, *count_type, *foreign_type;
+    *view_type, *txn_type, *snapshot_type, *counts_type, *count_type, *foreign_type, *pool_type,
+    *results_type;
 extern PyType_Spec space_spec, dict_spec, list_spec, set_spec, namespace_spec, queue_spec,
     lock_spec, rwlock_spec, share_spec, semaphore_spec, condition_spec, event_spec, barrier_spec,
     once_spec, limiter_spec, value_spec, array_spec, segment_spec, lease_spec, view_spec, txn_spec,
-    snapshot_spec, counts_spec, count_spec, foreign_spec;
+    snapshot_spec, counts_spec, count_spec, foreign_spec, pool_spec, results_spec;
 
 /* ---- errors (error.c) ---- */
 
@@ -286,6 +287,9 @@ bool encode_key_slowly(PyObject *object, struct encoded *out);
 bool encode_item_slowly(struct space *space, PyObject *object, struct encoded *out);
 /* As encode_item(), of what may be in parts, see encoded_parts(). */
 bool encode_parts_slowly(struct space *space, PyObject *object, struct encoded *out);
+
+/* As a pickle, whatever it is. */
+bool encode_pickled(PyObject *object, struct encoded *out);
 
 /* An int of one digit, which most are; the two ways in which CPython has laid it out. */
 static inline bool
@@ -476,6 +480,8 @@ void wait_end(struct wait *wait);
     } while (0)
 /* In a forked child: the waits of this thread, which are in callbacks, are the only ones. */
 void waits_after_fork(void);
+/* In a forked child that will not return into any: there are none. */
+void waits_forget(void);
 /* Around what a callback does in Python during a wait of this thread. */
 void wait_leave(struct wait *wait);
 void wait_return(struct wait *wait);
@@ -557,6 +563,11 @@ bool enter_init(PyObject *module);
 bool enter_quickly(PyTypeObject *type);
 
 /* ---- functions of the module ---- */
+
+extern fast_method kith_module_pool_start;
+PyObject *kith_module_pool_work(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *kith_module_pool_space(PyObject *module, PyObject *unused);
+PyObject *kith_module_task_attempts(PyObject *module, PyObject *unused);
 
 extern fast_method kith_module_open;
 PyObject *kith_module_reopen(PyObject *module, PyObject *positional);

@@ -52,6 +52,26 @@ space_new(kith_space *open, const char *address, PyObject *key, bool pickles, bo
     return (PyObject *)self;
 }
 
+/* _pool_space(): what a pool has handed on to this process, a command of its own. */
+PyObject *
+kith_module_pool_space(PyObject *module, PyObject *unused)
+{
+    kith_space *open;
+    kith_err err = kith_process_space(0, NULL, &open);
+    struct kith_stat stat = KITH_STAT_INIT;
+    char address[sizeof(stat.path) + 8];
+
+    (void)module;
+    (void)unused;
+    if (err == KITH_OK)
+        err = kith_stat(open, &stat);
+    if (err < 0)
+        return raise_error(err);
+    (void)snprintf(address, sizeof(address), "%s%s", stat.path[0] != '\0' ? "file://" : "mem://",
+                   stat.path);
+    return space_new(open, address, NULL, true, false);
+}
+
 void
 space_settle(struct space *space)
 {

@@ -69,6 +69,18 @@ waits_after_fork(void)
 }
 
 void
+waits_forget(void)
+{
+    for (struct wait *wait = innermost; wait != NULL; wait = wait->outer)
+        if (wait->space != NULL && wait->space->waits > 0) {
+            wait->space->uses--;
+            wait->space->waits--;
+        }
+    innermost = NULL;
+    kith_on_interrupt(NULL, NULL);
+}
+
+void
 wait_leave(struct wait *wait)
 {
     PyEval_RestoreThread(wait->thread);

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/key.h"
+#include "base/pid.h"
 #include "object/handle.h"
 
 struct built {
@@ -36,7 +37,7 @@ kith_txn_begin(kith_space *space, kith_txn **txn_out)
     if (txn == NULL)
         return KITH_ENOMEM;
     txn->space = space;
-    txn->process = getpid();
+    txn->process = kith__pid();
     kith__space_hold(space);
     *txn_out = txn;
     return KITH_OK;
@@ -95,7 +96,7 @@ check_key(const struct kith_item *item)
 static kith_err
 check_object(const kith_txn *txn, const struct kith__handle *handle)
 {
-    if (txn->process != getpid())
+    if (txn->process != kith__pid())
         return inherited();
     if (handle->space != txn->space)
         return kith__fail_object(KITH_EINVAL, kith__the_kind(handle->kind), handle->name,
@@ -361,7 +362,7 @@ kith_txn_commit(kith_txn *txn)
 
     if (txn == NULL)
         return kith__fail_null("kith_txn_commit");
-    if (txn->process != getpid())
+    if (txn->process != kith__pid())
         return inherited();
     if (txn->count > 0)
         err = txn->space->engine->txn->commit(txn->space->state, txn->steps, txn->count, &failed);

@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/interrupt.h"
 #include "base/item.h"
+#include "base/pid.h"
 #include "object/handle.h"
 #include "pool/client.h"
 
@@ -51,7 +52,7 @@ kith__client_fini(kith_pool *pool)
 {
     kith__pool_part name;
 
-    if (pool->client > 0 && pool->process == getpid()) {
+    if (pool->client > 0 && pool->process == kith__pid()) {
         kith__pool_results_name(pool->objects.name, pool->client, name);
         (void)kith_destroy(pool->objects.space, name);
     }
@@ -68,8 +69,8 @@ kith__client_fini(kith_pool *pool)
 static void
 enter(kith_pool *pool)
 {
-    if (pool->process != getpid()) {
-        pool->process = getpid();
+    if (pool->process != kith__pid()) {
+        pool->process = kith__pid();
         pool->is_starter = false;
         kith__client_init(pool);
     }
@@ -305,7 +306,7 @@ kith__batch_free(struct kith_results *batch)
     if (batch == NULL)
         return;
     pool = batch->pool;
-    if (batch->process == getpid()) {
+    if (batch->process == kith__pid()) {
         enter(pool);
         for (size_t i = 0; i < pool->batch_count; i++)
             if (pool->batches[i] == batch)
@@ -328,7 +329,7 @@ kith__batch_check(const struct kith_results *batch, const char *function)
 {
     if (batch == NULL)
         return kith__fail_null(function);
-    if (batch->process != getpid())
+    if (batch->process != kith__pid())
         return kith__fail(KITH_EPERM, "The results of tasks that a parent has submitted are its "
                                       "own.");
     return KITH_OK;

@@ -10,7 +10,8 @@
 
 /* ---- Names ---------------------------------------------------------------------------- */
 
-static const char *const parts[] = { "tasks", "workers", "cancels", "stop" };
+/* "functions" is a language's, see python/kith/_pool.py. */
+static const char *const parts[] = { "tasks", "workers", "cancels", "stop", "functions" };
 
 kith_err
 kith__pool_name_check(const char *function, const char *name)

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/descriptor.h"
 #include "base/interrupt.h"
+#include "base/pid.h"
 #include "object/handle.h"
 #include "pool/client.h"
 
@@ -56,7 +57,7 @@ new_pool(kith_space *space)
     if (pool == NULL)
         return NULL;
     atomic_init(&pool->refs, 1);
-    pool->process = getpid();
+    pool->process = kith__pid();
     pool->keep.parent_fd = -1;
     pool->objects.space = space;
     kith__space_hold(space);
@@ -208,7 +209,7 @@ set_up(kith_pool *pool, kith_space *space, const char *name)
 
     pool->keep.space = space;
     memcpy(pool->keep.name, name, strlen(name) + 1);
-    pool->keep.parent_fd = kith__descriptor_high((int)syscall(SYS_pidfd_open, getpid(), 0));
+    pool->keep.parent_fd = kith__descriptor_high((int)syscall(SYS_pidfd_open, kith__pid(), 0));
     if (pool->keep.parent_fd < 0)
         return kith__fail(KITH_ESYSTEM, "The pool \"%s\" cannot be started: %s.", name,
                           strerror(errno));
@@ -344,7 +345,7 @@ kith__pool_look_after(kith_pool *pool)
 
     if (err < 0)
         return err;
-    if (!pool->is_starter || pool->process != getpid())
+    if (!pool->is_starter || pool->process != kith__pid())
         return has_starter(pool) ? KITH_OK
                                  : kith__fail(KITH_ECLOSED,
                                               "The pool \"%s\" has lost the program that started "
@@ -381,7 +382,7 @@ kith_pool_terminate(kith_pool *pool)
     if (err < 0)
         return err;
     pool->closed = true;
-    if (!pool->is_starter || pool->process != getpid())
+    if (!pool->is_starter || pool->process != kith__pid())
         return KITH_OK;
     err = kith_dict_wait(pool->objects.state, KITH_STR("ended"), 0, ENDING_NS, NULL, NULL);
     if (err == KITH_OK)
@@ -434,7 +435,7 @@ kith_pool_free(kith_pool *pool)
 {
     if (pool == NULL)
         return;
-    if (pool->is_starter && pool->process == getpid()) {
+    if (pool->is_starter && pool->process == kith__pid()) {
         (void)kith_pool_terminate(pool);
         tear_down(pool);
     }

@@ -67,6 +67,20 @@ read_arguments(struct kith__worker *w, struct kith__job *job)
     return true;
 }
 
+/* The result stands as the one member of an array: so deep it will stand in its message. */
+#define RESULT_AT 1
+#define ARRAY_OF_ONE 0x91
+
+static struct kith_item
+result_of(const struct kith__worker *w)
+{
+    struct kith_item item = kith__packed(&w->result);
+
+    item.data = w->result.data + RESULT_AT;
+    item.size -= RESULT_AT;
+    return item;
+}
+
 /* Runs the task whose items are next, and adds what came of it to the message. */
 static void
 run_next(struct kith__worker *w, struct kith__job *job, uint32_t index, bool *committed_out)
@@ -99,13 +113,14 @@ run_next(struct kith__worker *w, struct kith__job *job, uint32_t index, bool *co
     else if (w->result.size == 0)
         kith__message_add(w, index, KITH_OK, kith_none());
     else
-        kith__message_add(w, index, KITH_OK, kith__packed(&w->result));
+        kith__message_add(w, index, KITH_OK, result_of(w));
 }
 
 kith_err
 kith_task_return(kith_task *task, struct kith_item item)
 {
     struct kith__worker *w;
+    uint8_t *head;
     kith_err err;
 
     if (task == NULL)
@@ -116,7 +131,14 @@ kith_task_return(kith_task *task, struct kith_item item)
     w = task->worker;
     w->result.size = 0;
     w->result.err = KITH_OK;
+    head = kith__pack_room(&w->result, RESULT_AT);
+    if (head != NULL)
+        *head = ARRAY_OF_ONE;
     kith__pack_item(&w->result, item);
+    if (w->result.err == KITH_OK && item.type == KITH_TYPE_PACKED &&
+        kith__pack_check(w->result.data, w->result.size) < 0)
+        w->result.err = kith__fail(KITH_EINVAL, "The result of a task is nested %d deep at most.",
+                                   KITH_PACKED_DEPTH_MAX - 1);
     err = w->result.err;
     if (err < 0)
         w->result.size = 0;

@@ -163,6 +163,20 @@ commit_and_die(kith_task *task, const struct kith_item *arguments, size_t count,
     return err;
 }
 
+/* An array within an array and so on, `arguments[0]` deep. */
+static kith_err
+return_deep(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    uint8_t bytes[KITH_PACKED_DEPTH_MAX + 1];
+    size_t deep = (size_t)arguments[0].integer;
+
+    (void)count;
+    (void)arg;
+    memset(bytes, 0x91, sizeof(bytes));
+    bytes[deep - 1] = 0x90;
+    return kith_task_return(task, test_packed(bytes, deep));
+}
+
 static kith_err
 tell_name(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
 {
@@ -185,6 +199,7 @@ static const struct kith_task_entry tasks[] = {
     { "wait for go", wait_for_go, NULL },
     { "sleep on", sleep_on, NULL },
     { "commit and die", commit_and_die, NULL },
+    { "return deep", return_deep, NULL },
 };
 
 __attribute__((constructor)) static void
@@ -507,6 +522,21 @@ TEST(pool_imap_gives_results_in_order)
     }
     EXPECT_FAILS(KITH_EEMPTY, "square", kith_results_next(results, 0, &index, &item));
     kith_results_free(results);
+}
+
+TEST(pool_result_that_is_nested_too_deep_fails_its_task)
+{
+    kith_pool *pool = start_plain(t, 1);
+    struct kith_item deep = kith_int(KITH_PACKED_DEPTH_MAX - 1), item;
+    kith_future *future = submit(pool, "return deep", &deep, 1);
+
+    EXPECT_OK(kith_future_get(future, test_ceiling_ns(), &item));
+    EXPECT_EQ(KITH_TYPE_PACKED, item.type);
+    kith_future_free(future);
+    deep.integer++;
+    future = submit(pool, "return deep", &deep, 1);
+    EXPECT_FAILS(KITH_EINVAL, "nested", kith_future_get(future, test_ceiling_ns(), &item));
+    kith_future_free(future);
 }
 
 TEST(pool_entry_for_any_task_is_told_its_name)
