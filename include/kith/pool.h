@@ -150,7 +150,9 @@ struct kith_worker {
  * Starts the pool `name`.  On success the caller owns *pool_out and gives it to kith_pool_free().
  * As after any fork, forked workers have what this process has open, by one thread; what stands in
  * the buffer of stdout stays this process's.  A worker ends without running what the program gave
- * to atexit().
+ * to atexit().  It does about signals what this program does, with this thread's mask, but ignores
+ * SIGINT and SIGQUIT, which are the program's to answer, and has SIGTERM and SIGCHLD as by default;
+ * a command has what an exec leaves of that.  The pool's keeper is no child that wait() sees.
  *
  * HOOKS, for programs with a runtime that has to be told of forks.  This process forks when the
  * pool is started, and again when its keeper was killed, in whichever thread waits for the pool.
@@ -339,6 +341,8 @@ KITH_API kith_err kith_pool_arrived(kith_pool *pool, int64_t timeout_ns, void **
  * Works for the pool `pool` of `space` until it has ended, which is KITH_OK.  In a command that a
  * pool has started both may be NULL: it is told.  A process that calls this to join a pool is no
  * child of the keeper: how it died is not known, and it is not replaced.
+ * When the pool is terminated, or its program and keeper are killed at once, it finishes the task
+ * that it is at, and ends within a second.
  *
  * KITH_ENOENT        there is no such pool
  * KITH_EINTERRUPTED  a signal came, and the function given to kith_on_interrupt() said so

@@ -56,6 +56,73 @@ struct keeper {
 
 /* ---- Workers -------------------------------------------------------------------------- */
 
+/* What the program does about a signal; keeper and workers do as settle_in() says. */
+static struct given {
+    bool known;
+    struct sigaction action;
+} given[NSIG];
+
+static void
+nothing(int number)
+{
+    (void)number;
+}
+
+static bool
+is_fault(int number)
+{
+    return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE ||
+           number == SIGTRAP || number == SIGSYS || number == SIGABRT;
+}
+
+/* Those that workers do not have from the program. */
+static bool
+is_keepers(int number)
+{
+    return number == SIGINT || number == SIGQUIT || number == SIGTERM || number == SIGCHLD;
+}
+
+/*
+ * What the program's handlers would do is the program's.  The keeper does nothing where there is
+ * one, and about SIGPIPE, by a handler rather than by ignoring it: a command gets the default then,
+ * as an exec from the program itself would give it.
+ */
+static void
+settle_in(const struct kith__keep *keep)
+{
+    struct sigaction ignored = { .sa_handler = SIG_IGN }, plain = { .sa_handler = SIG_DFL };
+    struct sigaction idle = { .sa_handler = nothing, .sa_flags = SA_RESTART };
+
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction *action = &given[number].action;
+
+        given[number].known = sigaction(number, NULL, action) == 0;
+        if (!given[number].known || action->sa_handler == SIG_IGN ||
+            (action->sa_handler == SIG_DFL && number != SIGPIPE))
+            continue;
+        sigaction(number, is_fault(number) ? &plain : &idle, NULL);
+    }
+    /* Ctrl-C is for the program to answer. */
+    sigaction(SIGINT, &ignored, NULL);
+    sigaction(SIGQUIT, &ignored, NULL);
+    sigaction(SIGTERM, &plain, NULL);
+    sigaction(SIGCHLD, &plain, NULL);
+    /* Whichever thread of the program has forked. */
+    sigprocmask(SIG_SETMASK, &keep->mask, NULL);
+    /* What stands in the buffer is the program's to write. */
+    __fpurge(stdout);
+    kith_on_interrupt(NULL, NULL);
+}
+
+/* In a forked worker: does about signals what the program does. */
+static void
+give_back_signals(void)
+{
+    for (int number = 1; number < NSIG; number++)
+        if (given[number].known && !is_keepers(number))
+            sigaction(number, &given[number].action, NULL);
+}
+
 /* In a forked worker. */
 static int
 be_worker(void *arg)
@@ -71,6 +138,7 @@ be_worker(void *arg)
                                .memory_max = options->memory_per_worker };
     int status = 0;
 
+    give_back_signals();
     if (options->fork_child != NULL)
         options->fork_child(options->fork_arg);
     kith__pool_depth_set(kith__pool_depth() + 1);
@@ -215,6 +283,31 @@ bury(struct keeper *k, struct child *child)
     child->process = NULL;
 }
 
+static int
+bury_orphan(struct kith_item key, struct kith_item item, void *arg)
+{
+    struct keeper *k = arg;
+    struct kith__record record;
+
+    if (key.type != KITH_TYPE_INT || !kith__record_read(item, &record) || record.kept == 0)
+        return 0;
+    if (record.state == KITH__RECORD_AT) {
+        record.state = KITH__RECORD_DEAD;
+        record.signal = SIGKILL;
+        (void)kith__record_set(k->o, key.integer, &record);
+    } else if (record.state == KITH__RECORD_IDLE) {
+        (void)kith_dict_delete(k->o->workers, key);
+    }
+    return 0;
+}
+
+/* The workers of a keeper that was killed were killed with it. */
+static void
+bury_orphans(struct keeper *k)
+{
+    (void)kith_dict_each(k->o->workers, bury_orphan, k);
+}
+
 static void
 bury_all(struct keeper *k)
 {
@@ -345,22 +438,6 @@ await_program(const struct kith__keep *keep, int go)
 }
 
 static void
-settle_in(void)
-{
-    struct sigaction ignored = { .sa_handler = SIG_IGN }, plain = { .sa_handler = SIG_DFL };
-
-    /* What the program's handlers would do is the program's; Ctrl-C is for it to answer. */
-    sigaction(SIGINT, &ignored, NULL);
-    sigaction(SIGQUIT, &ignored, NULL);
-    sigaction(SIGPIPE, &ignored, NULL);
-    sigaction(SIGTERM, &plain, NULL);
-    sigaction(SIGCHLD, &plain, NULL);
-    /* What stands in the buffer is the program's to write. */
-    __fpurge(stdout);
-    kith_on_interrupt(NULL, NULL);
-}
-
-static void
 keep_workers(struct keeper *k)
 {
     const struct kith_pool_options *options = &k->keep->options;
@@ -391,11 +468,12 @@ kith__keep(void *arg)
     struct kith__keep *keep = arg;
     struct keeper k = { .keep = keep, .o = &k.objects, .count = keep->options.workers };
 
-    settle_in();
+    settle_in(keep);
     close(keep->go[1]);
     if (await_program(keep, keep->go[0])) {
         if (kith__pool_objects_open(keep->space, keep->name, KITH_MUST_EXIST, &k.objects) ==
             KITH_OK) {
+            bury_orphans(&k);
             keep_workers(&k);
             kith__pool_say(k.o, "ended", "");
         }

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -14,6 +15,7 @@
 #include "base/pid.h"
 #include "object/handle.h"
 #include "pool/client.h"
+#include "pool/process.h"
 
 /* Keepers that are started in the place of killed ones, for as long as one handle lives. */
 #define KEEPERS_MAX 1000
@@ -180,7 +182,7 @@ start_keeper(kith_pool *pool, kith_process **keeper_out)
                           strerror(errno));
     if (hooks->fork_before != NULL)
         hooks->fork_before(hooks->fork_arg);
-    err = kith_process_fork(kith__keep, &pool->keep, &options, keeper_out);
+    err = kith__process_fork_apart(kith__keep, &pool->keep, &options, keeper_out);
     if (hooks->fork_parent != NULL)
         hooks->fork_parent(hooks->fork_arg);
     close(pool->keep.go[0]);
@@ -208,6 +210,7 @@ set_up(kith_pool *pool, kith_space *space, const char *name)
     kith_err err;
 
     pool->keep.space = space;
+    pthread_sigmask(SIG_SETMASK, NULL, &pool->keep.mask);
     memcpy(pool->keep.name, name, strlen(name) + 1);
     pool->keep.parent_fd = kith__descriptor_high((int)syscall(SYS_pidfd_open, kith__pid(), 0));
     if (pool->keep.parent_fd < 0)

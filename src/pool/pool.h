@@ -28,6 +28,8 @@
 #include <kith/queue.h>
 #include <kith/semaphore.h>
 
+#include <signal.h>
+
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "pool/pack_item.h"
@@ -103,8 +105,9 @@ struct kith__work {
     size_t task_count;
     int64_t number;
     bool kept;
-    uint64_t tasks_max;  /* 0: no limit */
-    uint64_t memory_max; /* 0: no limit */
+    kith_semaphore *alive; /* of one that has joined; else NULL */
+    uint64_t tasks_max;    /* 0: no limit */
+    uint64_t memory_max;   /* 0: no limit */
 };
 
 /* Works until the pool has ended, or it is to be replaced, which are both KITH_OK. */
@@ -126,6 +129,7 @@ struct kith__keep {
     kith_space *space;
     char name[KITH__POOL_NAME_MAX + 1];
     struct kith_pool_options options; /* whole */
+    sigset_t mask;                    /* of signals, where the pool was started */
     int parent_fd;                    /* a pidfd of the program */
     int go[2];                        /* a pipe: a byte says that the objects are there */
 };

@@ -33,6 +33,14 @@ void kith__process_free(struct kith_process *process);
 /* Gives back what the system keeps of closed processes that have ended since. */
 void kith__process_sweep(void);
 
+/*
+ * As kith_process_fork(), but the process is no child of this one, whose wait() does not see it:
+ * how it ended is not known.  `run` finds SIGCHLD as by default.
+ */
+kith_err kith__process_fork_apart(int (*run)(void *arg), void *arg,
+                                  const struct kith_process_options *options,
+                                  kith_process **process_out);
+
 /* ---- handing spaces on: hand.c ---- */
 
 /* What a command is given: its environment, and descriptors that it inherits. */

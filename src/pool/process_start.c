@@ -7,6 +7,10 @@
  *   glibc's own and the library's fork handlers must run: there the child opens the pidfd, of
  *   itself, and sends it through a socket.  It begins when the parent has it, and says so.
  *
+ * APART  A process that is to be no child of ours is one of a child that we wait for at once.  That
+ *   one opens its pidfd and sends it: nobody else can have taken the record of it there.  clone()
+ *   without a signal would do with one process less, but not run what must run at a fork.
+ *
  * THE PARENT'S END  PR_SET_PDEATHSIG is not told of a parent that had died before.  Its end takes
  *   place in this order: children get another parent, then those who asked for it their signal,
  *   then its pidfd is readable.  So a child that asks, and then finds its parent's number
@@ -96,6 +100,7 @@ tied(const struct tie *tie)
 
 struct greeting {
     int trouble; /* errno; 0: the descriptor comes with it */
+    pid_t pid;
 };
 
 union control {
@@ -105,9 +110,9 @@ union control {
 
 /* Sends what the parent waits for; false if nobody waits any more. */
 static bool
-greet(int gate, int fd, int trouble)
+greet(int gate, pid_t pid, int fd, int trouble)
 {
-    struct greeting greeting = { trouble };
+    struct greeting greeting = { trouble, pid };
     struct iovec part = { &greeting, sizeof(greeting) };
     union control control;
     struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
@@ -128,11 +133,11 @@ greet(int gate, int fd, int trouble)
     return sent == (ssize_t)sizeof(greeting);
 }
 
-/* Takes what the child has sent: its descriptor, or -1 with errno. */
+/* Takes what the child has sent: a descriptor, and whose it is, or -1 with errno. */
 static int
-take_greeting(int gate)
+take_greeting(int gate, pid_t *pid_out)
 {
-    struct greeting greeting = { 0 };
+    struct greeting greeting = { 0, 0 };
     struct iovec part = { &greeting, sizeof(greeting) };
     union control control;
     struct msghdr message = { .msg_iov = &part,
@@ -151,6 +156,8 @@ take_greeting(int gate)
         memcpy(&fd, CMSG_DATA(header), sizeof(fd));
     else
         errno = got <= 0 ? ESRCH : greeting.trouble != 0 ? greeting.trouble : EMFILE;
+    if (fd >= 0)
+        *pid_out = greeting.pid;
     return kith__descriptor_high(fd);
 }
 
@@ -159,7 +166,7 @@ take_greeting(int gate)
  * that another thread forked meanwhile has a copy of it.  So whether the child lives is asked too.
  */
 static int
-await_greeting(int gate, pid_t pid)
+await_greeting(int gate, pid_t pid, pid_t *pid_out)
 {
     struct pollfd polled = { .fd = gate, .events = POLLIN };
 
@@ -167,11 +174,11 @@ await_greeting(int gate, pid_t pid)
         siginfo_t info = { .si_pid = 0 };
 
         if (poll(&polled, 1, RECHECK_MS) > 0)
-            return take_greeting(gate);
+            return take_greeting(gate, pid_out);
         if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != 0) {
             /* It may have greeted, and then died. */
             if (poll(&polled, 1, 0) > 0)
-                return take_greeting(gate);
+                return take_greeting(gate, pid_out);
             errno = ESRCH;
             return -1;
         }
@@ -195,17 +202,45 @@ await_leave(int gate, const struct tie *tie)
         }
 }
 
-_Noreturn static void
-be_child(int (*run)(void *arg), void *arg, const struct kith_process_options *options, int gate,
-         struct tie *tie)
+/* In a child: begins a process of its own, and tells of it.  Returns in that one. */
+static void
+step_aside(int gate)
+{
+    pid_t pid;
+    int fd, trouble;
+
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would give the number away before it is looked at */
+    pid = fork();
+    if (pid == 0)
+        return;
+    fd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+    trouble = fd < 0 ? errno : 0;
+    _exit(greet(gate, pid, fd, trouble) ? 0 : NOT_BEGUN);
+}
+
+/* In a child: tells of itself. */
+static void
+present_oneself(int gate, const struct tie *tie)
 {
     bool orphaned = !tied(tie); /* first of all, so that there is the least time to be so unseen */
     int fd = own_pidfd();
     int trouble = fd < 0 ? errno : 0;
 
-    if (orphaned || !greet(gate, fd, trouble) || fd < 0 || !await_leave(gate, tie))
+    if (orphaned || !greet(gate, getpid(), fd, trouble) || fd < 0)
         _exit(NOT_BEGUN);
     close(fd);
+}
+
+_Noreturn static void
+be_child(int (*run)(void *arg), void *arg, const struct kith_process_options *options, int gate,
+         struct tie *tie, bool apart)
+{
+    if (apart)
+        step_aside(gate);
+    else
+        present_oneself(gate, tie);
+    if (!await_leave(gate, tie))
+        _exit(NOT_BEGUN);
     close(gate);
     tie_free(tie);
     if (options->name != NULL)
@@ -225,22 +260,23 @@ give_leave(int gate)
 
 static kith_err
 fork_process(struct kith_process *process, int (*run)(void *arg), void *arg,
-             const struct kith_process_options *options, struct tie *tie)
+             const struct kith_process_options *options, struct tie *tie, bool apart)
 {
     int gate[2], trouble;
+    pid_t child;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, gate) < 0)
         return kith__fail(KITH_ESYSTEM, "The process \"%s\" cannot be started: %s.", process->name,
                           strerror(errno));
-    process->pid = fork();
-    if (process->pid == 0) {
+    child = fork();
+    if (child == 0) {
         close(gate[0]);
-        be_child(run, arg, options, gate[1], tie);
+        be_child(run, arg, options, gate[1], tie, apart);
     }
     trouble = errno;
     close(gate[1]);
-    if (process->pid > 0) {
-        process->fd = await_greeting(gate[0], process->pid);
+    if (child > 0) {
+        process->fd = await_greeting(gate[0], child, &process->pid);
         trouble = errno;
         /* One that died since has been started all the same: its end is there to be waited for. */
         if (process->fd >= 0)
@@ -249,14 +285,14 @@ fork_process(struct kith_process *process, int (*run)(void *arg), void *arg,
             shutdown(gate[0], SHUT_RDWR); /* closing is nothing if another process has a copy */
     }
     close(gate[0]);
+    if (child > 0 && (apart || process->fd < 0))
+        while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+            ;
     if (process->fd >= 0)
         return KITH_OK;
-    if (process->pid > 0)
-        while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
     return kith__fail(KITH_ESYSTEM, "The process \"%s\" cannot be started: %s.", process->name,
-                      process->pid > 0 && trouble == ESRCH ? "it was killed before it had begun"
-                                                           : strerror(trouble));
+                      child > 0 && trouble == ESRCH ? "it was killed before it had begun"
+                                                    : strerror(trouble));
 }
 
 /* ---- A command ------------------------------------------------------------------------- */
@@ -391,9 +427,9 @@ name_of_command(const char *command)
     return kith__name_ok(name, strnlen(name, KITH__NAME_SIZE_MAX + 1)) ? name : "process";
 }
 
-kith_err
-kith_process_fork(int (*run)(void *arg), void *arg, const struct kith_process_options *options,
-                  kith_process **process_out)
+static kith_err
+start_fork(int (*run)(void *arg), void *arg, const struct kith_process_options *options, bool apart,
+           kith_process **process_out)
 {
     struct kith_process_options whole = KITH_PROCESS_OPTIONS_INIT;
     struct kith_process *process;
@@ -417,7 +453,7 @@ kith_process_fork(int (*run)(void *arg), void *arg, const struct kith_process_op
         return KITH_ENOMEM;
     err = tie_make(&tie, whole.ends_with_parent);
     if (err == KITH_OK)
-        err = fork_process(process, run, arg, &whole, &tie);
+        err = fork_process(process, run, arg, &whole, &tie, apart);
     tie_free(&tie);
     if (err < 0) {
         kith__process_free(process);
@@ -425,6 +461,20 @@ kith_process_fork(int (*run)(void *arg), void *arg, const struct kith_process_op
     }
     *process_out = process;
     return KITH_OK;
+}
+
+kith_err
+kith_process_fork(int (*run)(void *arg), void *arg, const struct kith_process_options *options,
+                  kith_process **process_out)
+{
+    return start_fork(run, arg, options, false, process_out);
+}
+
+kith_err
+kith__process_fork_apart(int (*run)(void *arg), void *arg,
+                         const struct kith_process_options *options, kith_process **process_out)
+{
+    return start_fork(run, arg, options, true, process_out);
 }
 
 kith_err

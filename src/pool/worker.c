@@ -32,6 +32,9 @@
 /* How long one who takes over waits for the keeper's word of what the other died of. */
 #define OBITUARY_NS KITH__NS_PER_S
 
+/* Between two looks of one that has joined whether the program lives; all else wakes it. */
+#define LOOK_NS (250 * KITH__NS_PER_MS)
+
 struct kith_task {
     struct kith__worker *worker;
     struct kith__job *job;
@@ -529,12 +532,35 @@ is_to_be_replaced(const struct kith__worker *w)
            (work->memory_max > 0 && w->tasks_done > 0 && memory_now() > work->memory_max);
 }
 
+/*
+ * KITH_ECLOSED: the pool was terminated, or has lost its program.  The workers of a keeper are
+ * killed then; others have to ask.
+ */
+static kith_err
+is_going(const struct kith__worker *w)
+{
+    bool stopped = false;
+    uint32_t permits = 0;
+    kith_err err;
+
+    if (w->work->alive == NULL)
+        return KITH_OK;
+    err = kith_event_is_set(w->o->stop, &stopped);
+    if (err == KITH_OK && !stopped)
+        err = kith_semaphore_value(w->work->alive, &permits);
+    return err < 0 ? err : stopped || permits > 0 ? KITH_ECLOSED : KITH_OK;
+}
+
 /* The next chunk; says that it is idle only if it has to wait. */
 static kith_err
 lease_next(struct kith__worker *w, struct kith_buf *buf, kith_lease **lease_out)
 {
-    kith_err err = kith_queue_lease(w->o->tasks, 0, buf, lease_out);
+    int64_t patience_ns = w->work->alive == NULL ? KITH_FOREVER : LOOK_NS;
+    kith_err err = is_going(w);
 
+    if (err < 0)
+        return err;
+    err = kith_queue_lease(w->o->tasks, 0, buf, lease_out);
     if (err != KITH_EEMPTY)
         return err;
     if (w->record.state != KITH__RECORD_IDLE) {
@@ -542,7 +568,12 @@ lease_next(struct kith__worker *w, struct kith_buf *buf, kith_lease **lease_out)
         if (err < 0)
             return err;
     }
-    return kith_queue_lease(w->o->tasks, KITH_FOREVER, buf, lease_out);
+    do {
+        err = is_going(w);
+        if (err == KITH_OK)
+            err = kith_queue_lease(w->o->tasks, patience_ns, buf, lease_out);
+    } while (err == KITH_ETIMEDOUT || err == KITH_EEMPTY);
+    return err;
 }
 
 static kith_err
@@ -596,6 +627,18 @@ kith__work(const struct kith__work *work)
     return err == KITH_EGONE ? KITH_OK : err;
 }
 
+/* The semaphore whose permit the program has while it lives. */
+static kith_err
+open_alive(kith_space *space, const char *name, kith_semaphore **alive_out)
+{
+    struct kith_semaphore_options options = KITH_SEMAPHORE_OPTIONS_INIT;
+    kith__pool_part part;
+
+    options.create = KITH_MUST_EXIST;
+    kith__pool_part_name(name, "alive", part);
+    return kith_semaphore_open(space, part, &options, alive_out);
+}
+
 /* Joins a pool: a number that nobody has, and then as any other. */
 static kith_err
 join_pool(kith_space *space, const char *name, const struct kith_task_entry *tasks,
@@ -613,10 +656,13 @@ join_pool(kith_space *space, const char *name, const struct kith_task_entry *tas
         work.tasks_max = (uint64_t)kith__pool_number(&objects, "tasks_max", 0);
         work.memory_max = (uint64_t)kith__pool_number(&objects, "memory_max", 0);
     } else {
-        err = kith_dict_add(objects.state, KITH_STR("numbers"), 1, &work.number);
+        err = open_alive(space, name, &work.alive);
+        if (err == KITH_OK)
+            err = kith_dict_add(objects.state, KITH_STR("numbers"), 1, &work.number);
     }
     if (err == KITH_OK)
         err = kith__work(&work);
+    kith_semaphore_close(work.alive);
     kith__pool_objects_close(&objects);
     return err;
 }

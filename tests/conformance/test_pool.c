@@ -186,6 +186,29 @@ tell_name(kith_task *task, const struct kith_item *arguments, size_t count, void
     return kith_task_return(task, kith_str(kith_task_name(task)));
 }
 
+static kith_err
+tell_signals(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    int64_t told = 0;
+    sigset_t mask;
+
+    (void)count;
+    (void)arg;
+    for (int64_t number = 1; number < 32; number++) {
+        struct sigaction action = { .sa_handler = SIG_DFL };
+
+        (void)sigaction((int)number, NULL, &action);
+        if (action.sa_handler == SIG_IGN)
+            told |= INT64_C(1) << number;
+        else if (action.sa_handler != SIG_DFL)
+            told |= INT64_C(1) << (number + 32);
+    }
+    if (arguments[0].integer == 0)
+        return kith_task_return(task, kith_int(told));
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    return kith_task_return(task, kith_int(sigismember(&mask, SIGUSR2)));
+}
+
 static const struct kith_task_entry tasks[] = {
     { "square", square, NULL },
     { "echo", echo, NULL },
@@ -200,6 +223,7 @@ static const struct kith_task_entry tasks[] = {
     { "sleep on", sleep_on, NULL },
     { "commit and die", commit_and_die, NULL },
     { "return deep", return_deep, NULL },
+    { "tell signals", tell_signals, NULL },
 };
 
 __attribute__((constructor)) static void
@@ -1136,6 +1160,141 @@ TEST(pool_takes_over_from_a_joined_worker_that_is_killed)
     gives(held, kith_none());
     gives(second, kith_none());
     EXPECT_EQ(3, shared->runs);
+}
+
+TEST(pool_joined_worker_takes_nothing_more_once_it_is_terminated)
+{
+    kith_pool *pool = start_plain(t, 1);
+    kith_future *held = submit(pool, "wait for go", NULL, 0), *second, *third;
+    bool found = false;
+    pid_t pid;
+
+    GATE_WAIT(shared->begun);
+    pid = test_child(join_pool, test_space(t));
+    UNTIL((kith_pool_workers(pool, find_joined, &found), found));
+    second = submit(pool, "wait for go", NULL, 0);
+    GATE_WAIT(shared->begun);
+    third = submit(pool, "wait for go", NULL, 0);
+    EXPECT_OK(kith_pool_terminate(pool));
+    test_gate_open(shared->go);
+    test_gate_open(shared->go);
+    CHILD_JOIN(pid);
+    EXPECT_EQ(2, shared->runs);
+    kith_future_free(held);
+    kith_future_free(second);
+    kith_future_free(third);
+}
+
+static void
+be_a_program_with_a_pool(void *arg)
+{
+    struct kith_pool_options options = plain(1);
+    kith_pool *pool = NULL;
+
+    EXPECT_OK(kith_pool_start(arg, "pool", &options, &pool));
+    gives(submit(pool, "echo", NULL, 0), kith_none());
+    shared->program = some_worker(pool);
+    test_gate_open(shared->go);
+    while (pause() < 0)
+        ;
+}
+
+TEST(pool_joined_worker_ends_when_program_and_keeper_are_killed_at_once)
+{
+    kith_space *space = test_space(t);
+    bool found = false;
+    pid_t program, joined;
+    kith_pool *pool = NULL;
+
+    shared = test_shared(sizeof(*shared));
+    shared->go = test_gate();
+    program = test_child(be_a_program_with_a_pool, space);
+    GATE_WAIT(shared->go);
+    EXPECT_OK(kith_pool_open(space, "pool", &pool));
+    test_keep(t, pool, free_pool);
+    joined = test_child(join_pool, space);
+    UNTIL((kith_pool_workers(pool, find_joined, &found), found));
+    EXPECT_EQ(0, kill(parent_of(shared->program), SIGKILL));
+    test_child_kill(program);
+    CHILD_JOIN(joined);
+}
+
+/* ---- what workers have of the program, and what it sees of them ---- */
+
+#define IGNORED(number) (INT64_C(1) << (number))
+#define HANDLED(number) (INT64_C(1) << ((number) + 32))
+
+static void
+answer(int number)
+{
+    (void)number;
+}
+
+TEST(pool_workers_have_the_signals_of_the_program)
+{
+    const char *const myself[] = { "/proc/self/exe", NULL };
+    struct kith_pool_options options = plain(1);
+    struct sigaction handled = { .sa_handler = answer }, ignored = { .sa_handler = SIG_IGN };
+    struct kith_item dispositions = kith_int(0), mask = kith_int(1);
+    sigset_t some, old;
+    kith_pool *pool;
+
+    sigemptyset(&some);
+    sigaddset(&some, SIGUSR2);
+    EXPECT_EQ(0, sigaction(SIGUSR1, &handled, NULL));
+    EXPECT_EQ(0, sigaction(SIGHUP, &ignored, NULL));
+    EXPECT_EQ(0, sigprocmask(SIG_BLOCK, &some, &old));
+    pool = start(t, &options);
+    EXPECT_EQ(0, sigprocmask(SIG_SETMASK, &old, NULL));
+    gives(submit(pool, "tell signals", &dispositions, 1),
+          kith_int(IGNORED(SIGINT) | IGNORED(SIGQUIT) | IGNORED(SIGHUP) | HANDLED(SIGUSR1)));
+    gives(submit(pool, "tell signals", &mask, 1), kith_int(1));
+    kith_pool_free(pool);
+    t->handle_count--;
+    /* A command: as an exec gives them. */
+    options = (struct kith_pool_options)KITH_POOL_OPTIONS_INIT;
+    options.command = myself;
+    options.workers = 1;
+    pool = start(t, &options);
+    gives(submit(pool, "tell signals", &dispositions, 1),
+          kith_int(IGNORED(SIGINT) | IGNORED(SIGQUIT) | IGNORED(SIGHUP)));
+    gives(submit(pool, "tell signals", &mask, 1), kith_int(0));
+    EXPECT_EQ(0, sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL));
+    EXPECT_EQ(0, sigaction(SIGHUP, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL));
+}
+
+TEST(pool_has_no_process_that_wait_sees)
+{
+    struct kith_item seven = kith_int(7);
+    kith_pool *pool = start_plain(t, 2);
+
+    gives(submit(pool, "square", &seven, 1), kith_int(49));
+    EXPECT_EQ(-1, wait(NULL));
+    EXPECT_EQ(ECHILD, errno);
+    gives(submit(pool, "square", &seven, 1), kith_int(49));
+}
+
+TEST(pool_shows_no_dead_workers_of_a_keeper_that_was_killed)
+{
+    kith_pool *pool = start_plain(t, 2);
+    struct kith_item seven = kith_int(7);
+    kith_future *held = submit(pool, "wait for go", NULL, 0);
+    pid_t keeper;
+
+    GATE_WAIT(shared->begun);
+    UNTIL(count_workers(pool, KITH_WORKER_IDLE) == 1);
+    keeper = parent_of(some_worker(pool));
+    EXPECT_EQ(0, kill(keeper, SIGKILL));
+    /* It is begun again, by a worker of the next keeper. */
+    EXPECT_RC(KITH_ETIMEDOUT, kith_future_get(held, 200 * TEST_MS, NULL));
+    GATE_WAIT(shared->begun);
+    EXPECT_EQ(2, shared->runs);
+    gives(submit(pool, "square", &seven, 1), kith_int(49));
+    UNTIL(count_workers(pool, KITH_WORKER_IDLE) == 1);
+    EXPECT_EQ(1, count_workers(pool, KITH_WORKER_BUSY));
+    test_gate_open(shared->go);
+    gives(held, kith_none());
+    UNTIL(count_workers(pool, KITH_WORKER_IDLE) == 2);
 }
 
 /* ---- others ---- */
