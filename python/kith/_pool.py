@@ -430,6 +430,8 @@ class _Future(concurrent.futures.Future):
 
     def _come(self, _, outcome):
         self._results = None
+        if self.cancelled():
+            return  # and it has been said
         if type(outcome) is not Failed:
             _settle(self, self.set_result, outcome)
         elif isinstance(outcome.exception, _core.GoneError):
