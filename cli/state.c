@@ -43,6 +43,7 @@ queue_facts(struct cli_facts *facts, kith_space *space, const char *name)
         return err;
     cli_fact_number(facts, "ready", info.ready);
     cli_fact_number(facts, "leased", info.leased);
+    cli_fact_number(facts, "taken", info.taken);
     cli_fact_number(facts, "capacity", info.capacity);
     cli_fact_number(facts, "dead_lettered", info.dead_lettered);
     cli_fact_flag(facts, "closed", info.closed);

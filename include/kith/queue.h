@@ -14,6 +14,13 @@
  * well.  An item whose attempts have reached `attempts_max` goes to the
  * dead-letter queue then; if the queue has none, the item is dropped.
  *
+ * With the option `lending` a plain get lends, too, to the process that calls it, and without a
+ * kith_lease: the item is out of the queue for everybody, and does not count for the capacity any
+ * more, but is kept until kith_queue_task_done() is called for it.  If the process is killed first,
+ * the item is back in its place with one attempt more, so that whoever waits in kith_queue_join()
+ * waits for another to do the work.  If it ends in good order, the item is gone and still to be
+ * reported, as from any other queue.
+ *
  * Threads  Any function, from any thread, on one handle or on many; only kith_queue_close() must be
  *          the last call on its handle.  A lease belongs to the process: any thread may end it.
  * Fork     A forked child may go on with the handle, which is then its own.  A lease stays with the
@@ -22,8 +29,8 @@
  *          machine is suspended.  What they end is done by whoever looks at the queue next; one who
  *          waits for an item looks when it is time.
  * Death    A process killed inside a call leaves the queue usable.  An item being put is then
- *          wholly in or wholly out; an item being got is still in, or gone with its getter; a
- *          leased item is back, or in the dead-letter queue.
+ *          wholly in or wholly out; an item being got is still in, or gone with its getter; an
+ *          item that is leased, or lent by a get, is back, or in the dead-letter queue.
  * Engines  shm.
  *
  * Besides what each function lists, see kith/base.h for the errors that any may give.  On every
@@ -58,10 +65,11 @@ struct kith_queue_options {
     const char *dead_letter; /* name of the queue that takes what failed so often; it is created
                                 if needed; default: such items are dropped */
     bool joinable;           /* join waits for every item put to be reported done */
+    bool lending;            /* a get lends until the item is reported done; default: takes it */
 };
 #define KITH_QUEUE_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(struct kith_queue_options), KITH_CREATE_OR_OPEN, 0, 0, NULL, false                  \
+        sizeof(struct kith_queue_options), KITH_CREATE_OR_OPEN, 0, 0, NULL, false, false           \
     }
 
 /* What kith_queue_info() tells. */
@@ -73,10 +81,11 @@ struct kith_queue_info {
     uint64_t dead_lettered; /* items that reached attempts_max, moved or dropped */
     bool closed;            /* it was shut down */
     uint64_t delayed;       /* items that nobody gets yet */
+    uint64_t taken;         /* with `lending`: got and not reported; not leased, nor in the queue */
 };
 #define KITH_QUEUE_INFO_INIT                                                                       \
     {                                                                                              \
-        sizeof(struct kith_queue_info), 0, 0, 0, 0, false, 0                                       \
+        sizeof(struct kith_queue_info), 0, 0, 0, 0, false, 0, 0                                    \
     }
 
 /* How one item is put.  A field left zero takes its default. */
@@ -169,14 +178,16 @@ KITH_API kith_err kith_queue_put_many(kith_queue *queue, const struct kith_item 
 /* ---- getting ---- */
 
 /*
- * Takes the next item out for good, waiting up to `timeout_ns` nanoseconds for one.
+ * Takes the next item out for good, or with the option `lending` until it is reported done, waiting
+ * up to `timeout_ns` nanoseconds for one.
  *
  * On success *item_out holds a copy that the caller owns and gives to kith_buf_free().  On any
  * error nothing was taken.
  *
  * KITH_EEMPTY     there is none and `timeout_ns` is 0
  * KITH_ETIMEDOUT  none came in time
- * KITH_ECLOSED    the queue was shut down, and no item is ready, delayed or leased
+ * KITH_ECLOSED    the queue was shut down, and no item is ready, delayed, leased or lent
+ * KITH_ENOMEM     of a queue that lends: as kith_queue_lease()
  */
 KITH_API kith_err kith_queue_get(kith_queue *queue, int64_t timeout_ns, struct kith_buf *item_out);
 
@@ -270,16 +281,23 @@ KITH_API kith_err kith_queue_info(kith_queue *queue, struct kith_queue_info *inf
 /* ---- ending ---- */
 
 /*
- * Reports that the work on one item got from here is done.  An acknowledged lease has reported
- * itself.
+ * Reports that the work on one item got from here is done; any process may.  An acknowledged lease
+ * has reported itself.
+ *
+ * With the option `lending` this ends what a get lent: the oldest that this process got and has not
+ * reported.  If it has none, the report is for one whose getter ended in good order; or else for
+ * the oldest that another process got; or for an item that is back.  A queue keeps the last 65,536
+ * items that were got and not reported; of older ones only the number is kept, and a killed process
+ * takes them with it.
  *
  * KITH_EINVAL  it was reported more often than items were got
  */
 KITH_API kith_err kith_queue_task_done(kith_queue *queue);
 
 /*
- * Waits up to `timeout_ns` nanoseconds until no item is ready, delayed or leased.  With the option
- * `joinable` it waits until every item put was reported by kith_queue_task_done() or acknowledged.
+ * Waits up to `timeout_ns` nanoseconds until no item is ready, delayed, leased or lent.  With the
+ * option `joinable` it waits until every item put was reported by kith_queue_task_done() or
+ * acknowledged.
  *
  * KITH_ETIMEDOUT  that did not come in time
  */

@@ -230,7 +230,7 @@ class Space:
     def queue(
         self, name: str | None = None, *, create: bool = True, exclusive: bool = False,
         capacity: int = 0, attempts_max: int = 0, dead_letter: str | None = None,
-        joinable: bool = False) -> Queue: ...
+        joinable: bool = False, lending: bool = False) -> Queue: ...
     def lock(
         self, name: str | None = None, *, create: bool = True, exclusive: bool = False,
         recursive: bool = False, fair: bool = False, unowned: bool = False,

@@ -14,11 +14,12 @@ queue_open(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *ke
 {
     static const char *const names[] = { "name",        "*",        "create",
                                          "exclusive",   "capacity", "attempts_max",
-                                         "dead_letter", "joinable", NULL };
+                                         "dead_letter", "joinable", "lending",
+                                         NULL };
     struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
     struct space *space = (struct space *)self;
     struct opener opener;
-    PyObject *values[7];
+    PyObject *values[8];
     uint64_t attempts_max;
     kith_queue *queue = NULL;
     kith_err err;
@@ -26,7 +27,8 @@ queue_open(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *ke
     if (!arguments("queue", names, 0, args, count, keywords, values) ||
         !uint64_of(values[3], "a capacity", &options.capacity) ||
         !uint64_of(values[4], "attempts_max", &attempts_max) ||
-        !flag_of(values[6], false, &options.joinable))
+        !flag_of(values[6], false, &options.joinable) ||
+        !flag_of(values[7], false, &options.lending))
         return NULL;
     options.attempts_max = attempts_max > UINT32_MAX ? UINT32_MAX : (uint32_t)attempts_max;
     if (values[5] != NULL && values[5] != Py_None) {
@@ -353,10 +355,10 @@ method_info(PyObject *self, PyObject *unused)
     if (!info_of(self, &info))
         return NULL;
     return Py_BuildValue(
-        "{sKsKsKsKsKsO}", "ready", (unsigned long long)info.ready, "leased",
+        "{sKsKsKsKsKsOsK}", "ready", (unsigned long long)info.ready, "leased",
         (unsigned long long)info.leased, "delayed", (unsigned long long)info.delayed, "capacity",
         (unsigned long long)info.capacity, "dead_lettered", (unsigned long long)info.dead_lettered,
-        "closed", info.closed ? Py_True : Py_False);
+        "closed", info.closed ? Py_True : Py_False, "taken", (unsigned long long)info.taken);
 }
 
 static PyObject *
@@ -462,11 +464,12 @@ static PyMethodDef methods[] = {
     { "empty", method_empty, METH_NOARGS, "empty($self)\n--\n\nWhether no item is ready: a bool." },
     { "full", method_full, METH_NOARGS, "full($self)\n--\n\nWhether there is no room: a bool." },
     { "info", method_info, METH_NOARGS,
-      "info($self)\n--\n\nItems ready, leased, delayed, dead-lettered; capacity; closed: a dict." },
+      "info($self)\n--\n\nItems ready, leased, delayed, dead-lettered, taken; capacity; closed: a "
+      "dict." },
     { "task_done", method_task_done, METH_NOARGS,
-      "task_done($self)\n--\n\nReports that the work on one item got is done.\n\nInvalidError: "
-      "more "
-      "often than items were got." },
+      "task_done($self)\n--\n\nReports that the work on one item got is done: of a queue that "
+      "lends,\nthe oldest that this process has not reported.\n\nInvalidError: more often than "
+      "items were got." },
     { "join", FAST(method_join),
       "join($self, timeout=None)\n--\n\nWaits until no item is ready, delayed or leased; of one "
       "that "
@@ -494,9 +497,11 @@ static PyMethodDef methods[] = {
 static PyType_Slot slots[] = {
     { Py_tp_doc,
       "A queue that processes share; made by Space.queue().  It has the surface of queue.Queue.\n\n"
-      "get() has acknowledged what it returns.  Who works on items that must not be lost takes "
-      "them\n"
-      "by lease().\n\n"
+      "get() has acknowledged what it returns, unless the queue was made with lending=True: then "
+      "what\n"
+      "a killed process had got, and had not reported by task_done(), is back for another.  Who "
+      "works\n"
+      "on items that must not be lost takes them by lease(), or from such a queue.\n\n"
       ">>> q = kith.open(\"mem://\").queue(capacity=2)\n"
       ">>> q.put(\"a\"); q.put((1, b\"b\"))\n"
       ">>> q.full(), q.get(), q.get()\n"

@@ -477,10 +477,12 @@ static PyMethodDef methods[] = {
     { "namespace", FAST(namespace_open),
       OPENER_DOC("namespace", "Opens, or makes, the namespace `name`: a kith.Namespace.") },
     { "queue", FAST(queue_open),
-      OPENER_DOC("queue",
-                 "Opens, or makes, the queue `name`: a kith.Queue.\n\ncapacity: items at "
-                 "most, 0 for no bound; attempts_max, dead_letter: what\nbecomes of an item whose "
-                 "leases fail; joinable: join() waits for task_done().") },
+      OPENER_DOC(
+          "queue",
+          "Opens, or makes, the queue `name`: a kith.Queue.\n\ncapacity: items at "
+          "most, 0 for no bound; attempts_max, dead_letter: what\nbecomes of an item whose "
+          "leases fail; joinable: join() waits for task_done(); lending: what get() returns is "
+          "back if the process is killed before its task_done().") },
     { "lock", FAST(lock_open),
       OPENER_DOC("lock",
                  "Opens, or makes, the lock `name`: a kith.Lock.\n\nrecursive, fair, unowned,"

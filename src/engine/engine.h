@@ -240,7 +240,7 @@ struct kith__dump_item {
 struct kith__dump_queue {
     uint64_t capacity;
     uint32_t attempts_max;
-    bool joinable, closed;
+    bool joinable, lending, closed;
     char dead_letter[256]; /* "": none, or one that was destroyed */
     uint64_t lost;         /* of a rescue: items that could not be had */
 };

@@ -40,6 +40,7 @@ enum kith__dump_setting {
     KITH__DUMP_QUEUE_JOINABLE = 3,
     KITH__DUMP_QUEUE_CLOSED = 4,
     KITH__DUMP_QUEUE_DEAD_LETTER = 5,
+    KITH__DUMP_QUEUE_LENDING = 6,
     KITH__DUMP_LOCK_RECURSIVE = 1, /* of locks; the next two of rwlocks too */
     KITH__DUMP_LOCK_FAIR = 2,
     KITH__DUMP_LOCK_DETECT_DEADLOCK = 3,

@@ -390,6 +390,7 @@ begin_queue(struct dumping_queue *dumping)
     kith__dump_number(dump, KITH__DUMP_QUEUE_CAPACITY, queue->capacity);
     kith__dump_number(dump, KITH__DUMP_QUEUE_ATTEMPTS_MAX, queue->attempts_max);
     kith__dump_flag(dump, KITH__DUMP_QUEUE_JOINABLE, queue->joinable);
+    kith__dump_flag(dump, KITH__DUMP_QUEUE_LENDING, queue->lending);
     kith__dump_flag(dump, KITH__DUMP_QUEUE_CLOSED, queue->closed);
     kith__dump_text(dump, KITH__DUMP_QUEUE_DEAD_LETTER, queue->dead_letter);
 }
@@ -508,6 +509,7 @@ make_queue(kith_space *space, struct kith__dumped *object, bool alone)
     options.capacity = kith__dumped_number(object, KITH__DUMP_QUEUE_CAPACITY);
     options.attempts_max = (uint32_t)kith__dumped_number(object, KITH__DUMP_QUEUE_ATTEMPTS_MAX);
     options.joinable = kith__dumped_flag(object, KITH__DUMP_QUEUE_JOINABLE);
+    options.lending = kith__dumped_flag(object, KITH__DUMP_QUEUE_LENDING);
     if (letters[0] != '\0' && !alone && strcmp(letters, object->as) != 0) {
         options.dead_letter = letters;
         err = make_letters(space, object, letters);

@@ -400,7 +400,7 @@ struct kith__node {
     kith__word next, prev; /* in a list; in a heap: the heaps below it */
     kith__word ticket;     /* how many items the stream had had, itself included */
     kith__word order;      /* among those with one ticket */
-    kith__word fence;      /* of the lease it is out on; 0: ready */
+    kith__word fence;      /* of the lease it is out on, with KITH__FENCE_TAKEN; 0: ready */
     kith__word owner;      /* holder id | its generation << 16 */
     kith__word attempts;   /* how often it was leased */
     kith__word due;        /* when its delay, or its lease, ends, of the arena's clock; 0: never */
@@ -412,6 +412,7 @@ struct kith__node {
 };
 static_assert(sizeof(struct kith__node) == 96, "LAYOUT is a format");
 #define KITH__NODE_MAGIC UINT64_C(0x6b7468006e6f6465)
+#define KITH__FENCE_TAKEN (UINT64_C(1) << 63) /* lent by a get, not by a lease */
 
 struct kith__queue_root {
     kith__word id;
@@ -420,7 +421,8 @@ struct kith__queue_root {
     uint64_t dead_letter; /* root of another queue */
     uint64_t dead_letter_id;
     uint32_t attempts_max;
-    uint32_t joinable;
+    uint16_t joinable;
+    uint16_t lending; /* gets lend up to 2^this many items at once; 0: they take for good */
     int64_t created_ns;
     kith__word closed;
     /* the getters' side: what each get looks at */
@@ -446,7 +448,7 @@ struct kith__queue_root {
     kith__word orphans; /* and heaps cut off, linked by their fences */
     kith__word references;
     kith__word keeps; /* the reference that keeps a dead letter queue without a name; 0: none */
-    uint64_t spare_head[1];
+    kith__word taken; /* of what is lent: by gets, until task_done */
     /* the putters' side */
     struct kith__lock tail_lock;
     kith__word tail; /* the place of the next item */

@@ -15,6 +15,8 @@
  *   Q4  in a record that takes an item from the stream into a node, `nodes` stands before `head`
  *   Q5  room_until is at most the count that tail may reach by the capacity; whoever adds a node
  *       holds both locks
+ *   Q6  taken is the number of those lent by gets, whose fences say so; a capacity does not count
+ *       them.  `nodes` does, so Q5 is on the safe side: whoever finds no room by it counts exactly
  *
  * STEPS    Putting: queue_put.c; getting: queue_get.c; lending: queue_lease.c.  An item of the
  *          stream is put by one store of tail, and got by one of head.  All else is one record,

@@ -34,6 +34,7 @@ struct kith__queue_making {
     uint64_t capacity;
     uint32_t attempts_max;
     bool joinable;
+    unsigned lending; /* gets lend up to 2^this many items at once; 0: they take for good */
     uint64_t dead_letter, dead_letter_id;
     const char *dead_letter_name;
 };
@@ -81,8 +82,11 @@ kith_err kith__queue_nack(struct kith__self *self, const struct kith__queue *que
 /* The lease ends `limit_ns` from now, or with KITH_FOREVER not before its holder. */
 kith_err kith__queue_extend(struct kith__self *self, const struct kith__queue *queue,
                             const struct kith__lent *lent, int64_t limit_ns);
-/* Hands back what dead holder `owner` (slot | generation << 16) had on lease anywhere. */
-kith_err kith__queues_hand_back(struct kith__self *self, uint64_t owner);
+/*
+ * Hands back what holder `owner` (slot | generation << 16) had on lease anywhere.  Of one that was
+ * not `killed` but left, what its gets took is gone as from any other queue.
+ */
+kith_err kith__queues_hand_back(struct kith__self *self, uint64_t owner, bool killed);
 /* Enters the queue into the chain of those that lend, once. */
 kith_err kith__queue_chain(struct kith__self *self, const struct kith__queue *queue);
 
@@ -100,7 +104,7 @@ struct kith__queued {
 struct kith__queue_state {
     uint64_t capacity;
     uint32_t attempts_max;
-    bool joinable, closed;
+    bool joinable, lending, closed;
     uint64_t dead_letter, dead_letter_id;
     uint64_t expected; /* items it says that it has */
     uint64_t count;    /* items copied */
@@ -120,6 +124,12 @@ kith_err kith__queue_copy(struct kith__self *self, const struct kith__queue *que
 /* Puts up to KITH__RESTORE_MAX items in that were lent before; all or none, without waiting. */
 kith_err kith__queue_restore(struct kith__self *self, const struct kith__queue *queue,
                              const struct kith__queued *queued, size_t count);
+
+/* ---- Gets that lend (queue_taken.c) ------------------------------------------------------ */
+
+#define KITH__LENDING 16u /* an option `lending` means so many, as a power of two */
+/* KITH_EINVAL: as many were reported as were got. */
+kith_err kith__queue_task_done(struct kith__self *self, const struct kith__queue *queue);
 
 /* ---- For transactions: the locks are held by the caller ---------------------------------- */
 
@@ -152,7 +162,8 @@ kith_err kith__queue_shutdown(struct kith__self *self, const struct kith__queue 
 
 struct kith__queue_counts {
     uint64_t ready, lent, delayed, ever; /* ever: items put since it was made */
-    uint64_t total;                      /* ready, lent and delayed */
+    uint64_t taken;                      /* lent by gets; not among those lent */
+    uint64_t total;                      /* ready, lent and delayed: what a capacity counts */
 };
 /* All at one instant, without a lock. */
 kith_err kith__queue_look(const struct kith__queue *queue, struct kith__queue_counts *out);
@@ -161,7 +172,6 @@ kith_err kith__queue_settled(struct kith__self *self, const struct kith__queue *
                              struct kith__queue_counts *out);
 kith_err kith__queue_count(struct kith__self *self, const struct kith__queue *queue,
                            uint64_t *ready_out, uint64_t *lent_out);
-kith_err kith__queue_task_done(struct kith__self *self, const struct kith__queue *queue);
 kith_err kith__queue_join(struct kith__self *self, const struct kith__queue *queue,
                           int64_t deadline_ns);
 /* A descriptor that becomes readable when there is an item, or room; or the end: poll.c. */

@@ -333,6 +333,7 @@ kith__queue_copy(struct kith__self *self, const struct kith__queue *queue, bool 
             .capacity = root->capacity,
             .attempts_max = root->attempts_max,
             .joinable = root->joinable != 0,
+            .lending = root->lending != 0,
             .closed = kith__load(&root->closed) != 0,
             .dead_letter = root->dead_letter,
             .dead_letter_id = root->dead_letter_id,

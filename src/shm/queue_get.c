@@ -6,7 +6,7 @@
  *   Whoever comes to the end of a segment takes the tail lock as well: queue_stream.c.
  * DEATH
  *   up to G3       nothing happened; what was found is still the queue's
- *   from G3        the item is gone with its getter, or lent
+ *   from G3        the item is gone with its getter, or lent: queue_taken.c
  *   G4 on          pending_signal names the queue until G5 is done: the reaper wakes
  *   lent           the reaper of the holder hands it back, see queue_lease.c
  */
@@ -29,6 +29,8 @@ kith__queue_begin_get(struct kith__reader *r, struct kith__op *op, struct kith__
         return err;
     if (kith__load(&root->next_due) != 0)
         err = kith__queue_settle(self, queue);
+    if (err == KITH_OK && root->lending != 0)
+        err = kith__queue_keep_few(self, queue);
     if (err < 0)
         kith__lock_release(self, &root->head_lock);
     else
@@ -143,13 +145,19 @@ copy_found(const struct kith__reader *r, const struct kith__pick *found, struct 
     return err == KITH_OK && out != NULL ? kith__buf_set(out, item) : err;
 }
 
-/* Takes what was found, for good. */
+/* Takes what was found: for good, or until it is reported done. */
 static kith_err
-take_for_good(struct kith__reader *r, const struct kith__pick *found)
+take(struct kith__reader *r, const struct kith__pick *found)
 {
     struct kith__queue_root *root = kith__queue_root(r->queue);
-    kith_err err = kith__queue_take(r, found);
+    kith_err err;
 
+    if (root->lending != 0) {
+        struct kith__lent lent;
+
+        return kith__queue_lend(r, found, &(struct kith__lending){ -1, true, NULL, &lent });
+    }
+    err = kith__queue_take(r, found);
     if (err < 0 || found->node == NULL)
         return err;
     if (found->record == NULL)
@@ -195,7 +203,7 @@ get_once(struct kith__self *self, const struct kith__queue *queue, void *arg)
         if (err == KITH_OK)
             err = copy_found(&r, &found, args->items_out ? &args->items_out[got] : NULL); /* G2 */
         if (err == KITH_OK)
-            err = take_for_good(&r, &found);
+            err = take(&r, &found);
         if (err == KITH_OK)
             got++;
     }
@@ -262,13 +270,27 @@ kith__queue_get_with(struct kith__self *self, const struct kith__queue *queue, i
     return err;
 }
 
+/* What is lent is found by way of the chain when its taker dies. */
+static kith_err
+chain_if_lending(struct kith__self *self, const struct kith__queue *queue)
+{
+    return kith__queue_root(queue)->lending != 0 ? kith__queue_chain(self, queue) : KITH_OK;
+}
+
 kith_err
 kith__queue_get(struct kith__self *self, const struct kith__queue *queue, size_t count,
                 int64_t deadline_ns, struct kith_buf *items_out, size_t *got_out)
 {
     struct get_args args = { count, items_out, got_out };
+    kith_err err = chain_if_lending(self, queue);
 
-    return kith__queue_get_with(self, queue, deadline_ns, get_once, &args);
+    if (err == KITH_OK)
+        err = kith__queue_get_with(self, queue, deadline_ns, get_once, &args);
+    if (err == KITH_ENOMEM && count > 1) { /* to lend so many; one there may be room for */
+        args.count = 1;
+        err = kith__queue_get_with(self, queue, deadline_ns, get_once, &args);
+    }
+    return err;
 }
 
 kith_err
@@ -345,7 +367,7 @@ get_pinned(struct kith__self *self, const struct kith__queue *queue, void *arg)
         err = copy_found(&r, &found, args->copy);
     }
     if (err == KITH_OK)
-        err = take_for_good(&r, &found); /* to trash, and on to limbo, if it is pinned */
+        err = take(&r, &found); /* to trash, and on to limbo, if it is pinned */
     if (err == KITH_OK)
         err = kith__queue_commit_get(&r);
     kith__queue_owe(self, queue);
@@ -371,6 +393,7 @@ kith__queue_get_pinned(struct kith__self *self, const struct kith__queue *queue,
                        uint64_t *node_out)
 {
     struct pin_args args = { copy, pin_out, node_out };
+    kith_err err = chain_if_lending(self, queue);
 
-    return kith__queue_get_with(self, queue, deadline_ns, get_pinned, &args);
+    return err < 0 ? err : kith__queue_get_with(self, queue, deadline_ns, get_pinned, &args);
 }

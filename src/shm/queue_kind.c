@@ -37,6 +37,7 @@ struct looked {
     uint64_t id;    /* of its nodes and segments */
     uint64_t limit; /* of steps */
     bool whole;     /* else it is being taken apart, and only what is there is marked */
+    uint64_t taken; /* lent by gets, of what was looked at */
 };
 
 /* Marks a node, and sees whether it is of the queue; NULL if it is none. */
@@ -83,6 +84,7 @@ check_lent(struct looked *l, uint64_t off, uint64_t last, bool timed)
         if (l->whole && ((kith__load(&node->due) != 0) != timed || kith__load(&node->due) < due))
             kith__walk_violation(l->w, "The lent item at %#llx is not where its limit belongs.",
                                  (unsigned long long)off);
+        l->taken += (kith__load(&node->fence) & KITH__FENCE_TAKEN) != 0;
         due = kith__load(&node->due);
         before = off;
         off = kith__load(&node->next);
@@ -269,8 +271,12 @@ static void
 check_queue(struct kith__walk *w, uint64_t off, bool whole)
 {
     struct kith__queue_root *root = kith__ptr(w->arena, off);
-    struct looked l = { w, root, kith__load(whole ? &root->id : &root->was),
-                        w->arena->size / sizeof(struct kith__node), whole };
+    struct looked l = { w,
+                        root,
+                        kith__load(whole ? &root->id : &root->was),
+                        w->arena->size / sizeof(struct kith__node),
+                        whole,
+                        0 };
     uint64_t lent, delayed, ready, due = kith__load(&root->next_due), earliest = 0;
     const kith__word *dues[] = { &root->delayed, &root->timed_first };
 
@@ -297,6 +303,10 @@ check_queue(struct kith__walk *w, uint64_t off, bool whole)
             (unsigned long long)kith__load(&root->delayed_count),
             (unsigned long long)kith__load(&root->nodes), (unsigned long long)lent,
             (unsigned long long)delayed, (unsigned long long)(lent + delayed + ready));
+    if (l.taken != kith__load(&root->taken) || (l.taken != 0 && root->lending == 0))
+        kith__walk_violation(w, "A queue counts %llu items taken by gets, and has %llu.",
+                             (unsigned long long)kith__load(&root->taken),
+                             (unsigned long long)l.taken);
     for (unsigned i = 0; i < 2; i++) {
         const struct kith__node *node = kith__node_at(w->arena, kith__load(dues[i]));
 

@@ -16,6 +16,8 @@
  *   dead letters keep their order; a reaper that dies on the way is followed by another that finds
  *   what is left.
  *
+ * GETS     A queue may lend by its gets: queue_taken.c.
+ *
  * LIMITS   A lease with a limit finds its place in the list from the end: at once if the limits of
  *          a queue are alike, else in as many steps as there are leases that end later.
  */
@@ -120,12 +122,6 @@ lent_node(const struct kith__op *op, const struct kith__queue *queue, const stru
 
 /* ---- Lending ----------------------------------------------------------------------------- */
 
-struct lease_args {
-    int64_t limit_ns;
-    struct kith_buf *item_out;
-    struct kith__lent *lent_out;
-};
-
 /* The block that is kept for this; it is guarded by the tail lock. */
 static kith_err
 take_reserve(struct kith__reader *r, uint64_t *off_out)
@@ -191,8 +187,9 @@ node_of(struct kith__reader *r, const struct kith__pick *found, const struct kit
     return r->op->err;
 }
 
-static kith_err
-lend(struct kith__reader *r, const struct kith__pick *found, const struct lease_args *args)
+kith_err
+kith__queue_lend(struct kith__reader *r, const struct kith__pick *found,
+                 const struct kith__lending *how)
 {
     struct kith__arena *arena = r->queue->arena;
     struct kith__queue_root *root = kith__queue_root(r->queue);
@@ -203,8 +200,8 @@ lend(struct kith__reader *r, const struct kith__pick *found, const struct lease_
     bool fresh = found->node == NULL;
     kith_err err = kith__pick_read(r, found, &item, tag);
 
-    if (err == KITH_OK && args->item_out != NULL)
-        err = kith__buf_set(args->item_out, item);
+    if (err == KITH_OK && how->item_out != NULL)
+        err = kith__buf_set(how->item_out, item);
     if (err == KITH_OK)
         err = node_of(r, found, &item, &node);
     if (err == KITH_OK)
@@ -213,29 +210,31 @@ lend(struct kith__reader *r, const struct kith__pick *found, const struct lease_
         return err;
     /* Not in the record: a number that was skipped is no lease. */
     kith__store(&root->fence, fence);
-    args->lent_out->attempts = (uint32_t)kith__load(&node->attempts);
-    args->lent_out->node = kith__off(arena, node);
-    args->lent_out->fence = fence;
-    set(r->op, fresh, &node->fence, fence);
+    how->lent_out->attempts = (uint32_t)kith__load(&node->attempts);
+    how->lent_out->node = kith__off(arena, node);
+    how->lent_out->fence = fence;
+    set(r->op, fresh, &node->fence, how->taken ? fence | KITH__FENCE_TAKEN : fence);
 #ifndef KITH_MISTAKE_LEASE_WITHOUT_OWNER
     set(r->op, fresh, &node->owner, kith__owner_of(arena, arena->holder));
 #endif
     set(r->op, fresh, &node->attempts, kith__load(&node->attempts) + 1);
-    if (args->limit_ns >= 0)
-        set(r->op, fresh, &node->due, kith__due_after(arena, args->limit_ns));
+    if (how->limit_ns >= 0)
+        set(r->op, fresh, &node->due, kith__due_after(arena, how->limit_ns));
     err = link_lent(r->op, root, node, fresh);
-    if (err == KITH_OK && args->limit_ns >= 0)
+    if (err == KITH_OK && how->limit_ns >= 0)
         err = kith__queue_note_due(r->op, root);
     if (found->record != NULL)
         kith__op_set(r->op, &root->nodes, kith__op_get(r->op, &root->nodes) + 1); /* Q4 */
-    kith__op_set(r->op, &root->lent_count, kith__load(&root->lent_count) + 1);
-    return err;
+    kith__op_set(r->op, &root->lent_count, kith__op_get(r->op, &root->lent_count) + 1);
+    if (how->taken)
+        kith__op_set(r->op, &root->taken, kith__op_get(r->op, &root->taken) + 1);
+    return err < 0 ? err : r->op->err;
 }
 
 static kith_err
 lease_once(struct kith__self *self, const struct kith__queue *queue, void *arg)
 {
-    struct lease_args *args = arg;
+    const struct kith__lending *how = arg;
     struct kith__queue_root *root = kith__queue_root(queue);
     struct kith__pick found;
     uint64_t due_before;
@@ -248,7 +247,7 @@ lease_once(struct kith__self *self, const struct kith__queue *queue, void *arg)
     due_before = kith__load(&root->next_due);
     err = kith__queue_next(&r, &found);
     if (err == KITH_OK)
-        err = lend(&r, &found, args);
+        err = kith__queue_lend(&r, &found, how);
     if (err == KITH_OK)
         err = kith__queue_commit_get(&r);
     kith__queue_owe(self, queue);
@@ -265,15 +264,15 @@ kith_err
 kith__queue_lease(struct kith__self *self, const struct kith__queue *queue, int64_t limit_ns,
                   int64_t deadline_ns, struct kith_buf *item_out, struct kith__lent *lent_out)
 {
-    struct lease_args args = { limit_ns, item_out, lent_out };
+    struct kith__lending how = { limit_ns, false, item_out, lent_out };
     kith_err err = kith__queue_chain(self, queue);
 
-    return err < 0 ? err : kith__queue_get_with(self, queue, deadline_ns, lease_once, &args);
+    return err < 0 ? err : kith__queue_get_with(self, queue, deadline_ns, lease_once, &how);
 }
 
 /* ---- Ending ------------------------------------------------------------------------------ */
 
-/* Written down: one item, in a list of what is lent, leaves for good. */
+/* Written down: one item that is a node leaves for good. */
 static void
 count_left(struct kith__op *op, struct kith__queue_root *root)
 {
@@ -291,8 +290,22 @@ unlend(struct kith__op *op, const struct kith__queue *queue, struct kith__node *
     if (err < 0)
         return err;
     kith__op_set(op, &root->lent_count, kith__op_get(op, &root->lent_count) - 1);
+    if ((kith__op_get(op, &node->fence) & KITH__FENCE_TAKEN) != 0)
+        kith__op_set(op, &root->taken, kith__op_get(op, &root->taken) - 1);
     kith__op_set(op, &node->fence, 0); /* a second ack in the same transaction finds it gone */
     return timed ? kith__queue_note_due(op, root) : op->err;
+}
+
+kith_err
+kith__queue_let_go(struct kith__op *op, const struct kith__queue *queue, struct kith__node *node)
+{
+    kith_err err = kith__load(&node->fence) != 0 ? unlend(op, queue, node) : KITH_OK;
+
+    if (err < 0)
+        return err;
+    count_left(op, kith__queue_root(queue));
+    kith__op_give(op, kith__off(queue->arena, node));
+    return op->err;
 }
 
 kith_err
@@ -310,12 +323,10 @@ kith__queue_unlend(struct kith__op *op, const struct kith__queue *queue,
         return KITH_EGONE;
     if (kith__is_due(queue->arena, kith__op_get(op, &node->due)))
         return KITH_EGONE; /* past its limit: whoever looks next hands it back */
-    err = unlend(op, queue, node);
+    err = kith__queue_let_go(op, queue, node);
     if (err < 0)
         return err;
-    count_left(op, root);
     kith__op_set(op, &root->done, kith__op_get(op, &root->done) + 1);
-    kith__op_give(op, lent->node);
     return op->err;
 }
 
@@ -358,7 +369,7 @@ kith__queue_hand_back(struct kith__op *op, const struct kith__queue *queue, stru
     err = kith__writer_begin(&w, op, arena, letters, root->dead_letter_id);
     if (err == KITH_OK)
         err = kith__writer_node(&w, op, kith__off(arena, node));
-    *letters_out = letters; /* locked until the record is: it may have words of theirs */
+    *letters_out = letters;   /* locked until the record is: it may have words of theirs */
     if (err == KITH_ENOMEM) { /* it is lent once more */
         op->err = KITH_OK;
         return kith__queue_place(op, root, node);
@@ -504,25 +515,32 @@ kith__queue_chain(struct kith__self *self, const struct kith__queue *queue)
     return err;
 }
 
-/* Head lock held: the oldest lease of `owner` in a list; NULL: none. */
+/* Head lock held: the oldest lease of `owner`, 0: of anybody, in a list; NULL: none. */
 static struct kith__node *
-lease_of(const struct kith__queue *queue, uint64_t off, uint64_t owner)
+lease_of(const struct kith__queue *queue, uint64_t off, uint64_t owner, bool taken)
 {
     uint64_t limit = steps_max(queue->arena, kith__queue_root(queue));
 
     for (uint64_t steps = 0; off != 0 && steps <= limit; steps++) {
         struct kith__node *node = kith__node_at(queue->arena, off);
 
-        if (node == NULL || kith__load(&node->owner) == owner)
+        if (node == NULL || ((owner == 0 || kith__load(&node->owner) == owner) &&
+                             (!taken || (kith__load(&node->fence) & KITH__FENCE_TAKEN) != 0)))
             return node;
         off = kith__load(&node->next);
     }
     return NULL;
 }
 
+struct kith__node *
+kith__queue_oldest_taken(const struct kith__queue *queue, uint64_t owner)
+{
+    return lease_of(queue, kith__load(&kith__queue_root(queue)->lent_first), owner, true);
+}
+
 /* One lease of `owner` in the queue goes back; KITH_ENOENT: there is none. */
 static kith_err
-hand_one_back(struct kith__self *self, const struct kith__queue *queue, uint64_t owner)
+hand_one_back(struct kith__self *self, const struct kith__queue *queue, uint64_t owner, bool killed)
 {
     struct kith__queue_root *root = kith__queue_root(queue), *letters = NULL;
     struct kith__node *node = NULL;
@@ -532,15 +550,19 @@ hand_one_back(struct kith__self *self, const struct kith__queue *queue, uint64_t
     if (err < 0)
         return err;
     if (kith__load(&root->id) == queue->id) {
-        node = lease_of(queue, kith__load(&root->lent_first), owner);
+        node = lease_of(queue, kith__load(&root->lent_first), owner, false);
         if (node == NULL)
-            node = lease_of(queue, kith__load(&root->timed_first), owner);
+            node = lease_of(queue, kith__load(&root->timed_first), owner, false);
     }
     if (node == NULL) {
         err = KITH_ENOENT;
     } else {
         kith__op_begin(&op, self);
-        err = kith__queue_hand_back(&op, queue, node, &letters);
+        /* Who left had got it, and need not have it back. */
+        if (killed || (kith__load(&node->fence) & KITH__FENCE_TAKEN) == 0)
+            err = kith__queue_hand_back(&op, queue, node, &letters);
+        else
+            err = kith__queue_let_go(&op, queue, node);
         if (err == KITH_OK)
             err = kith__op_commit(&op);
         if (err < 0)
@@ -559,7 +581,7 @@ hand_one_back(struct kith__self *self, const struct kith__queue *queue, uint64_t
 }
 
 kith_err
-kith__queues_hand_back(struct kith__self *self, uint64_t owner)
+kith__queues_hand_back(struct kith__self *self, uint64_t owner, bool killed)
 {
     struct kith__arena *arena = self->arena;
     uint64_t off = kith__load_acquire(&KITH__HEADER(arena)->chain);
@@ -574,7 +596,7 @@ kith__queues_hand_back(struct kith__self *self, uint64_t owner)
             return kith__fail(KITH_ECORRUPT, "The chain of queues is broken; run kith check.");
         queue = (struct kith__queue){ arena, off, kith__load_acquire(&root->id) };
         while (queue.id != 0 && kith__load(&root->lent_count) != 0 && err == KITH_OK)
-            err = hand_one_back(self, &queue, owner);
+            err = hand_one_back(self, &queue, owner, killed);
         if (err < 0 && err != KITH_ENOENT)
             return err;
         off = kith__load(&root->chain);

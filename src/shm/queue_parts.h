@@ -439,7 +439,25 @@ kith_err kith__queue_get_with(struct kith__self *self, const struct kith__queue 
                                                const struct kith__queue *queue, void *arg),
                               void *arg);
 
-/* ---- Handing back (queue_lease.c) --------------------------------------------------------- */
+/* ---- Lending (queue_lease.c) -------------------------------------------------------------- */
+
+struct kith__lending {
+    int64_t limit_ns; /* below 0: none */
+    bool taken;       /* by a get, which has no lease to show */
+    struct kith_buf *item_out;
+    struct kith__lent *lent_out;
+};
+/* Head lock held: writes down that what was found is lent; its number of attempts grows. */
+kith_err kith__queue_lend(struct kith__reader *r, const struct kith__pick *found,
+                          const struct kith__lending *how);
+/* Written down: a node that is lent, or was ready and is in no heap, leaves for good. */
+kith_err kith__queue_let_go(struct kith__op *op, const struct kith__queue *queue,
+                            struct kith__node *node);
+/* Head lock held: the oldest lease without a limit that gets took for `owner`, or for anybody (0).
+ */
+struct kith__node *kith__queue_oldest_taken(const struct kith__queue *queue, uint64_t owner);
+/* Head lock held, no record begun: of what gets took, more than are kept are gone for good. */
+kith_err kith__queue_keep_few(struct kith__self *self, const struct kith__queue *queue);
 
 /*
  * Head lock held: a lent node goes back to its place, or to the dead letters, whose tail lock is

@@ -243,7 +243,8 @@ put_with_once(struct kith__self *self, const struct kith__queue *queue,
         err = KITH_EGONE;
     } else if (kith__load(&root->closed) != 0) {
         err = KITH_ECLOSED;
-    } else if (root->capacity != 0 && kith__queue_total(root) >= root->capacity) {
+    } else if (root->capacity != 0 &&
+               kith__queue_total(root) - kith__load(&root->taken) >= root->capacity) {
         err = KITH_EFULL;
     } else {
         due_before = kith__load(&root->next_due);

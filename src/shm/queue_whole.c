@@ -20,7 +20,8 @@ kith__queue_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
                            &root->fence,        &root->aside,        &root->dead_count,
                            &root->done,         &root->orphans,      &root->delayed_count,
                            &root->tail_segment, &root->first,        &root->spare,
-                           &root->room_until,   &root->reserve,      &root->references };
+                           &root->room_until,   &root->reserve,      &root->references,
+                           &root->taken };
 
     uint64_t keeps = 0;
 
@@ -36,6 +37,7 @@ kith__queue_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
     root->capacity = making->capacity;
     root->attempts_max = making->attempts_max;
     root->joinable = making->joinable;
+    root->lending = (uint16_t)making->lending;
     root->dead_letter = making->dead_letter;
     root->dead_letter_id = making->dead_letter_id;
     kith__store(&root->keeps, keeps);
@@ -292,8 +294,9 @@ kith__queue_look(const struct kith__queue *queue, struct kith__queue_counts *out
 {
     const struct kith__queue_root *root = kith__queue_root(queue);
     const kith__word *words[] = { &root->head,          &root->nodes, &root->lent_count,
-                                  &root->delayed_count, &root->aside, &root->tail };
-    enum { HEAD, NODES, LENT, DELAYED, ASIDE, TAIL, WORDS };
+                                  &root->delayed_count, &root->aside, &root->taken,
+                                  &root->tail };
+    enum { HEAD, NODES, LENT, DELAYED, ASIDE, TAKEN, TAIL, WORDS };
 
     for (unsigned tries = 0; tries < 100000; tries++) {
         struct look head, tail;
@@ -316,12 +319,13 @@ kith__queue_look(const struct kith__queue *queue, struct kith__queue_counts *out
             (atomic_load(&root->tail_lock.word) & KITH__LOCK_ACTOR) != tail.owner)
             continue;
         stream = KITH__PLACE_COUNT(value[TAIL]) - KITH__PLACE_COUNT(value[HEAD]);
-        if (value[NODES] < value[LENT] + value[DELAYED])
+        if (value[NODES] < value[LENT] + value[DELAYED] || value[LENT] < value[TAKEN])
             break;
         out->ready = stream + value[NODES] - value[LENT] - value[DELAYED];
-        out->lent = value[LENT];
+        out->lent = value[LENT] - value[TAKEN];
+        out->taken = value[TAKEN];
         out->delayed = value[DELAYED];
-        out->total = stream + value[NODES];
+        out->total = stream + value[NODES] - value[TAKEN];
         out->ever = KITH__PLACE_COUNT(value[TAIL]) + value[ASIDE];
         return KITH_OK;
     }
@@ -365,35 +369,6 @@ kith__queue_count(struct kith__self *self, const struct kith__queue *queue, uint
     return KITH_OK;
 }
 
-kith_err
-kith__queue_task_done(struct kith__self *self, const struct kith__queue *queue)
-{
-    struct kith__queue_root *root = kith__queue_root(queue);
-    struct kith__op op;
-    uint64_t done, left;
-    kith_err err = kith__queue_lock(self, queue, &root->head_lock);
-
-    if (err < 0)
-        return err;
-    done = kith__load(&root->done);
-    /* All that left for good: of the stream, and of what was put aside, but for what is left. */
-    left = KITH__PLACE_COUNT(kith__load(&root->head)) + kith__load(&root->aside) -
-           kith__load(&root->nodes);
-    if (done >= left - kith__load(&root->dead_count)) {
-        err = KITH_EINVAL; /* everything that left has been reported */
-    } else {
-        kith__op_begin(&op, self);
-        kith__op_set(&op, &root->done, done + 1);
-        err = kith__op_commit(&op);
-    }
-    atomic_thread_fence(memory_order_seq_cst);
-    if (err == KITH_OK)
-        kith__signal_raise(self, &root->drained, INT32_MAX);
-    kith__lock_release(self, &root->head_lock);
-    kith__op_end(self);
-    return err;
-}
-
 static bool
 is_drained(const struct kith__queue *queue)
 {
@@ -408,7 +383,7 @@ is_drained(const struct kith__queue *queue)
     /* A transaction that takes and puts is not seen between the two. */
     if (kith__queue_look(queue, &counts) < 0)
         return false;
-    return root->joinable != 0 ? counts.ever <= done + dead : counts.total == 0;
+    return root->joinable != 0 ? counts.ever <= done + dead : counts.total + counts.taken == 0;
 }
 
 kith_err

@@ -576,7 +576,7 @@ reap_holder(struct kith__self *self, unsigned slot, uint64_t state)
     struct kith__holder *holder = kith__holder_at(arena, slot);
 
 #ifndef KITH_MISTAKE_REAP_KEEPS_LEASES
-    if (kith__queues_hand_back(self, slot | KITH__SLOT_GENERATION(state) << 16) < 0)
+    if (kith__queues_hand_back(self, slot | KITH__SLOT_GENERATION(state) << 16, true) < 0)
         return; /* some other time */
 #endif
     if (kith__roots_release(self, slot | KITH__SLOT_GENERATION(state) << 16, true) < 0)
@@ -710,7 +710,7 @@ on_leave(struct kith__self *self, bool last)
     if (last) {
         struct kith__holder *holder = kith__holder_at(arena, arena->holder);
 
-        kith__queues_hand_back(self, kith__owner_of(arena, arena->holder));
+        kith__queues_hand_back(self, kith__owner_of(arena, arena->holder), false);
         kith__roots_release(self, kith__owner_of(arena, arena->holder), false);
         atomic_fetch_add(&arena->keeps, 1);
         kith__references_let_go(self, arena->holder, kith__load(&holder->state));

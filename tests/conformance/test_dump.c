@@ -211,6 +211,7 @@ TEST(dump_keeps_the_settings_of_queues)
     options.attempts_max = 1;
     options.dead_letter = "a failed one";
     options.joinable = true;
+    options.lending = true;
     queue = test_queue(t, "jobs", &options);
     for (int i = 0; i < 3; i++)
         EXPECT_OK(kith_queue_put(queue, KITH_INT(i), 0));
@@ -234,6 +235,8 @@ TEST(dump_keeps_the_settings_of_queues)
     EXPECT_GIVES(queue, KITH_INT(1));
     EXPECT_GIVES(queue, KITH_INT(2));
     EXPECT_RC(KITH_ETIMEDOUT, kith_queue_join(queue, 0)); /* joinable: two are not reported */
+    EXPECT_OK(kith_queue_info(queue, &info));
+    EXPECT_EQ(2, info.taken); /* it lends */
     EXPECT_OK(kith_queue_task_done(queue));
     EXPECT_OK(kith_queue_task_done(queue));
     kith_buf_free(&buf);

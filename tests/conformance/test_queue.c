@@ -957,6 +957,131 @@ TEST(queue_joiner_is_told_when_a_lessee_is_killed_and_its_item_is_done)
     CHILD_JOIN(joiner);
 }
 
+/* ---- gets that lend ---- */
+
+static kith_queue *
+lending_of(struct test *t, uint64_t capacity)
+{
+    struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
+
+    options.capacity = capacity;
+    options.joinable = true;
+    options.lending = true;
+    return test_queue(t, "jobs", &options);
+}
+
+static struct kith_queue_info
+info_of(kith_queue *q)
+{
+    struct kith_queue_info info = KITH_QUEUE_INFO_INIT;
+
+    EXPECT_OK(kith_queue_info(q, &info));
+    return info;
+}
+
+static void
+child_gets_two_and_reports_one(void *arg)
+{
+    struct party *p = arg;
+
+    EXPECT_GIVES(p->queue, KITH_INT(0));
+    EXPECT_GIVES(p->queue, KITH_INT(1));
+    EXPECT_OK(kith_queue_task_done(p->queue));
+    test_gate_open(p->ready);
+    GATE_WAIT(p->go);
+    if (p->number == 1)
+        _exit(0);
+    /* Else an orderly end, when this returns. */
+}
+
+TEST(queue_joiner_is_told_when_what_a_killed_getter_had_is_done)
+{
+    for (int way = 0; way < 2; way++) { /* a kill, and a bare _exit */
+        kith_queue *q = lending_of(t, 0);
+        struct party *p = party_new(q);
+        pid_t getter, doomed, joiner;
+
+        p->number = way;
+        put_numbers(q, 0, 2);
+        getter = test_child(child_gets_two_and_reports_one, p);
+        GATE_WAIT(p->ready);
+        EXPECT_EQ(0, info_of(q).ready);
+        EXPECT_EQ(0, info_of(q).leased);
+        EXPECT_EQ(1, info_of(q).taken);
+        doomed = test_child(child_joins, party_new(q));
+        UNTIL_ASLEEP(doomed, 0);
+        joiner = test_child(child_joins, party_new(q));
+        UNTIL_ASLEEP(joiner, 0);
+        test_child_kill(doomed);
+        if (way == 0) {
+            test_child_kill(getter);
+        } else {
+            test_gate_open(p->go);
+            CHILD_JOIN(getter);
+        }
+        EXPECT_OK(kith_queue_get(q, test_ceiling_ns(), NULL)); /* the 1 is back */
+        EXPECT_RC(KITH_EEMPTY, kith_queue_get(q, 0, NULL));
+        EXPECT_RC(KITH_ETIMEDOUT, kith_queue_join(q, 0));
+        EXPECT_OK(kith_queue_task_done(q));
+        CHILD_JOIN(joiner);
+        EXPECT_RC(KITH_EINVAL, kith_queue_task_done(q));
+    }
+}
+
+TEST(queue_that_lends_keeps_nothing_for_who_ends_in_good_order)
+{
+    kith_queue *q = lending_of(t, 0);
+    struct party *p = party_new(q);
+    pid_t getter, joiner;
+
+    put_numbers(q, 0, 2);
+    getter = test_child(child_gets_two_and_reports_one, p);
+    GATE_WAIT(p->ready);
+    test_gate_open(p->go);
+    CHILD_JOIN(getter);
+    EXPECT_EQ(0, info_of(q).taken);
+    EXPECT_RC(KITH_EEMPTY, kith_queue_get(q, 0, NULL));
+    joiner = test_child(child_joins, party_new(q));
+    UNTIL_ASLEEP(joiner, 0);
+    EXPECT_OK(kith_queue_task_done(q)); /* any process may report it */
+    CHILD_JOIN(joiner);
+    EXPECT_FAILS(KITH_EINVAL, "jobs", kith_queue_task_done(q));
+}
+
+static void
+child_puts_a_two(void *arg)
+{
+    struct party *p = arg;
+
+    EXPECT_OK(kith_queue_put(p->queue, KITH_INT(2), KITH_FOREVER));
+}
+
+TEST(queue_that_lends_has_room_for_another_when_one_is_got)
+{
+    kith_queue *q = lending_of(t, 2);
+    struct kith_item items[2] = { KITH_INT(3), KITH_INT(4) };
+    kith_view *view;
+    size_t put;
+    pid_t pid;
+
+    put_numbers(q, 0, 2);
+    pid = test_child(child_puts_a_two, party_new(q));
+    UNTIL_ASLEEP(pid, 0);
+    EXPECT_GIVES(q, KITH_INT(0));
+    CHILD_JOIN(pid);
+    EXPECT_RC(KITH_EFULL, kith_queue_put(q, KITH_INT(3), 0));
+    EXPECT_OK(kith_queue_get_view(q, 0, &view));
+    EXPECT_ITEM(KITH_INT(1), kith_view_item(view));
+    kith_view_release(view);
+    EXPECT_RC(KITH_EFULL, kith_queue_put_many(q, items, 2, 0, &put));
+    EXPECT_EQ(1, put);
+    EXPECT_EQ(2, info_of(q).ready);
+    EXPECT_EQ(2, info_of(q).taken);
+    for (int i = 0; i < 2; i++)
+        EXPECT_OK(kith_queue_task_done(q));
+    EXPECT_RC(KITH_EFULL, kith_queue_put(q, KITH_INT(4), 0));
+}
+
 TEST(queue_put_of_parts_is_one_item)
 {
     static const size_t sizes[] = { 0, 1, 100, 5000, 200000 };

@@ -292,6 +292,82 @@ queue_destroy(struct stage *stage, struct kith__self *self)
     kith__catalog_destroy(self, "q");
 }
 
+/* ---- Gets that lend ------------------------------------------------------------------------- */
+
+/* As if the queue had been made so: it lends, and keeps two. */
+static void
+lending(struct stage *stage, struct kith__self *self)
+{
+    struct kith__queue_root *root = kith__queue_root(&stage->q);
+
+    root->lending = 1;
+    root->joinable = 1;
+    few_keys(stage, self);
+}
+
+static void
+lending_many_places(struct stage *stage, struct kith__self *self)
+{
+    lending(stage, self);
+    many_places(stage, self);
+}
+
+static void
+lending_big_item(struct stage *stage, struct kith__self *self)
+{
+    struct kith_item item = kith_bytes(stage->big, 60000);
+
+    kith__queue_put(self, &stage->q, &item, 1, 0);
+    lending(stage, self);
+}
+
+static void
+lending_next_segment(struct stage *stage, struct kith__self *self)
+{
+    read_segment(stage, self);
+    kith__queue_root(&stage->q)->lending = 1;
+}
+
+static void
+get_one(struct stage *stage, struct kith__self *self)
+{
+    lease_first(stage, self); /* the chain, and a block */
+    kith__queue_nack(self, &stage->q, &stage->lent);
+    queue_get(stage, self);
+}
+
+static void
+get_three(struct stage *stage, struct kith__self *self)
+{
+    for (unsigned i = 0; i < 3; i++)
+        queue_get(stage, self);
+    put_item(stage, self, "fourth item");
+}
+
+static void
+come_back(struct stage *stage, struct kith__self *self)
+{
+    lease_first(stage, self);
+    kith__queue_nack(self, &stage->q, &stage->lent);
+}
+
+static void
+queue_get_view(struct stage *stage, struct kith__self *self)
+{
+    struct kith_buf copy = KITH_BUF_INIT;
+    kith__word *pin;
+    uint64_t node;
+
+    kith__queue_get_pinned(self, &stage->q, 0, &copy, &pin, &node);
+    kith_buf_free(&copy);
+}
+
+static void
+queue_task_done(struct stage *stage, struct kith__self *self)
+{
+    kith__queue_task_done(self, &stage->q);
+}
+
 static const struct scenario scenarios[] = {
     { .name = "queue put",
       .set_up = few_keys,
@@ -424,6 +500,50 @@ static const struct scenario scenarios[] = {
       .set_up = everything,
       .prepare = warm_up,
       .act = queue_destroy,
+      .observe = see_queues },
+    { .name = "queue get, lending",
+      .set_up = lending,
+      .prepare = warm_up,
+      .act = queue_get,
+      .observe = see_queues,
+      .same_outcome = true },
+    { .name = "queue get, lending, dead letter",
+      .set_up = lending,
+      .prepare = come_back,
+      .act = queue_get,
+      .observe = see_queues },
+    { .name = "queue get, lending, next segment",
+      .set_up = lending_next_segment,
+      .prepare = warm_up,
+      .act = queue_get,
+      .observe = see_queues,
+      .same_outcome = true },
+    { .name = "queue get, lending, one too many",
+      .set_up = lending,
+      .prepare = get_three,
+      .act = queue_get,
+      .observe = see_queues },
+    { .name = "queue get_many, lending, every kind",
+      .set_up = lending_many_places,
+      .prepare = warm_up,
+      .act = queue_get_many,
+      .observe = see_queues,
+      .same_outcome = true },
+    { .name = "queue get_view, lending",
+      .set_up = lending_big_item,
+      .prepare = warm_up,
+      .act = queue_get_view,
+      .observe = see_queues,
+      .same_outcome = true },
+    { .name = "queue task_done, lending",
+      .set_up = lending,
+      .prepare = get_one,
+      .act = queue_task_done,
+      .observe = see_queues },
+    { .name = "queue task_done, lending, of what came back",
+      .set_up = lending,
+      .prepare = come_back,
+      .act = queue_task_done,
       .observe = see_queues },
     { .name = "queue shutdown",
       .set_up = few_keys,

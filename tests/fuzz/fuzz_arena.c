@@ -194,6 +194,7 @@ open_queue(struct user *u, unsigned which)
     }
     if (which == 3) {
         options.joinable = true;
+        options.lending = true;
         options.capacity = 12;
     }
     CALL(kith_queue_open(u->space, queue_names[which], &options, &u->queue[which]));

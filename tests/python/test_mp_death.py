@@ -5,6 +5,7 @@ How, and what is exact afterwards, is told in deaths.py.
 
 import os
 import queue
+import signal
 import threading
 import unittest
 
@@ -159,6 +160,87 @@ class Standard(Deaths, unittest.TestCase):
     def test_joinable_queue_put(self):
         """JoinableQueue.put()"""
         self.puts(fork.JoinableQueue())
+
+    def joins(self, items):
+        native = getattr(items, "_queue", items)
+
+        def step():
+            try:
+                items.get(timeout=0.01)
+            except queue.Empty:
+                raise Skip from None
+            os.getpid()
+            items.task_done()
+
+        def fill():
+            for number in range(200):
+                items.put(number)
+
+        def audit():
+            # All that the dead had got and not told is back: so these end, and nothing is left.
+            while not items.empty() or native.info()["taken"] > 0:
+                try:
+                    items.get(timeout=0.1)
+                except queue.Empty:
+                    continue
+                items.task_done()
+            items.join()
+            with self.assertRaises(ValueError):
+                items.task_done()
+            fill()
+
+        fill()
+        self.kill_often(step, audit=audit)
+
+    def test_joinable_queue_join(self):
+        """JoinableQueue.join(), with takers killed between get() and task_done()"""
+        self.joins(fork.JoinableQueue())
+
+    def test_bounded_joinable_queue_join(self):
+        """The same of a bounded one"""
+        self.joins(fork.JoinableQueue(300))
+
+    def test_manager_joinable_queue_join(self):
+        """A manager's JoinableQueue.join(), the same"""
+        with fork.Manager() as manager:
+            self.joins(manager.JoinableQueue())
+
+    def test_joinable_queue_waiters(self):
+        """join() goes on when another has done what a killed taker had, and not before"""
+        items = fork.JoinableQueue()
+        items.put("work")
+        took = fork.Event()
+
+        def take_and_stay():
+            items.get()
+            took.set()
+            signal.pause()
+
+        taker = fork.Process(target=take_and_stay)
+        taker.start()
+        took.wait()
+        joiner = support.Child(items.join)
+        joiner.until_asleep()
+        second = fork.Process(target=lambda: (items.get(), items.task_done()))
+        second.start()
+        taker.kill()
+        taker.join()
+        second.join()
+        self.assertEqual((joiner.wait(), second.exitcode), (0, 0))
+
+    def test_joinable_queue_orderly(self):
+        """What a process got that ended in good order is not given to another, as the standard's"""
+        items = fork.JoinableQueue()
+        items.put(None)
+        taker = fork.Process(target=items.get)
+        taker.start()
+        taker.join()
+        with self.assertRaises(queue.Empty):
+            items.get(timeout=0)
+        items.task_done()
+        items.join()
+        with self.assertRaises(ValueError):
+            items.task_done()
 
     def test_manager_queue_put(self):
         """A manager's Queue.put()"""

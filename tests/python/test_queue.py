@@ -4,6 +4,7 @@ import gc
 import queue
 import random
 import threading
+import time
 
 import kith
 import support
@@ -98,6 +99,22 @@ class Queues(support.Case):
         q.task_done()
         thread.join(support.CEILING_S)
         self.assertFalse(thread.is_alive())
+        with self.assertRaises(ValueError):
+            q.task_done()
+
+    def test_lending(self):
+        """What a killed process got and did not report is back"""
+        q = self.space.queue(capacity=1, joinable=True, lending=True)
+        q.put("one")
+        self.assertTrue(q.full())
+        child = support.Child(lambda: (q.get(), time.sleep(support.CEILING_S)))
+        support.until(q.empty)
+        self.assertEqual((q.full(), len(q), q.info()["taken"]), (False, 0, 1))
+        child.kill()
+        child.wait()
+        self.assertEqual(q.get(timeout=support.CEILING_S), "one")
+        q.task_done()
+        q.join(0)
         with self.assertRaises(ValueError):
             q.task_done()
 

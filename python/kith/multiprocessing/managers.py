@@ -466,8 +466,10 @@ class SyncManager(_Serverless, standard.SyncManager):
         return self._own().queue(None, capacity=max(maxsize, 0), joinable=True)
 
     def JoinableQueue(self, maxsize=0):
-        """The same: a queue.Queue has task_done() and join()."""
-        return self.Queue(maxsize)
+        """A shared queue.Queue; what a killed process had got, and not told done, is back."""
+        if self._served:
+            return super().JoinableQueue(maxsize)
+        return self._own().queue(None, capacity=max(maxsize, 0), joinable=True, lending=True)
 
     def Value(self, typecode, value, lock=True):
         """A shared value of any type."""

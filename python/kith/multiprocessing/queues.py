@@ -18,7 +18,8 @@ class Queue:
     _joinable = False
 
     def __init__(self, maxsize=0, *, ctx=None, space=space):
-        self.__setstate__(space().queue(None, capacity=max(maxsize, 0), joinable=self._joinable))
+        self.__setstate__(space().queue(None, capacity=max(maxsize, 0),
+                                          joinable=self._joinable, lending=self._joinable))
 
     def __getstate__(self):
         keep_while_spawning(self._queue)
@@ -92,7 +93,10 @@ class Queue:
 
 
 class JoinableQueue(Queue):
-    """A queue whose items are taken, worked on, and then told done; join() waits for that."""
+    """A queue whose items are taken, worked on, and then told done; join() waits for that.
+
+    What a killed process had taken, and not told done, is in the queue again, for another.
+    """
 
     _joinable = True
 

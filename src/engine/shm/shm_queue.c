@@ -73,7 +73,8 @@ queue_open(void *state, const char *name, const struct kith_queue_options *optio
     struct kith__shm_space *space = state;
     struct kith__queue_making making = { .capacity = options->capacity,
                                          .attempts_max = options->attempts_max,
-                                         .joinable = options->joinable };
+                                         .joinable = options->joinable,
+                                         .lending = options->lending ? KITH__LENDING : 0 };
     struct shm_queue *queue = kith__shm_state(sizeof(*queue));
     struct kith__keep letters = { 0 };
     struct kith__object object;
@@ -314,6 +315,7 @@ queue_info(void *state, struct kith_queue_info *info_out)
         return err;
     info_out->ready = counts.ready;
     info_out->leased = counts.lent;
+    info_out->taken = counts.taken;
     info_out->delayed = counts.delayed;
     info_out->capacity = root->capacity;
     info_out->dead_lettered = kith__load(&root->dead_count);
@@ -370,6 +372,7 @@ tell_state(struct copying *copying)
     out->capacity = state->capacity;
     out->attempts_max = state->attempts_max;
     out->joinable = state->joinable;
+    out->lending = state->lending;
     out->closed = state->closed;
     out->lost = state->expected > state->count && state->expected <= copying->arena->size
                     ? state->expected - state->count

@@ -234,9 +234,9 @@ all_that_the_dead_had_comes_back_and_what_others_have_does_not(void **unused)
     lent[2] = lease_int(3, -1);
     for (unsigned i = 0; i < 3; i++)
         kith__store(&node_of(lent[i].node)->owner, SOMEBODY);
-    EXPECT_OK(kith__queues_hand_back(stage.self, SOMEBODY + (UINT64_C(1) << 16)));
+    EXPECT_OK(kith__queues_hand_back(stage.self, SOMEBODY + (UINT64_C(1) << 16), true));
     assert_int_equal(4, counts().lent); /* another that had the same slot */
-    EXPECT_OK(kith__queues_hand_back(stage.self, SOMEBODY));
+    EXPECT_OK(kith__queues_hand_back(stage.self, SOMEBODY, true));
     assert_int_equal(1, counts().lent);
     assert_int_equal(0, kith__load(&root->next_due));
     EXPECT_LENT(mine);
@@ -257,7 +257,7 @@ the_letters_of_the_dead_keep_their_order(void **unused)
     put_ints(0, 20);
     for (int64_t n = 0; n < 20; n++)
         kith__store(&node_of(lease_int(n, -1).node)->owner, SOMEBODY);
-    EXPECT_OK(kith__queues_hand_back(stage.self, SOMEBODY));
+    EXPECT_OK(kith__queues_hand_back(stage.self, SOMEBODY, true));
     assert_int_equal(0, stage.self->depth);
     for (int64_t n = 0; n < 20; n++) {
         EXPECT_OK(get_from(&letters, &buf));
@@ -283,9 +283,9 @@ a_queue_that_ever_lent_is_in_the_chain_once(void **unused)
     EXPECT_OK(kith__catalog_destroy(stage.self, kith_kind_name(KITH_KIND_QUEUE)));
     put_away(&stage);
     assert_int_equal(queue.off, kith__load(chain)); /* for good: the memory stays a root */
-    EXPECT_OK(kith__queues_hand_back(stage.self, SOMEBODY));
+    EXPECT_OK(kith__queues_hand_back(stage.self, SOMEBODY, true));
     kith__store(chain, 8);
-    EXPECT_RC(KITH_ECORRUPT, kith__queues_hand_back(stage.self, SOMEBODY));
+    EXPECT_RC(KITH_ECORRUPT, kith__queues_hand_back(stage.self, SOMEBODY, true));
     kith__store(chain, queue.off);
     close_queue();
 }
