@@ -432,7 +432,7 @@ ROWS = [
           ("`event.set(); event.clear()`", "event-pair", "", 10, ""),
           ("semaphore, acquire and release", "semaphore-pair", "", 1,
            "The standard's is a word of memory and a counter; ours notes whose each permit is, so "
-           "that a killed process's come back, under a lock."),
+           "that a killed process's come back."),
           ("ShareableList, `l[i]`", "shareable-get", "", 10, ""),
           ("Manager(), start and stop", "manager-start", "", 20, ""),
           ("queue, small tuples, one to one", "queue-pair", "", 5, ""),

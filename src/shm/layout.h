@@ -621,7 +621,7 @@ struct kith__semaphore_root {
     kith__word queued; /* fair: the last place given to one who waits */
     kith__word block;  /* charges that are more than fit here; 0: they fit */
     kith__word room;   /* how many charges the block has room for */
-    uint64_t spare;
+    kith__word quick;  /* what one process takes and gives without the lock: semaphore_quick.h */
     struct kith__charge charges[KITH__CHARGES_INLINE];
     uint64_t spare_end;
 };

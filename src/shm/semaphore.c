@@ -11,7 +11,8 @@
  *   P1  the charges sum up to the stock at most
  *   P2  a process has one charge that counts at most
  *   P3  bounded: the stock is the initial value
- *   P4  what counts is changed under the lock
+ *   P4  what counts is changed under the lock; but for the permits of a process that takes and
+ *       gives them back while nobody else has any, or waits: semaphore_quick.h
  *   P5  the root is in the header's chain before it has a charge (root.c)
  *
  * STEPS of acquiring                         of releasing n
@@ -37,9 +38,9 @@
  *   unowned        an orderly end leaves the charge, which then belongs to nobody: generations are
  *                  never used twice, so no death drops it
  *
- * LIMITS   An acquire looks at all charges: 4,096 processes cost 4 us.
+ * LIMITS   An acquire under the lock looks at all charges: 4,096 processes cost 4 us.
  */
-#include "shm/semaphore.h"
+#include "shm/semaphore_quick.h"
 
 #include <limits.h>
 #include <string.h>
@@ -75,6 +76,23 @@ charges_of(struct kith__arena *arena, struct kith__semaphore_root *root, struct 
     return charges->at != NULL;
 }
 
+/* What `quick` counts and the charges do not: W1, W5. */
+static uint64_t
+quick_count(struct kith__arena *arena, struct kith__semaphore_root *root,
+            const struct charges *charges)
+{
+    uint64_t word = kith__load_acquire(&root->quick), owner;
+    unsigned slot = KITH__QUICK_SLOT(word);
+
+    if (KITH__QUICK_COUNT(word) == 0 || slot == 0 || slot > KITH__HOLDERS_MAX)
+        return 0;
+    owner = kith__owner_of(arena, slot);
+    for (uint64_t i = 0; (word & KITH__QUICK_STOPPED) != 0 && i < charges->room; i++)
+        if (kith__load(&charges->at[i].owner) == owner && kith__load(&charges->at[i].count) != 0)
+            return 0;
+    return KITH__QUICK_COUNT(word);
+}
+
 /* ---- Making and ending ------------------------------------------------------------------ */
 
 kith_err
@@ -91,6 +109,7 @@ kith__semaphore_init(struct kith__op *op, uint64_t off, uint64_t id, void *arg)
     kith__store(&root->queued, 0);
     kith__store(&root->block, 0);
     kith__store(&root->room, 0);
+    kith__store(&root->quick, 0);
     for (unsigned i = 0; i < KITH__CHARGES_INLINE; i++)
         kith__store(&root->charges[i].count, 0);
     kith__store(&root->charges[0].owner, 0); /* nobody's, if it counts */
@@ -106,6 +125,7 @@ end_semaphore(struct kith__op *op, const struct kith__object *object)
     struct kith__semaphore_root *root = kith__ptr(op->self->arena, object->off);
 
     kith__op_set(op, &root->root.id, 0);
+    kith__op_set(op, &root->quick, 0);
     if (kith__load(&root->block) != 0)
         kith__op_give(op, kith__load(&root->block));
     kith__op_give(op, object->off);
@@ -115,8 +135,8 @@ static void
 check_semaphore(struct kith__walk *w, uint64_t off, bool whole)
 {
     struct kith__semaphore_root *root = kith__ptr(w->arena, off);
+    uint64_t sum = 0, quick = kith__load(&root->quick);
     struct charges charges;
-    uint64_t sum = 0;
 
     if (!whole)
         return;
@@ -139,6 +159,9 @@ check_semaphore(struct kith__walk *w, uint64_t off, bool whole)
                 kith__walk_violation(w, "The semaphore at %#llx has two charges of one process.",
                                      (unsigned long long)off);
     }
+    sum += quick_count(w->arena, root, &charges);
+    if ((quick & KITH__QUICK_STOPPED) == 0)
+        sum += KITH__QUICK_MORE(quick);
     if (sum > kith__load(&root->stock))
         kith__walk_violation(w, "The semaphore at %#llx has lent more permits than it has.",
                              (unsigned long long)off);
@@ -300,6 +323,66 @@ make_charge(struct kith__self *self, struct kith__semaphore_root *root,
     return *charge_out != NULL ? KITH_OK : grow(self, root, charge_out);
 }
 
+/* Lock held: what a process has of `quick` becomes a charge in the row, and nobody is quick. */
+static __attribute__((noinline)) kith_err
+stop_quick(struct kith__self *self, struct kith__semaphore_root *root)
+{
+    struct kith__arena *arena = self->arena;
+    uint64_t word = atomic_fetch_or(&root->quick, KITH__QUICK_STOPPED); /* W6 */
+    uint64_t count = KITH__QUICK_COUNT(word), owner;
+    unsigned slot = KITH__QUICK_SLOT(word);
+    struct look seen;
+    kith_err err;
+
+    kith__step();
+    if (count != 0) {
+        if (slot == 0 || slot > KITH__HOLDERS_MAX)
+            return broken();
+        owner = kith__owner_of(arena, slot);
+        err = look(arena, root, owner, &seen);
+        if (err == KITH_OK && seen.mine == NULL)
+            err = make_charge(self, root, &seen.mine);
+        if (err < 0)
+            return err;
+        if (seen.count == 0) {
+            kith__store(&root->ticket, kith__load(&root->ticket) + 1);
+            kith__store(&seen.mine->owner, owner); /* W7 */
+            kith__store(&seen.mine->ticket, kith__load(&root->ticket));
+            kith__step();
+        }
+        kith__store(&seen.mine->count, count); /* W8 */
+        kith__step();
+    }
+    kith__store(&root->quick, 0); /* W9 */
+    kith__step();
+    return KITH_OK;
+}
+
+/* The lock, and with it all charges. */
+static inline kith_err
+lock_charges(struct kith__self *self, const struct kith__root_ref *ref)
+{
+    struct kith__semaphore_root *root = kith__semaphore_root(ref);
+    kith_err err = kith__root_lock(self, ref);
+
+    if (err == KITH_OK && __builtin_expect(kith__load(&root->quick) != 0, 0)) {
+        err = stop_quick(self, root);
+        if (err < 0)
+            kith__root_unlock(self, ref);
+    }
+    return err;
+}
+
+/* Lock held: whether the caller, who takes one, may take and give the next ones without it. */
+static inline bool
+may_be_quick(const struct kith__semaphore_root *root, const struct look *seen)
+{
+    return seen->mine != NULL && seen->count == 0 && seen->free == kith__load(&root->stock) &&
+           kith__load(&seen->mine->ticket) == kith__load(&root->ticket) &&
+           (atomic_load_explicit(&root->root.signal[0], memory_order_relaxed) &
+            (KITH__SIGNAL_WAITERS | KITH__SIGNAL_POLLERS)) == 0;
+}
+
 /* Lock held: one permit is the caller's. */
 static inline kith_err
 charge_one(struct kith__self *self, struct kith__semaphore_root *root, uint64_t owner,
@@ -383,7 +466,7 @@ take_any(struct kith__self *self, const struct kith__root_ref *ref)
     struct kith__semaphore_root *root = kith__semaphore_root(ref);
     uint64_t owner = kith__owner_of(self->arena, self->arena->holder);
     struct look seen;
-    kith_err err = kith__root_lock(self, ref); /* A2 */
+    kith_err err = lock_charges(self, ref); /* A2 */
 
     if (err < 0)
         return err;
@@ -395,8 +478,16 @@ take_any(struct kith__self *self, const struct kith__root_ref *ref)
     if (kith__root_lock(self, ref) < 0)
         return KITH_EGONE;
 #endif
-    if (err == KITH_OK)
-        err = seen.free == 0 ? KITH_EEMPTY : charge_one(self, root, owner, &seen);
+    if (err == KITH_OK && seen.free == 0)
+        err = KITH_EEMPTY;
+    if (err == KITH_OK && may_be_quick(root, &seen)) {
+        uint64_t more = seen.free > KITH__QUICK_MAX ? KITH__QUICK_MAX : seen.free;
+
+        kith__store_release(&root->quick,
+                            (kith__quick_name(self, ref) << 32 | more) + KITH__QUICK_ONE); /* A4 */
+    } else if (err == KITH_OK) {
+        err = charge_one(self, root, owner, &seen);
+    }
     kith__root_unlock(self, ref); /* A5 */
     return err;
 }
@@ -416,7 +507,7 @@ taker_is_dead(struct kith__self *self, const struct kith__root_ref *ref)
     struct charges charges;
     unsigned count = 0;
 
-    if (kith__root_lock(self, ref) < 0)
+    if (lock_charges(self, ref) < 0)
         return false;
     if (charges_of(self->arena, root, &charges))
         for (uint64_t i = 0; i < charges.room && count < sizeof owners / sizeof owners[0]; i++)
@@ -537,6 +628,8 @@ kith__semaphore_acquire(struct kith__self *self, const struct kith__root_ref *re
     bool fair;
     kith_err err;
 
+    if (kith__quick_take(self, ref))
+        return KITH_OK;
     fetch(kith__semaphore_root(ref));
     fair = (kith__semaphore_root(ref)->options & KITH__SEMAPHORE_FAIR) != 0;
     err = kith__root_chain(self, ref, KITH_KIND_SEMAPHORE); /* A1 */
@@ -627,12 +720,15 @@ __attribute__((flatten)) kith_err
 kith__semaphore_release(struct kith__self *self, const struct kith__root_ref *ref, uint64_t n)
 {
     struct kith__semaphore_root *root = kith__semaphore_root(ref);
-    uint64_t owner = kith__owner_of(self->arena, self->arena->holder);
+    uint64_t owner;
     struct look seen;
     kith_err err;
 
+    if (n == 1 && kith__quick_give(self, ref))
+        return KITH_OK;
+    owner = kith__owner_of(self->arena, self->arena->holder);
     fetch(root);
-    err = kith__root_lock(self, ref); /* R1 */
+    err = lock_charges(self, ref); /* R1 */
     if (err < 0)
         return err;
     err = look(self->arena, root, owner, &seen);
@@ -665,16 +761,21 @@ release_holder(struct kith__self *self, uint64_t off, uint64_t id, uint64_t owne
 {
     struct kith__root_ref ref = { self->arena, off, id };
     struct kith__semaphore_root *root = kith__semaphore_root(&ref);
+    bool stays = !killed && (root->options & KITH__SEMAPHORE_UNOWNED) != 0;
     uint64_t count = 0, back = 0;
     struct kith__op op;
     struct look seen;
     kith_err err;
 
-    if (!killed && (root->options & KITH__SEMAPHORE_UNOWNED) != 0)
+    if (stays && kith__load_acquire(&root->quick) == 0)
         return KITH_OK;
-    err = kith__root_lock(self, &ref);
+    err = lock_charges(self, &ref); /* a slot is not enough to name one who left */
     if (err < 0)
         return err;
+    if (stays) {
+        kith__root_unlock(self, &ref);
+        return KITH_OK;
+    }
     err = look(self->arena, root, owner, &seen);
     if (err == KITH_OK && seen.count != 0) {
         count = seen.count;
@@ -706,7 +807,7 @@ to_be_had(struct kith__self *self, const struct kith__root_ref *ref)
     struct look seen = { 0 };
     struct kith__row row = { 0 };
 
-    if (kith__root_lock(self, ref) < 0)
+    if (lock_charges(self, ref) < 0)
         return true; /* the attempt says why */
     if (look(self->arena, root, 0, &seen) < 0)
         seen.free = 1;
@@ -737,16 +838,21 @@ count_permits(struct kith__arena *arena, struct kith__semaphore_root *root, bool
 {
     bool unowned = (root->options & KITH__SEMAPHORE_UNOWNED) != 0;
     struct charges charges;
+    uint64_t quick;
     struct look seen;
     kith_err err = look(arena, root, 0, &seen);
 
     if (err < 0)
         return err;
-    *value_out = seen.free;
-    if (!settled || seen.free >= root->initial)
-        return KITH_OK;
     if (!charges_of(arena, root, &charges))
         return broken();
+    quick = quick_count(arena, root, &charges);
+    if (quick > seen.free)
+        return broken();
+    *value_out = seen.free - quick;
+    if (!settled || *value_out >= root->initial)
+        return KITH_OK;
+    *value_out += quick; /* of one who lives, or is killed */
     for (uint64_t i = 0; i < charges.room; i++) {
         uint64_t owner = kith__load(&charges.at[i].owner);
         unsigned slot = (unsigned)(owner & 0xffff);

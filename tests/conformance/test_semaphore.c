@@ -442,6 +442,115 @@ TEST(semaphore_permit_outlives_the_thread_that_took_it)
     EXPECT_OK(kith_semaphore_acquire(semaphore, 0));
 }
 
+/* ---- by one alone, and then by others ---- */
+
+static void
+practise(kith_semaphore *semaphore)
+{
+    for (int i = 0; i < 10; i++) {
+        EXPECT_OK(kith_semaphore_acquire(semaphore, 0));
+        EXPECT_OK(kith_semaphore_release(semaphore));
+    }
+}
+
+static void
+child_practises_and_holds(void *arg)
+{
+    struct party *p = arg;
+
+    practise(p->semaphore);
+    EXPECT_OK(kith_semaphore_acquire(p->semaphore, 0));
+    test_gate_open(p->ready);
+    GATE_WAIT(p->go);
+    if (p->number == 1)
+        EXPECT_OK(kith_semaphore_release(p->semaphore));
+}
+
+/* Its holder is killed, releases it, or ends in good order. */
+TEST(semaphore_that_one_took_again_and_again_is_had_by_who_waits)
+{
+    for (int way = 0; way < 3; way++) {
+        kith_semaphore *semaphore = open_with(t, "slots", 1, BOUNDED);
+        struct party *p = party_new(semaphore);
+        pid_t pid, other;
+
+        p->number = way;
+        pid = test_child(child_practises_and_holds, p);
+        GATE_WAIT(p->ready);
+        EXPECT_EQ(0, value_of(semaphore));
+        other = waiter(party_new(semaphore));
+        if (way == 0) {
+            test_child_kill(pid);
+        } else {
+            test_gate_open(p->go);
+            CHILD_JOIN(pid);
+        }
+        CHILD_JOIN(other);
+        EXPECT_EQ(1, value_of(semaphore));
+        practise(semaphore);
+        EXPECT_RC(KITH_ERANGE, kith_semaphore_release(semaphore));
+    }
+}
+
+TEST(semaphore_that_one_took_again_and_again_stays_taken_if_it_is_unowned)
+{
+    kith_semaphore *semaphore = open_with(t, "flag", 1, UNOWNED);
+    struct party *p = party_new(semaphore);
+    pid_t pid = test_child(child_practises_and_holds, p);
+
+    GATE_WAIT(p->ready);
+    test_gate_open(p->go);
+    CHILD_JOIN(pid);
+    EXPECT_EQ(0, value_of(semaphore));
+    EXPECT_RC(KITH_ETIMEDOUT, kith_semaphore_acquire(semaphore, 0));
+    EXPECT_OK(kith_semaphore_release(semaphore));
+    practise(semaphore);
+}
+
+struct bursts {
+    kith_semaphore *semaphore;
+    long count; /* as the permit guards it */
+};
+
+static void *
+take_in_bursts(void *arg)
+{
+    struct bursts *bursts = arg;
+
+    for (int i = 0; i < 30; i++) {
+        for (int n = 0; n < 100; n++) {
+            EXPECT_OK(kith_semaphore_acquire(bursts->semaphore, KITH_FOREVER));
+            bursts->count++;
+            EXPECT_OK(kith_semaphore_release(bursts->semaphore));
+        }
+        usleep(200); /* so that the others have theirs alone */
+    }
+    return NULL;
+}
+
+static void
+child_takes_in_bursts(void *arg)
+{
+    pthread_t other = test_thread(take_in_bursts, arg);
+
+    take_in_bursts(arg);
+    test_thread_join(other);
+}
+
+TEST(semaphore_of_one_lets_one_in_at_a_time_alone_or_not)
+{
+    struct bursts *bursts = test_shared(sizeof(*bursts));
+    pid_t pids[3];
+
+    bursts->semaphore = open_with(t, "one", 1, BOUNDED);
+    for (int n = 0; n < 3; n++)
+        pids[n] = test_child(child_takes_in_bursts, bursts);
+    for (int n = 0; n < 3; n++)
+        CHILD_JOIN(pids[n]);
+    EXPECT_EQ(3 * 2 * 30 * 100, bursts->count);
+    EXPECT_EQ(1, value_of(bursts->semaphore));
+}
+
 struct crowd {
     kith_semaphore *semaphore;
     atomic_int in, most;

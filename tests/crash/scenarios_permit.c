@@ -140,6 +140,57 @@ plain_crowded(struct stage *stage, struct kith__self *self)
     kith__store(&root->ticket, KITH__CHARGES_INLINE);
 }
 
+/* From the second time on a process takes one without the lock. */
+static void
+plain_again(struct stage *stage, struct kith__self *self)
+{
+    plain_acquire(stage, self);
+    plain_release(stage, self);
+}
+
+static void
+plain_quick(struct stage *stage, struct kith__self *self)
+{
+    plain_again(stage, self);
+    plain_again(stage, self);
+}
+
+static void
+plain_quick_taken(struct stage *stage, struct kith__self *self)
+{
+    plain_again(stage, self);
+    plain_acquire(stage, self);
+}
+
+static void
+made_and_quick(struct stage *stage, struct kith__self *self)
+{
+    make_semaphores(stage, self);
+    plain_quick_taken(stage, self);
+}
+
+static void
+unowned_quick(struct stage *stage, struct kith__self *self)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        unowned_acquire(stage, self);
+        release(stage, self, UNOWNED, 1);
+    }
+    unowned_acquire(stage, self);
+}
+
+static void
+unowned_release_three(struct stage *stage, struct kith__self *self)
+{
+    release(stage, self, UNOWNED, 3);
+}
+
+static void
+leave_in_order(struct stage *stage, struct kith__self *self)
+{
+    stage->arena->on_leave(self, true);
+}
+
 static void
 signal_acquire(struct stage *stage, struct kith__self *self)
 {
@@ -394,6 +445,41 @@ static const struct scenario scenarios[] = {
       .set_up = plain_crowded,
       .act = signal_acquire,
       .observe = see_permits },
+    { .name = "semaphore acquire, to be quick",
+      .set_up = make_semaphores,
+      .prepare = plain_again,
+      .act = plain_acquire,
+      .observe = see_permits,
+      .same_outcome = true },
+    { .name = "semaphore acquire, quick",
+      .set_up = make_semaphores,
+      .prepare = plain_quick,
+      .act = plain_acquire,
+      .observe = see_permits,
+      .same_outcome = true },
+    { .name = "semaphore acquire, beside one who is quick",
+      .set_up = made_and_quick,
+      .act = plain_acquire,
+      .observe = see_permits,
+      .same_outcome = true },
+    { .name = "semaphore release, quick",
+      .set_up = make_semaphores,
+      .prepare = plain_quick_taken,
+      .act = plain_release,
+      .observe = see_permits,
+      .same_outcome = true },
+    { .name = "semaphore release, many at once of one who is quick",
+      .set_up = make_semaphores,
+      .prepare = unowned_quick,
+      .act = unowned_release_three,
+      .observe = see_permits },
+    { .name = "semaphore left by one who is quick",
+      .alone = true,
+      .set_up = make_semaphores,
+      .prepare = unowned_quick,
+      .act = leave_in_order,
+      .observe = see_permits,
+      .same_outcome = true },
     { .name = "semaphore release",
       .set_up = make_semaphores,
       .prepare = plain_acquire,
