@@ -171,6 +171,12 @@ kith_err kith__dict_make_room(struct kith__op *op, const struct kith__dict *dict
                               struct kith__shard *shard, uint64_t keep, uint64_t more_items,
                               uint64_t more_bytes, uint64_t less_bytes, bool *evicted);
 /*
+ * As that and the insertion of a key that is in no bucket, by the short way of kith__table_swap();
+ * the record is empty so far.  False: by the long one, which goes on from here.
+ */
+bool kith__dict_swap(struct kith__op *op, const struct kith__dict *dict, struct kith__shard *shard,
+                     const struct kith__key *key, struct kith__stored stored);
+/*
  * Shard locked.  What an item of `bytes` drives out goes in the record that puts it in; where the
  * arena is full that finds no memory, and it goes before, in a record of its own.  Whether anything
  * went; if not, or if it was not enough, there is no room.

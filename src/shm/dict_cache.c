@@ -80,14 +80,14 @@ delete_entry(struct kith__op *op, struct kith__shard *shard, struct kith__entry 
 
 /* ---- Bounds ------------------------------------------------------------------------------- */
 
-/* The entry that has to go next; NULL: none but `keep`. */
+/* The entry that has to go next; NULL: none but `keep`.  *hand_out: where the hand is then. */
 static struct kith__entry *
 choose(struct kith__op *op, const struct kith__dict_root *root, struct kith__shard *shard,
-       uint64_t keep)
+       uint64_t keep, uint64_t *hand_out)
 {
     struct kith__arena *arena = op->self->arena;
     bool sieve = root->policy == KITH_DICT_SIEVE;
-    uint64_t stands = sieve ? kith__op_get(op, &shard->hand) : 0, hand = stands;
+    uint64_t hand = sieve ? kith__op_get(op, &shard->hand) : 0;
     uint64_t most = 2 * kith__entry_steps(arena, kith__op_get(op, &shard->count)) + 2;
 
     for (uint64_t steps = 0; steps < most; steps++) {
@@ -101,8 +101,7 @@ choose(struct kith__op *op, const struct kith__dict_root *root, struct kith__sha
             return NULL;
         more = sieve ? kith__entry_more(entry) : NULL;
         if (hand != keep && (more == NULL || kith__load(&more->visited) == 0)) {
-            if (sieve && hand != stands)
-                kith__op_set(op, &shard->hand, hand); /* deleting it moves the hand on */
+            *hand_out = hand;
             return entry;
         }
         if (more != NULL)
@@ -130,14 +129,17 @@ kith__dict_make_room(struct kith__op *op, const struct kith__dict *dict, struct 
     bytes = bytes - 1 + more_bytes - less_bytes;
     while ((root->max_items != 0 && items > root->max_items && more_items != 0) ||
            (root->max_bytes != 0 && bytes > root->max_bytes && more_bytes > less_bytes)) {
+        uint64_t hand = 0;
         struct kith__entry *victim =
-            root->policy == KITH_DICT_REFUSE ? NULL : choose(op, root, shard, keep);
+            root->policy == KITH_DICT_REFUSE ? NULL : choose(op, root, shard, keep, &hand);
         kith_err err;
 
         if (victim == NULL) {
             op->err = KITH_EFULL; /* said here, so that nobody takes it for a full table */
             return KITH_EFULL;
         }
+        if (root->policy == KITH_DICT_SIEVE && kith__op_get(op, &shard->hand) != hand)
+            kith__op_set(op, &shard->hand, hand); /* deleting it moves the hand on */
         items--;
         bytes -=
             kith__entry_bytes(KITH__KEY_SIZE(victim->key_meta), kith__op_get(op, &victim->meta));
@@ -147,6 +149,28 @@ kith__dict_make_room(struct kith__op *op, const struct kith__dict *dict, struct 
         *evicted = true;
     }
     return KITH_OK;
+}
+
+bool
+kith__dict_swap(struct kith__op *op, const struct kith__dict *dict, struct kith__shard *shard,
+                const struct kith__key *key, struct kith__stored stored)
+{
+    struct kith__dict_root *root = kith__dict_root(dict);
+    struct kith__entry *victim;
+    uint64_t hand = 0;
+
+    if (root->policy == KITH_DICT_REFUSE || root->max_items == 0 || root->max_bytes != 0 ||
+        kith__load(&shard->count) != root->max_items)
+        return false;
+    victim = choose(op, root, shard, 0, &hand);
+    if (victim == NULL)
+        return false;
+    if (kith__table_swap(op, root, shard, key, stored, victim))
+        return true;
+    /* What was passed over is no longer marked, so the long way has to begin behind it. */
+    if (root->policy == KITH_DICT_SIEVE && kith__load(&shard->hand) != hand)
+        kith__op_set(op, &shard->hand, hand);
+    return false;
 }
 
 void

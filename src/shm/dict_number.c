@@ -107,7 +107,7 @@ store_number(struct kith__self *self, const struct kith__dict *dict, struct kith
     }
     if (now != 0)
         kith__dict_sweep(self, dict, shard);
-    if (shard == &root->own && kith__load(&shard->count) > KITH__SPREAD_AT)
+    if (kith__dict_outgrew(root, shard, 0))
         kith__dict_spread(self, dict);
     return evicted ? KITH_EVICTED : KITH_OK;
 }
@@ -136,8 +136,10 @@ kith__dict_number(struct kith__self *self, const struct kith__dict *dict,
     place.entry = kith__quick_find(self->arena, shard, key, &there);
     if (place.entry != NULL && kith__load(&place.entry->meta) == KITH__META(KITH_TYPE_INT, 0, 8)) {
         err = kith__number_apply(number, false, (int64_t)kith__load(&place.entry->value), &now);
-        if (err == KITH_OK)
+        if (err == KITH_OK) {
+            kith__entry_use(place.entry);
             kith__entry_store(place.entry, (uint64_t)now);
+        }
         goto out;
     }
     if (number->ttl_ns > 0)

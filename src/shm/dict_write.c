@@ -246,14 +246,15 @@ make_room(struct kith__self *self, const struct kith__dict *dict, const struct k
 
 /*
  * Lock held, no operation under way: sets the item in the two usual cases, a number over one of the
- * same type, and a new key in a dict without bounds that has room.  False: neither, and nothing
- * happened.
+ * same type, and a new key in a dict of which nothing expires, and whose table has room.  False:
+ * neither, and nothing happened.
  */
 static bool
-set_quickly(struct kith__self *self, struct kith__dict_root *root, struct kith__shard *shard,
+set_quickly(struct kith__self *self, const struct kith__dict *dict, struct kith__shard *shard,
             const struct kith__key *key, const struct kith_item *item, kith_err *err)
 {
-    bool absent;
+    struct kith__dict_root *root = kith__dict_root(dict);
+    bool absent, swapped = false, evicted = false;
     struct kith__entry *entry = kith__quick_find(self->arena, shard, key, &absent);
     struct kith__stored stored;
     struct kith__op op;
@@ -262,25 +263,34 @@ set_quickly(struct kith__self *self, struct kith__dict_root *root, struct kith__
         if ((item->type != KITH_TYPE_INT && item->type != KITH_TYPE_FLOAT) ||
             kith__load(&entry->meta) != KITH__META(item->type, 0, 8))
             return false;
+        kith__entry_use(entry);
         kith__entry_store(entry, (uint64_t)item->integer); /* or the bits of the float */
         *err = KITH_OK;
         return true;
     }
-    if (!absent || root->max_items != 0 || root->max_bytes != 0 ||
-        atomic_load_explicit(&root->expiring, memory_order_acquire) != 0 ||
-        (shard == &root->own && kith__load(&shard->count) >= KITH__SPREAD_AT) ||
-        kith__table_tight(shard, 1))
+    if (!absent || atomic_load_explicit(&root->expiring, memory_order_acquire) != 0 ||
+        kith__dict_outgrew(root, shard, 1) || kith__table_tight(shard, 1))
         return false;
     kith__op_begin(&op, self);
     *err = kith__stored_make(&op, *item, &stored);
-    if (*err == KITH_OK)
+    if (*err == KITH_OK && kith__load(&shard->bytes) != 0) {
+        swapped = evicted = kith__dict_swap(&op, dict, shard, key, stored);
+        *err = swapped
+                   ? op.err
+                   : kith__dict_make_room(&op, dict, shard, 0, 1,
+                                          kith__entry_bytes(key->size, stored.meta), 0, &evicted);
+    }
+    if (*err == KITH_OK && !swapped)
         *err = kith__table_insert(&op, root, shard, key, stored);
     if (*err == KITH_OK)
         *err = kith__op_commit(&op);
-    if (*err == KITH_OK)
+    if (*err == KITH_OK) {
+        *err = evicted ? KITH_EVICTED : KITH_OK;
         return true;
+    }
     kith__op_abort(&op);
-    return *err != KITH_EFULL; /* no place near the key's home: the others make one */
+    /* No place near the key's home, or no memory but what can be evicted: the others make one. */
+    return *err != KITH_EFULL && (*err != KITH_ENOMEM || kith__load(&shard->bytes) == 0);
 }
 
 /* As kith__dict_evict_first(), for a change that found no memory; it locks the shard. */
@@ -323,7 +333,7 @@ kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
         err = kith__quick_lock(self, dict, key->hash, &shard);
         if (err < 0)
             return err;
-        if (set_quickly(self, root, shard, key, &change->item, &err)) {
+        if (set_quickly(self, dict, shard, key, &change->item, &err)) {
             kith__shard_release(self, root, shard);
             kith__op_end(self);
             return err;
@@ -356,7 +366,7 @@ kith__dict_change(struct kith__self *self, const struct kith__dict *dict,
          * Unlinking what was staged, when nothing came of it, waits until the lock is free: the
          * extent lock may be needed, and it ranks below.
          */
-        if (err == KITH_OK && shard == &root->own && kith__load(&shard->count) > KITH__SPREAD_AT)
+        if (err == KITH_OK && kith__dict_outgrew(root, shard, 0))
             kith__dict_spread(self, dict);
         kith__shard_release(self, root, shard);
         shard = NULL;

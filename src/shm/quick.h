@@ -125,8 +125,8 @@ kith__quick_lock(struct kith__self *self, const struct kith__dict *dict, uint64_
 
 /*
  * Lock held, no operation under way: the entry of the key if it stands in its home bucket, in the
- * first slot whose tag agrees, and neither expires nor is evicted by use.  NULL says nothing,
- * unless *absent_out: then the key is not in the table.
+ * first slot whose tag agrees, and does not expire.  NULL says nothing, unless *absent_out: then
+ * the key is not in the table.
  */
 static inline __attribute__((always_inline)) struct kith__entry *
 kith__quick_find(const struct kith__arena *arena, const struct kith__shard *shard,
@@ -137,6 +137,7 @@ kith__quick_find(const struct kith__arena *arena, const struct kith__shard *shar
                    (key->hash & kith__table_mask(table)) * sizeof(struct kith__bucket);
     const struct kith__bucket *bucket = kith__near(arena, off);
     struct kith__entry *entry;
+    struct kith__more *more;
     uint32_t match;
 
     *absent_out = false;
@@ -150,8 +151,11 @@ kith__quick_find(const struct kith__arena *arena, const struct kith__shard *shar
     off = kith__slot_off(kith__load(&bucket->slot[kith__first_match(match)]));
     entry = kith__near(arena, off);
     if (!kith__is_near(arena, off) || key->size > 16 || key->form != KITH__KEY_PLAIN ||
-        entry->key_meta != ((uint64_t)key->type | (uint64_t)key->size << 8) ||
+        (entry->key_meta & ~KITH__KEY_MORE) != ((uint64_t)key->type | (uint64_t)key->size << 8) ||
         !kith__bytes_same(entry->key, key->data, key->size))
+        return NULL;
+    more = kith__entry_more(entry); /* a short key's, so it is near as well */
+    if (more != NULL && (kith__load(&more->expires) | kith__load(&more->life)) != 0)
         return NULL;
     return entry;
 }

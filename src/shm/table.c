@@ -147,13 +147,6 @@ set_slot(struct kith__op *op, kith__word *slot, uint64_t value)
     kith__op_set(op, slot, value);
 }
 
-/* A head with its version risen, and no actor. */
-static inline uint64_t
-risen(uint64_t head)
-{
-    return (head & ~KITH__HEAD_ACTOR) + KITH__HEAD_VERSION_ONE;
-}
-
 /* Covers the bucket and returns its head to be, the version risen. */
 static uint64_t
 cover(struct kith__op *op, struct kith__bucket *bucket)
@@ -162,22 +155,10 @@ cover(struct kith__op *op, struct kith__bucket *bucket)
     uint64_t head = kith__op_cover_get(op, &bucket->head, &covered);
 
     if (!covered) {
-        head = risen(head);
+        head = kith__head_risen(head);
         kith__op_cover(op, &bucket->head, head);
     }
     return head;
-}
-
-/* No record that looks keys up sets a table, so the word is what it is. */
-static struct kith__bucket *
-buckets_of(const struct kith__arena *arena, const struct kith__shard *shard, uint64_t *mask_out)
-{
-    uint64_t table = kith__load(&shard->table);
-
-    *mask_out = kith__table_mask(table);
-    if (table == 0 || (table & 63) > 40)
-        return NULL;
-    return kith__at(arena, kith__table_off(table), (*mask_out + 1) * sizeof(struct kith__bucket));
 }
 
 static struct kith__entry *
@@ -254,7 +235,7 @@ kith__table_find(struct kith__op *op, struct kith__shard *shard, const struct ki
 {
     struct kith__arena *arena = op->self->arena;
     uint64_t mask;
-    struct kith__bucket *buckets = buckets_of(arena, shard, &mask);
+    struct kith__bucket *buckets = kith__buckets_of(arena, shard, &mask);
 
     place->shard = shard;
     place->bucket = NULL;
@@ -324,10 +305,10 @@ find_free_slot(struct kith__op *op, struct kith__bucket *buckets, uint64_t mask,
     return NULL;
 }
 
-/* Takes and fills an entry, which is ours alone until the commit. */
-static struct kith__entry *
-make_entry(struct kith__op *op, const struct kith__dict_root *root, uint64_t hash, uint8_t type,
-           const void *key, uint64_t key_size, struct kith__stored stored, uint64_t *off_out)
+struct kith__entry *
+kith__table_entry(struct kith__op *op, const struct kith__dict_root *root, uint64_t hash,
+                  uint8_t type, const void *key, uint64_t key_size, struct kith__stored stored,
+                  uint64_t *off_out)
 {
     uint64_t key_meta = (uint64_t)type | key_size << 8,
              size = sizeof(struct kith__entry) + key_size;
@@ -402,7 +383,7 @@ link_entry(struct kith__op *op, bool first, struct kith__shard *shard, struct ki
 {
     if (op->count == 0)
         kith__op_append(op, kith__off(op->self->arena, &bucket->head) | KITH__REDO_COVER,
-                        risen(kith__load(&bucket->head)));
+                        kith__head_risen(kith__load(&bucket->head)));
     else
         cover(op, bucket);
     op->slots_set = true;
@@ -420,7 +401,7 @@ kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kit
 {
     struct kith__arena *arena = op->self->arena;
     uint64_t mask, off, last_off;
-    struct kith__bucket *buckets = buckets_of(arena, shard, &mask), *bucket;
+    struct kith__bucket *buckets = kith__buckets_of(arena, shard, &mask), *bucket;
     struct kith__entry *entry, *last;
     unsigned slot, distance;
     bool first = op->count == 0;
@@ -436,7 +417,7 @@ kith__table_insert(struct kith__op *op, struct kith__dict_root *root, struct kit
     if (last == NULL && last_off != 0)
         return kith__dict_broken(arena);
 
-    entry = make_entry(op, root, key->hash, key->type, key->data, key->size, stored, &off);
+    entry = kith__table_entry(op, root, key->hash, key->type, key->data, key->size, stored, &off);
     if (entry == NULL)
         return op->err;
     entry->ticket = atomic_fetch_add_explicit(&root->ticket, 1, memory_order_relaxed) + 1;
@@ -470,8 +451,8 @@ kith__table_rebuild(struct kith__op *op, struct kith__dict_root *root,
 
     if ((next == NULL) != (next_off == 0) || (prev == NULL) != (prev_off == 0))
         return kith__dict_broken(arena);
-    entry = make_entry(op, root, old->hash, KITH__KEY_TYPE(old->key_meta), old->key, size, stored,
-                       &off);
+    entry = kith__table_entry(op, root, old->hash, KITH__KEY_TYPE(old->key_meta), old->key, size,
+                              stored, &off);
     if (entry == NULL)
         return op->err;
     entry->ticket = old->ticket;
@@ -509,7 +490,7 @@ kith__table_replace_first(struct kith__op *op, const struct kith__place *place,
 
     if (!place->covered)
         kith__op_append(op, kith__off(op->self->arena, &place->bucket->head) | KITH__REDO_COVER,
-                        risen(head));
+                        kith__head_risen(head));
 #ifndef KITH_MISTAKE_REPLACE_KEEPS_BLOCK
     kith__stored_give(op, meta, kith__load(&entry->value));
 #endif
@@ -562,7 +543,7 @@ kith__table_delete(struct kith__op *op, const struct kith__place *place, bool ke
     uint64_t prev_off = kith__op_get(op, &entry->prev);
     struct kith__entry *next = next_off != 0 ? entry_at(arena, next_off) : NULL;
     struct kith__entry *prev = prev_off != 0 ? entry_at(arena, prev_off) : NULL;
-    struct kith__bucket *buckets = buckets_of(arena, shard, &mask);
+    struct kith__bucket *buckets = kith__buckets_of(arena, shard, &mask);
 
     if (buckets == NULL || (next == NULL) != (next_off == 0) || (prev == NULL) != (prev_off == 0))
         return kith__dict_broken(arena);

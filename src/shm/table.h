@@ -278,6 +278,40 @@ kith__entry_store(struct kith__entry *entry, uint64_t value)
     kith__store_release(&entry->version, (version | 1) + 1);
 }
 
+/* A head with its version risen, and no actor. */
+static inline uint64_t
+kith__head_risen(uint64_t head)
+{
+    return (head & ~KITH__HEAD_ACTOR) + KITH__HEAD_VERSION_ONE;
+}
+
+/* No record that looks keys up sets a table, so the word is what it is. */
+static inline struct kith__bucket *
+kith__buckets_of(const struct kith__arena *arena, const struct kith__shard *shard,
+                 uint64_t *mask_out)
+{
+    uint64_t table = kith__load(&shard->table);
+
+    *mask_out = kith__table_mask(table);
+    if (table == 0 || (table & 63) > 40)
+        return NULL;
+    return kith__at(arena, kith__table_off(table), (*mask_out + 1) * sizeof(struct kith__bucket));
+}
+
+/* Takes and fills an entry, but for its links; it is ours alone until the commit. */
+struct kith__entry *kith__table_entry(struct kith__op *op, const struct kith__dict_root *root,
+                                      uint64_t hash, uint8_t type, const void *key,
+                                      uint64_t key_size, struct kith__stored stored,
+                                      uint64_t *off_out);
+
+/*
+ * Writes down that the key, which is in no bucket, comes and `old` goes, eviction going on behind
+ * it.  The record is empty so far.  False: not by the short way, and nothing happened.
+ */
+bool kith__table_swap(struct kith__op *op, struct kith__dict_root *root, struct kith__shard *shard,
+                      const struct kith__key *key, struct kith__stored stored,
+                      struct kith__entry *old);
+
 /* ---- Growing (table_grow.c) ------------------------------------------------------------ */
 
 /*
@@ -291,5 +325,15 @@ bool kith__table_tight(const struct kith__shard *shard, uint64_t more);
 /* Splits a dict that outgrew its one shard into KITH__SHARDS; its own lock held and kept. */
 kith_err kith__dict_spread(struct kith__self *self, const struct kith__dict *dict);
 #define KITH__SPREAD_AT 384u
+
+/* Whether with `more` keys it is one that kith__dict_spread() splits: bounds are kept by one lock.
+ */
+static inline bool
+kith__dict_outgrew(const struct kith__dict_root *root, const struct kith__shard *shard,
+                   uint64_t more)
+{
+    return shard == &root->own && kith__load(&shard->count) + more > KITH__SPREAD_AT &&
+           kith__load(&shard->bytes) == 0;
+}
 
 #endif /* KITH__SHM_TABLE_H */

@@ -1,6 +1,7 @@
 /*
  * scenarios_cache.c - dicts that forget: what expires, bounds, computations.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,35 @@ static void
 full_fifo(struct stage *stage, struct kith__self *self)
 {
     full_with(stage, self, (struct kith__bounds){ 0, 150, KITH_DICT_FIFO });
+}
+
+/* Buckets enough that the new key is, as a rule, in another than the one that goes. */
+static void
+many_of(struct stage *stage, struct kith__self *self, enum kith_dict_policy policy)
+{
+    struct kith__bounds bounds = { 24, 0, policy };
+    struct kith__dict dict;
+    char name[16];
+
+    few_keys(stage, self);
+    stage_make(stage, 0, "bounded", KITH_KIND_DICT, init_bounded, &bounds);
+    dict = bounded(stage);
+    for (int i = 0; i < 24; i++) {
+        snprintf(name, sizeof name, "key %d", i);
+        set_for(stage, self, &dict, name, KITH_INT(i), 0);
+    }
+}
+
+static void
+many_sieve(struct stage *stage, struct kith__self *self)
+{
+    many_of(stage, self, KITH_DICT_SIEVE);
+}
+
+static void
+many_fifo(struct stage *stage, struct kith__self *self)
+{
+    many_of(stage, self, KITH_DICT_FIFO);
 }
 
 /* ---- The operations ------------------------------------------------------------------------- */
@@ -260,6 +290,16 @@ static const struct scenario scenarios[] = {
       .observe = see_bounded },
     { .name = "cache evicts by FIFO",
       .set_up = full_fifo,
+      .prepare = warm_up,
+      .act = evict,
+      .observe = see_bounded },
+    { .name = "cache evicts by SIEVE, one of many",
+      .set_up = many_sieve,
+      .prepare = warm_up,
+      .act = evict,
+      .observe = see_bounded },
+    { .name = "cache evicts by FIFO, one of many",
+      .set_up = many_fifo,
       .prepare = warm_up,
       .act = evict,
       .observe = see_bounded },

@@ -94,6 +94,55 @@ the_hand_passes_what_was_used_once_and_goes_on_where_it_stopped(void **unused)
     close_dict();
 }
 
+/* Whichever way each eviction takes, what goes is what the policy says. */
+static void
+many_go_one_after_the_other(void **unused)
+{
+    (void)unused;
+    make_bounded(50, 0, KITH_DICT_FIFO);
+    for (int64_t n = 0; n < 1000; n++)
+        EXPECT_RC(n < 50 ? KITH_OK : KITH_EVICTED, set_int(n));
+    for (int64_t n = 0; n < 1000; n++)
+        assert_int_equal(n >= 950, has_key(KITH_INT(n)));
+    EXPECT_WHOLE(&stage);
+    close_dict();
+    make_bounded(50, 0, KITH_DICT_SIEVE);
+    for (int64_t n = 0; n < 50; n++)
+        EXPECT_OK(set_int(n));
+    for (int64_t n = 50; n < 1000; n++) {
+        visit(7); /* again and again, so it is passed over each time */
+        EXPECT_RC(KITH_EVICTED, set_int(n));
+    }
+    assert_int_equal(7, int_under(KITH_INT(7)));
+    assert_int_equal(50, length());
+    EXPECT_WHOLE(&stage);
+    close_dict();
+}
+
+/* As a reader does; what is there is set without a look at the bounds. */
+static void
+what_is_set_over_is_used(void **unused)
+{
+    struct kith__number one = { .what = KITH__NUMBER_ADD, .n = 1 };
+    struct kith__key key;
+
+    (void)unused;
+    make_bounded(3, 0, KITH_DICT_SIEVE);
+    for (int64_t n = 0; n < 3; n++)
+        EXPECT_OK(set_int(n));
+    EXPECT_OK(set_item(KITH_INT(0), KITH_INT(5)));
+    assert_int_equal(1, kith__load(&kith__entry_more(entry_of(KITH_INT(0)))->visited));
+    key_make(&key, KITH_INT(1));
+    EXPECT_OK(kith__dict_number(stage.self, &dict, &key, &one, NULL));
+    assert_int_equal(1, kith__load(&kith__entry_more(entry_of(KITH_INT(1)))->visited));
+    EXPECT_RC(KITH_EVICTED, set_int(3));
+    EXPECT_KEYS(0, 1, 3);
+    EXPECT_OK(lifetime(0, KITH__LIFETIME_EXPIRE, 10));
+    EXPECT_OK(set_int(0)); /* for ever, as any set that says nothing else */
+    assert_int_equal(0, kith__load(&kith__entry_more(entry_of(KITH_INT(0)))->expires));
+    close_dict();
+}
+
 static void
 as_many_go_as_a_larger_item_needs_and_never_itself(void **unused)
 {
@@ -394,6 +443,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_oldest_goes_whether_it_was_used_or_not),
         cmocka_unit_test(the_hand_passes_what_was_used_once_and_goes_on_where_it_stopped),
+        cmocka_unit_test(many_go_one_after_the_other),
+        cmocka_unit_test(what_is_set_over_is_used),
         cmocka_unit_test(as_many_go_as_a_larger_item_needs_and_never_itself),
         cmocka_unit_test(what_is_evicted_first_is_what_the_new_item_would_have_driven_out),
         cmocka_unit_test(in_a_full_arena_what_has_to_go_goes_before),
