@@ -688,6 +688,44 @@ sleep_for_kept(struct stage *stage, struct kith__self *self)
     sleep_for(stage, self, "kept");
 }
 
+/* ---- What a get lent, reported ---- */
+
+static void
+sleep_for_done(struct stage *stage, struct kith__self *self)
+{
+    kith__queue_join(self, &stage->q, INT64_MAX);
+}
+
+static void
+take_one(struct stage *stage, struct kith__self *self)
+{
+    struct kith__queue_root *root = kith__queue_root(&stage->q);
+    struct kith_item item = KITH_INT(1);
+    size_t got;
+
+    root->lending = KITH__LENDING; /* as if it had been made so */
+    root->joinable = 1;
+    kith__queue_put(self, &stage->q, &item, 1, 0);
+    kith__queue_get(self, &stage->q, 1, 0, NULL, &got);
+}
+
+static void
+report_one(struct stage *stage, struct kith__self *self)
+{
+    kith__queue_task_done(self, &stage->q);
+}
+
+/* Killed before it reported: the item is back, and another does the work. */
+static void
+report_missing(struct stage *stage, struct kith__self *self)
+{
+    size_t got;
+
+    kith__reap_all(self);
+    if (kith__queue_get(self, &stage->q, 1, 0, NULL, &got) == KITH_OK)
+        kith__queue_task_done(self, &stage->q);
+}
+
 static const char *doomed; /* of the kind that is tried */
 
 static void
@@ -746,6 +784,7 @@ static const struct {
     { "semaphore release", sleep_for_permit, find_permits, give_permits, give_missing, NULL },
     { "semaphore release, fair", sleep_in_order, find_in_order, give_permits, give_missing_in_order,
       NULL },
+    { "queue task_done", sleep_for_done, take_one, report_one, report_missing, NULL },
     { "lock destroyed", sleep_for_kept, do_nothing, destroy_doomed, destroy_missing, "kept" },
     { "fair lock destroyed", sleep_for_kept_fair, do_nothing, destroy_doomed, destroy_missing,
       "kept fair" },
