@@ -226,8 +226,10 @@ kith__queue_lend(struct kith__reader *r, const struct kith__pick *found,
     if (found->record != NULL)
         kith__op_set(r->op, &root->nodes, kith__op_get(r->op, &root->nodes) + 1); /* Q4 */
     kith__op_set(r->op, &root->lent_count, kith__op_get(r->op, &root->lent_count) + 1);
+#ifndef KITH_MISTAKE_TAKEN_WITHOUT_COUNT
     if (how->taken)
         kith__op_set(r->op, &root->taken, kith__op_get(r->op, &root->taken) + 1);
+#endif
     return err < 0 ? err : r->op->err;
 }
 

@@ -350,6 +350,10 @@ stop_quick(struct kith__self *self, struct kith__semaphore_root *root)
             kith__store(&seen.mine->ticket, kith__load(&root->ticket));
             kith__step();
         }
+#ifdef KITH_MISTAKE_QUICK_STOPPED_FIRST
+        kith__store(&root->quick, 0);
+        kith__step();
+#endif
         kith__store(&seen.mine->count, count); /* W8 */
         kith__step();
     }

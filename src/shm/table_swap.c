@@ -72,7 +72,9 @@ kith__table_swap(struct kith__op *op, struct kith__dict_root *root, struct kith_
     kith__op_set_first(op, &to->slot[to_slot], kith__tag_of(key->hash) | off >> 4);
     if (from != to) {
         cover(op, from);
+#ifndef KITH_MISTAKE_SWAP_KEEPS_SLOT
         kith__op_set_first(op, &from->slot[from_slot], 0);
+#endif
     }
     kith__op_set_first(op, prev != NULL ? &prev->next : &shard->first, next_off);
     kith__op_set_first(op, &next->prev, prev_off);
