@@ -9,10 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/shared.h"
+
+KITH__SHARED_BEGIN
 void *kith__malloc(size_t size);
 void *kith__calloc(size_t count, size_t size);
 void *kith__realloc(void *memory, size_t size);
 void kith__free(void *memory);
+KITH__SHARED_END
 
 #ifdef KITH_FAULTS
 /* The `nth` try from now gets NULL, and those after it memory again; 0 fails none. */

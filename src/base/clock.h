@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "base/shared.h"
+
 #define KITH__NO_WAIT INT64_C(0)
 #define KITH__NO_DEADLINE INT64_MAX
 
@@ -17,11 +19,13 @@
 #define KITH__NS_PER_MS INT64_C(1000000)
 
 /* CLOCK_MONOTONIC and CLOCK_REALTIME, in nanoseconds. */
+KITH__SHARED_BEGIN
 int64_t kith__now_ns(void);
 int64_t kith__real_ns(void);
 
 /* So long from now, at most KITH__NO_DEADLINE. */
 int64_t kith__deadline_after(int64_t timeout_ns);
+KITH__SHARED_END
 
 /* The deadline of a timeout that is 0, KITH_FOREVER or positive. */
 static inline int64_t
@@ -33,6 +37,8 @@ kith__deadline_ns(int64_t timeout_ns)
 }
 
 /* Nanoseconds left until it: 0 once it has come, INT64_MAX if it never does. */
+KITH__SHARED_BEGIN
 int64_t kith__deadline_left(int64_t deadline_ns);
+KITH__SHARED_END
 
 #endif /* KITH__CLOCK_H */

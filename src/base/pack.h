@@ -9,6 +9,8 @@
 
 #include <kith/item.h>
 
+#include "base/shared.h"
+
 enum kith__pack_kind {
     KITH__PACK_NIL,
     KITH__PACK_BOOL,
@@ -57,6 +59,7 @@ kith__pack_reader(const void *data, size_t size)
     return (struct kith__pack_reader){ .at = (const uint8_t *)data, .left = size };
 }
 
+KITH__SHARED_BEGIN
 /* Reads one value, or one head.  False if the bytes are none, or end before it does. */
 bool kith__pack_read(struct kith__pack_reader *reader, struct kith__pack_value *value_out);
 
@@ -65,5 +68,6 @@ bool kith__pack_read(struct kith__pack_reader *reader, struct kith__pack_value *
  * nested at most KITH_PACKED_DEPTH_MAX deep, with ext types that Kith knows and str that is UTF-8.
  */
 kith_err kith__pack_check(const void *data, size_t size);
+KITH__SHARED_END
 
 #endif /* KITH__PACK_H */

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What libkith.so exports is what the headers declare, the map lists and the reference describes.
+"""What libkith.so exports is what the headers declare, the map lists and the reference describes;
+and besides it what src/base/shared.h lets libkith-net.so call.
 
     exports.py LIBRARY [SOURCE]     prints each name that one of them lacks; status 1 if any does
 """
@@ -12,6 +13,7 @@ import sys
 
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 DIRECTIVE = re.compile(r"^[ \t]*#(?:.*\\\n)*.*$", re.MULTILINE)
+SHARED = re.compile(r"^KITH__SHARED_BEGIN$(.*?)^KITH__SHARED_END$", re.DOTALL | re.MULTILINE)
 DECLARATION = re.compile(r"\bKITH_API\b[^;]*?\b(kith_\w+)\s*[(\[]")
 
 
@@ -39,22 +41,31 @@ def exported(library):
     return {f[2].split("@")[0] for f in fields if len(f) == 3 and f[1] != "A"}
 
 
+def shared(root):
+    """What src/base declares for libkith-net.so."""
+    names = set()
+    for path in glob.glob(os.path.join(root, "src", "base", "*.h")):
+        for run in SHARED.findall(COMMENT.sub("", read(path))):
+            names |= set(re.findall(r"\b(kith__\w+)\s*[(;]", run))
+    return names
+
+
 def described(root):
     text = "".join(read(path) for path in glob.glob(os.path.join(root, "docs/reference/*.md")))
     return set(re.findall(r"\bkith_\w+", text))
 
 
 def violations(library, root):
-    headers = declared(root)
+    headers = declared(root) | shared(root)
     for name in sorted(headers - listed(root)):
-        yield f"{name}: declared in include/, not listed in src/libkith.map"
+        yield f"{name}: declared, not listed in src/libkith.map"
     for name in sorted(listed(root) - headers - {"local", "global"}):
-        yield f"{name}: listed in src/libkith.map, not declared in include/"
+        yield f"{name}: listed in src/libkith.map, not declared"
     for name in sorted(headers - exported(library)):
-        yield f"{name}: declared in include/, not exported"
+        yield f"{name}: declared, not exported"
     for name in sorted(exported(library) - headers):
-        yield f"{name}: exported, not declared in include/"
-    for name in sorted(headers - described(root)):
+        yield f"{name}: exported, not declared"
+    for name in sorted(declared(root) - described(root)):
         yield f"{name}: declared in include/, not mentioned in docs/reference/"
 
 

@@ -9,7 +9,7 @@ import re
 import sys
 
 # What stands above is tested by way of the public functions, most of it.
-FOLDERS = ["base", "shm", "pool"]
+FOLDERS = ["base", "shm", "wire", "pool"]
 # What is tested elsewhere, and where: files whose work is with processes, deaths or the system, or
 # whose words are what other tests look at.  One that gets a test of its own leaves this list.
 ELSEWHERE = {
