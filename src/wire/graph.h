@@ -175,6 +175,7 @@ const struct kith__node *kith__node_child(const struct kith__node *node, size_t 
 struct kith__survey {
     uint8_t *places; /* by number: in how many places it stands, 2 for two or more */
     size_t nodes;    /* different ones */
+    size_t edges;    /* places in which one stands in another */
     size_t depth; /* of the deepest, the first being 1; the way into a circle ends where it began */
     bool circular; /* something contains itself */
 };

@@ -95,6 +95,7 @@ meet(struct walk *walk, struct kith__survey *survey, const struct marks *marks,
     size_t known = marks->depth[child->number];
     struct stop *here = &walk->way[walk->count - 1];
 
+    survey->edges++;
     if (*places == 0) {
         *places = 1;
         survey->nodes++;

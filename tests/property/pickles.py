@@ -342,7 +342,8 @@ def deep(levels):
 def main(path):
     driver = Driver(path)
     for name, values in (("circles", circles()), ("what is shared", sharing())):
-        wrong = [(p, w) for x in values for p in PROTOCOLS for w in [one(driver, b"p", x, p)]
+        wrong = [(p, w) for x in values for p in PROTOCOLS
+                 for w in [one(driver, b"p", x, p) or one(driver, b"v", x, p)]
                  if w and (w != "left out" or p > 1)]
         tap.result(not wrong, f"{name} come back as they were, in each protocol", repr(wrong[:1]))
 
@@ -351,7 +352,7 @@ def main(path):
     for i in range(VALUES):
         x = value(r, [])
         for protocol in PROTOCOLS:
-            found = one(driver, b"p", x, protocol)
+            found = one(driver, b"p", x, protocol) or one(driver, b"v", x, protocol)
             if found == "left out":
                 left_out += 1
             else:
@@ -361,6 +362,21 @@ def main(path):
     tap.result(left_out < VALUES, "most values can be pickled at all", str(left_out))
     tap.result(not wrong, f"{VALUES} random values come back, in each protocol",
                f"KITH_TEST_SEED={SEED}, value {i}: {wrong}")
+
+    shared = []
+    for x, number in ((None, 0), (True, 1), (2 ** 63 - 1, 2), (1.5, 3), ("\xe9", 4), (b"", 5),
+                      (2 ** 63, 6), ((), 7), ([1, [2]], 7), ({"a": {1, 2}}, 7), ("\ud800", 8),
+                      (bytearray(b"x"), 8), ([Plain()], 8), ([shared, shared], 8),
+                      (frozenset(), 8), (range(3), 8), ([{(1, (2,))}], 7), ([(1,)] * 9, 7)):
+        got = driver.order(b"t", pickle.dumps(x))
+        tap.result(got == (True, bytes([number])), f"{x!r:.40} is an item of type {number}",
+                   repr(got))
+    bomb = ()
+    for _ in range(60):
+        bomb = (bomb, bomb)
+    got = driver.order(b"t", pickle.dumps(bomb))
+    tap.result(got == (True, b"\x08"), "tuples that would be huge as plain data are a pickle",
+               repr(got))
 
     data = pickle.dumps([value(random.Random(7), []), Plain(), "x" * 300], 4)
     refused = [driver.order(b"p", data[:cut])[0] is False for cut in range(len(data))]
@@ -393,7 +409,7 @@ def main(path):
         hurt = bytearray(data)
         for _ in range(r.randrange(1, 4)):
             hurt[r.randrange(len(hurt))] = r.choice([r.randrange(256), r.choice(data)])
-        driver.order(b"p", bytes(hurt))
+        driver.order(r.choice([b"p", b"v"]), bytes(hurt))
     tap.result(driver.process.poll() is None, f"{DAMAGES} damaged pickles do no harm")
     tap.finish()
 
