@@ -356,10 +356,12 @@ is_part(const struct writer *w, const struct kith__node *node)
     const struct kith__node *above = w->count > 0 ? w->way[w->count - 1].node : NULL;
     const struct kith__node *object = w->count > 1 ? w->way[w->count - 2].node : NULL;
 
-    if (above == NULL || !can_contain(node) || w->survey.places[node->number] > 1)
+    if (above == NULL || w->survey.places[node->number] > 1 ||
+        (node->kind != KITH__NODE_LIST && node->kind != KITH__NODE_DICT &&
+         node->kind != KITH__NODE_SET))
         return false;
     if (kith__node_is_object(above))
-        return node == above->made.callable || node == above->made.keywords;
+        return node == above->made.keywords;
     return object != NULL && kith__node_is_object(object) && above == object->made.arguments;
 }
 

@@ -315,6 +315,14 @@ def circles():
     x = collections.deque()
     x.append({1: x})
     yield x
+    # An object is in a tuple's arguments, and is no part that is made anew.
+    x = Plain()
+    x.x, x.y = Point(x, 1), [x]
+    yield x.x
+    yield x
+    x = Members()
+    x.me = [x]
+    yield x
 
 
 def sharing():
