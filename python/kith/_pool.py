@@ -39,10 +39,10 @@ class RemoteTraceback(Exception):
 
     def __init__(self, text):
         super().__init__(text)
-        self.text = text
+        self.tb = text  # the name that it has in multiprocessing.pool
 
     def __str__(self):
-        return self.text
+        return self.tb
 
 
 def _rebuild(exception, text):
@@ -64,20 +64,42 @@ class Failed:
 
 
 class TaskError(Exception):
-    """A task raised something, or had a result, that cannot be pickled: its text stands for it."""
+    """A task raised something, or had a result, that cannot be pickled: its text stands for it.
+
+    error, value: the repr of what was raised, by the task or by pickling, and of the result.
+    """
+
+    def __init__(self, text, error="", value=""):
+        super().__init__(text)
+        self.error = error
+        self.value = value
+
+    def __reduce__(self):
+        return TaskError, (*self.args, self.error, self.value)
 
 
-def _failure(exception):
-    """In a worker: what is sent of an exception, or of its text if it cannot be pickled."""
+def _repr(value):
+    try:
+        return repr(value)
+    except Exception:
+        return object.__repr__(value)
+
+
+def _failure(exception, *unsent):
+    """In a worker: what is sent of an exception; of one while its result was sent, a TaskError."""
     text = "".join(traceback.format_exception(type(exception), exception,
                                               exception.__traceback__))
     failed = Failed(exception, f'\n"""\n{text}"""')
     exception.__traceback__ = None
     try:
-        pickle.loads(_dumps(failed))
+        if not unsent:
+            pickle.loads(_dumps(failed))
+            return failed
     except Exception:
-        failed = Failed(TaskError(f"{type(exception).__name__}: {exception}"), failed.text)
-    return failed
+        pass
+    error = TaskError(f"{type(exception).__name__}: {exception}", _repr(exception),
+                      *map(_repr, unsent))
+    return Failed(error, failed.text)
 
 
 def _died(sentence, pid, signal, attempts):
@@ -119,11 +141,13 @@ def _dumps_function(function):
 class _Worker:
     """What a worker knows: where the functions are, and what it is to do first and last."""
 
-    def __init__(self, space, name, initializer, arguments):
+    def __init__(self, space, name, initializer, arguments, daemon, label):
         self.space = space
         self.name = name + ".functions"
         self.initializer = initializer
         self.arguments = arguments
+        self.daemon = daemon
+        self.label = label
 
     def resolve(self, task):
         kind, _, number = task.partition(" ")
@@ -137,7 +161,7 @@ class _Worker:
         return function if kind == "map" else lambda arguments: function(*arguments)
 
     def begin(self):
-        _be_process()
+        _be_process(self.daemon, self.label)
         if self.initializer is not None:
             self.initializer(*self.arguments)
 
@@ -150,7 +174,7 @@ def _call(data):
     return function(*arguments, **keywords)
 
 
-def _be_process():
+def _be_process(daemon, label):
     """A worker that was forked is a process of its own to multiprocessing, as to the system."""
     process = sys.modules.get("multiprocessing.process")
     if process is None:
@@ -160,7 +184,7 @@ def _be_process():
     number = next(process._process_counter)
     current._identity = parent._identity + (number,)
     current._config = parent._config.copy()
-    current._config["daemon"] = False
+    current._config["daemon"] = daemon
     current._parent_pid = os.getppid()
     current._parent_name = parent.name
     current._popen = None
@@ -168,7 +192,7 @@ def _be_process():
     current._target = None
     current._args = ()
     current._kwargs = {}
-    current._name = f"KithWorker-{number}-{os.getpid()}"
+    current._name = f"{label}-{os.getpid()}"
     process._current_process = current
     process._process_counter = itertools.count(1)
     process._children = set()
@@ -201,8 +225,7 @@ def _spawned():
     if preparation is not None:
         from multiprocessing import spawn
         spawn.prepare(preparation)
-    initializer, arguments = pickle.loads(functions["initializer"])
-    worker = _Worker(space, name, initializer, arguments)
+    worker = _Worker(space, name, *pickle.loads(functions["initializer"]))
     try:
         worker.begin()
     except BaseException:
@@ -221,7 +244,7 @@ _numbers = itertools.count(1)
 
 
 
-def _command(initializer, initargs, private):
+def _command(worker, private):
     """The command of a worker that is an interpreter of its own, and what it looks for first."""
     from multiprocessing import process, spawn
     from subprocess import _args_from_interpreter_flags
@@ -234,7 +257,7 @@ def _command(initializer, initargs, private):
     text = "from kith._pool import _spawned; _spawned()"
     command = [os.fsencode(word) for word in
                (spawn.get_executable(), *_args_from_interpreter_flags(), "-c", text)]
-    return command, (_dumps((initializer, tuple(initargs))), pickle.dumps(preparation))
+    return command, (_dumps(worker), pickle.dumps(preparation))
 
 
 class _Use:
@@ -263,7 +286,7 @@ class Engine:
 
     def __init__(self, workers=None, *, space=None, name=None, initializer=None, initargs=(),
                  attempts=3, tasks_per_worker=None, memory_per_worker=None, time_limit=None,
-                 kill_late=False, start_method="fork"):
+                 kill_late=False, start_method="fork", daemon=False, label="KithWorker"):
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         if workers is None:
@@ -282,10 +305,11 @@ class Engine:
         self.name = name
         self.workers = workers
         self.attempts = attempts
-        worker = _Worker(space, name, initializer, tuple(initargs))
+        worker = _Worker(space, name, initializer, tuple(initargs), daemon, label)
         command, words = None, None
         if start_method != "fork":
-            command, words = _command(initializer, initargs, space.address.startswith("mem:"))
+            command, words = _command((initializer, tuple(initargs), daemon, label),
+                                      space.address.startswith("mem:"))
         self.handle = _core._pool_start(
             space, name, worker.resolve, worker.begin, worker.finish, command=command,
             workers=workers, attempts=attempts, tasks_per_worker=tasks_per_worker,

@@ -175,9 +175,9 @@ work(const struct pool *pool, const char *name, const struct kith_item *item)
     return result;
 }
 
-/* The exception that is set, as what is sent in place of a result. */
+/* The exception that is set, as what is sent in place of a result: of `unsent`, if there is one. */
 static PyObject *
-failure(void)
+failure(PyObject *unsent)
 {
     PyObject *type, *value, *traceback, *result;
 
@@ -185,7 +185,7 @@ failure(void)
     PyErr_NormalizeException(&type, &value, &traceback);
     if (traceback != NULL)
         PyException_SetTraceback(value, traceback);
-    result = call_lazily("kith._pool", "_failure", value, NULL, 0, NULL);
+    result = call_lazily("kith._pool", "_failure", value, &unsent, unsent == NULL ? 0 : 1, NULL);
     Py_XDECREF(type);
     Py_XDECREF(value);
     Py_XDECREF(traceback);
@@ -226,7 +226,7 @@ run(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
     given = result != NULL && give(pool, task, result);
     /* The second time it is that the exception cannot be sent: then its text is. */
     for (int i = 0; i < 2 && !given; i++) {
-        Py_XSETREF(result, failure());
+        Py_XSETREF(result, failure(result));
         given = result != NULL && give(pool, task, result);
     }
     if (!given)

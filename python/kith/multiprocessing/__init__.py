@@ -8,9 +8,10 @@ Every public name of the standard module is here.  Those that are shared between
     Lock RLock Semaphore BoundedSemaphore Condition Event Barrier
     Queue JoinableQueue SimpleQueue     no feeder thread: an item put is there when put() returns
     Manager                             dicts, lists, namespaces …: in shared memory, no server
-    shared_memory managers sharedctypes synchronize queues
+    Pool                                of workers: no task is lost or waited for without end
+    shared_memory managers pool sharedctypes synchronize queues
 
-The rest (Process, Pipe, connections, pools, loggers) is the standard library's own, and start
+The rest (Process, Pipe, connections, loggers) is the standard library's own, and start
 methods are set for both by either.
 
 What differs: a process that is killed leaves nothing taken and nothing broken.  Its locks, permits
@@ -32,7 +33,7 @@ _SUBMODULES = ("connection", "dummy", "heap", "managers", "pool", "process", "qu
                "resource_sharer", "resource_tracker", "shared_memory", "sharedctypes", "spawn",
                "synchronize", "util", "forkserver", "popen_fork", "popen_forkserver",
                "popen_spawn_posix")
-_OURS = ("managers", "queues", "shared_memory", "sharedctypes", "synchronize")
+_OURS = ("managers", "pool", "queues", "shared_memory", "sharedctypes", "synchronize")
 
 
 def __getattr__(name):

@@ -87,12 +87,10 @@ class BaseContext(standard.BaseContext):
         return SimpleQueue(ctx=self.get_context())
 
     def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None):
-        """Returns a process pool object: the standard library's."""
-        from multiprocessing.pool import Pool
+        """Returns a process pool object, whose tasks survive their workers."""
+        from .pool import Pool
 
-        return Pool(processes, initializer, initargs, maxtasksperchild,
-                    context=standard.BaseContext.get_context(
-                        standard._default_context, self.get_start_method()))
+        return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
 
     def RawValue(self, typecode_or_type, *args):
         """Returns a ctypes object in shared memory, without a lock."""

@@ -5,8 +5,8 @@ shutdown().  Any process that gets one of them, by inheritance, pickled, or out 
 works on it directly.  A dict or list in a dict or list is live.
 
 What needs a server has the standard library's: a manager that is given an address or an authkey,
-one that starts with an initializer, types that a program registers, and Pool().  The server starts
-when it is first needed.
+one that starts with an initializer, types that a program registers, and Pool(), whose pool is ours
+and lives in the server.  The server starts when it is first needed.
 """
 import array
 import weakref
@@ -522,6 +522,16 @@ class SyncManager(_Serverless, standard.SyncManager):
         if self._served:
             return super().Barrier(parties, action, timeout)
         return self._keep(Barrier(parties, action, timeout, space=self._own))
+
+
+def _pool(*args, **keywords):
+    """In the server."""
+    from .pool import Pool
+
+    return Pool(*args, **keywords)
+
+
+SyncManager.register("Pool", _pool, standard.PoolProxy, create_method=False)
 
 
 class SharedMemoryManager(_Serverless, standard.SharedMemoryManager):
