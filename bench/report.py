@@ -23,6 +23,7 @@ PARTS = {
     "condition": "Conditions",
     "once": "Onces",
     "limiter": "Limiters",
+    "pool": "Pools",
     "command": "The command",
     "space": "Beginning",
     "manager": "Against CPython's Manager",

@@ -294,6 +294,13 @@ for case, sides in (("queue-pair", ("standard", "kith")), ("queue-echo", ("stand
     for name in sides:
         measured(f"{name} python {case}", "python.py", name, case,
                  processors=1 if case == "queue-echo" else 2)
+for case in ("pool-map", "pool-map-single", "pool-apply", "pool-start", "pool-arrays"):
+    for name in ("standard", "kith"):
+        measured(f"{name} python {case}", "python.py", name, case, processors=2)
+for case in ("pool-naps", "pool-chaos"):
+    measured(f"kith python {case}", "python.py", "kith", case, processors=2, once=True)
+measured("kith pool task", "bench-pool", "task", processors=2)
+measured("kith pool task in chunks", "bench-pool", "task-in-chunks", processors=2)
 measured("kith python queue-array-view", "python.py", "kith", "queue-array-view", processors=2)
 
 # ---- rows ----
@@ -446,7 +453,26 @@ ROWS = [
                                  ("UltraDict, adding 1 for sure", "counts-add", 14))),
     Row("python", "`import kith`, against `import _multiprocessing, pickle`", "ratio",
         "kith python import", 1.5, "standard python import"),
+    *(Row("python", title, "speedup", f"kith python {case}", limit, f"standard python {case}",
+          why=why)
+      for title, case, limit, why in (
+          ("Pool, an item of a map of 100,000 ints by `chunksize=1`", "pool-map-single", 8, ""),
+          ("Pool, the same in chunks as it likes", "pool-map", 1.2,
+           "The standard's pickles a chunk as one list; ours keeps each item by itself, so that "
+           "of a chunk whose worker was killed only the task that kills fails."),
+          ("Pool, `apply()`", "pool-apply", 1.5, ""),
+          ("Pool, start and stop of two workers", "pool-start", 1,
+           "There is one process more, which keeps the workers whatever the program is at."),
+          ("Pool, the sum of numpy arrays of 8 MiB", "pool-arrays", 5,
+           "An argument is copied when it is submitted, into the arena, and out of it."))),
+    Row("python", "Pool, tasks of 1 ms, a worker killed every 50 ms, to undisturbed", "ratio",
+        "kith python pool-chaos", 1.5, "kith python pool-naps"),
+    Row("pool", "a trivial task in C, two workers", "limit", "kith pool task", 1500,
+        why="A task is put, leased, and acknowledged together with its result: two transactions "
+            "of two processes on one queue each."),
     # Without a target.
+    Row("pool", "a trivial task in C, in chunks", "none", "kith pool task in chunks",
+        peer="kith pool task"),
     Row("python", "Value, `v.value += 1`, two steps here as there", "none",
         "kith python value-increase", peer="standard python value-increase"),
     *(Row("python", title, "none", f"kith python {case}", peer="faster_fifo python queue-array")

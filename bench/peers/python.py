@@ -269,10 +269,118 @@ def queue_array_view(side, ms):
         return measure("g()", {"g": get}, ms)
 
 
+# ---- pools ----
+
+TASKS = 100_000
+ARRAYS = 64
+NAP_S = 0.001
+NAPS = 10_000
+KILL_EVERY_S = 0.05
+
+
+def square(n):
+    return n * n
+
+
+def total(array):
+    return float(array.sum())
+
+
+def nap(n):
+    time.sleep(NAP_S)
+    return n
+
+
+def median_of(run, ms, least=3):
+    """Of as many runs as fit, after one that warms up, unless a single run is enough."""
+    if least > 1:
+        run()
+    took = []
+    until = time.monotonic() + ms / 1000
+    while time.monotonic() < until or len(took) < least:
+        start = time.perf_counter_ns()
+        run()
+        took.append(time.perf_counter_ns() - start)
+    return statistics.median(took)
+
+
+def pool_map(side, ms):
+    """An item of a map of ints, in chunks that the pool chooses."""
+    with multiprocessing_of(side).Pool(2) as pool:
+        return median_of(lambda: pool.map(square, range(TASKS)), ms) / TASKS
+
+
+def pool_map_single(side, ms):
+    """The same by chunksize=1."""
+    count = TASKS // 10
+    with multiprocessing_of(side).Pool(2) as pool:
+        return median_of(lambda: pool.map(square, range(count), 1), ms) / count
+
+
+def pool_apply(side, ms):
+    with multiprocessing_of(side).Pool(2) as pool:
+        return measure("apply(square, (7,))", {"apply": pool.apply, "square": square}, ms)
+
+
+def pool_start(side, ms):
+    """Two workers are started, and ended when they are there."""
+    pool = multiprocessing_of(side).Pool
+
+    def run():
+        with pool(2) as started:
+            started.close()
+            started.join()
+
+    return median_of(run, ms)
+
+
+def pool_arrays(side, ms):
+    """One of many arrays of 8 MiB, whose sum is taken."""
+    import numpy
+    arrays = [numpy.full(1 << 20, n, dtype=float) for n in range(ARRAYS)]
+    with multiprocessing_of(side).Pool(2) as pool:
+        return median_of(lambda: pool.map(total, arrays, 1), ms, least=1) / ARRAYS
+
+
+def pool_naps(side, ms):
+    """A task of a millisecond, in a pool of four that nobody disturbs."""
+    with multiprocessing_of(side).Pool(4) as pool:
+        start = time.perf_counter_ns()
+        if pool.map(nap, range(NAPS)) != list(range(NAPS)):
+            raise AssertionError("results are missing")
+        return (time.perf_counter_ns() - start) / NAPS
+
+
+def pool_chaos(side, ms):
+    """The same while a worker is killed at random now and then."""
+    import random
+    import threading
+    import kith
+    done = threading.Event()
+    with kith.Pool(4, retries=1000) as pool:
+        def kill():
+            while not done.wait(KILL_EVERY_S):
+                busy = [pid for pid, state, _, _ in pool.workers() if state == "busy"]
+                if busy:
+                    os.kill(random.choice(busy), signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        start = time.perf_counter_ns()
+        results = list(pool.map(nap, range(NAPS)))
+        took = time.perf_counter_ns() - start
+        done.set()
+        killer.join()
+    if results != list(range(NAPS)):
+        raise AssertionError("results are missing")
+    return took / NAPS
+
+
 CASES = {function.__name__.strip("_").replace("_", "-"): function for function in (
     dict_get, dict_set, dict_add, counts_add, manager_get, manager_add, value_add, value_increase,
     array_get, lock_pair, event_pair, semaphore_pair, shareable_get, manager_start, import_,
-    queue_alone, queue_pair, queue_echo, queue_array, queue_array_view)}
+    queue_alone, queue_pair, queue_echo, queue_array, queue_array_view, pool_map, pool_map_single,
+    pool_apply, pool_start, pool_arrays, pool_naps, pool_chaos)}
 
 
 def main():
