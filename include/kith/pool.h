@@ -77,11 +77,11 @@ struct kith_task_entry {
 /* How a pool is started.  A field left zero takes its default. */
 struct kith_pool_options {
     size_t struct_size;                  /* set by the initialiser: fields may be added */
-    const struct kith_task_entry *tasks; /* what forked workers can run; must last as long as the
-                                            pool */
+    const struct kith_task_entry *tasks; /* what forked workers can run; it is copied, with the
+                                            names in it */
     size_t task_count;                   /* how many those are */
     const char *const *command;          /* or workers are this command, as of kith_process_exec(),
-                                            which calls kith_worker_run() */
+                                            which calls kith_worker_run(); it is copied, too */
     uint32_t workers;                    /* at most 4096; default: one for each processor */
     uint32_t attempts_max;               /* times a task is begun at most; 1: never again after a
                                             death; default: 3 */
@@ -92,8 +92,8 @@ struct kith_pool_options {
     bool kill_late;                      /* a late task's worker is killed, and the task fails with
                                             KITH_ETIMEDOUT; default: it is shown as late */
     kith_err (*init)(void *arg);         /* called first in each forked worker; negative: it ends */
-    void *init_arg;
-    void (*fork_before)(void *arg); /* these three: see HOOKS, at kith_pool_start() */
+    void *init_arg;                      /* it, and the `arg` of a task, last as long as the pool */
+    void (*fork_before)(void *arg);      /* these three: see HOOKS, at kith_pool_start() */
     void (*fork_parent)(void *arg);
     void (*fork_child)(void *arg);
     void *fork_arg;
@@ -362,8 +362,11 @@ KITH_API kith_err kith_task_return(kith_task *task, struct kith_item item);
 
 /*
  * Commits `txn`, and with it `item` as the result and that the task is done: all of it happens, or
- * nothing, and then it happens once.  After KITH_OK the function returns KITH_OK.
+ * nothing, and then it happens once.  After KITH_OK the function returns KITH_OK.  As
+ * kith_txn_commit() it frees the transaction in either case: after an error nothing happened, and
+ * the task may begin another.
  *
+ * KITH_EINVAL       the task has committed already; `item` is a reference, or packed too deep
  * KITH_EUNSUPPORTED  the task came in a chunk: map it with a chunk of 1
  * all else as kith_txn_commit(); KITH_EGONE too if the task was given to another
  */

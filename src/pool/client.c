@@ -38,6 +38,8 @@ kith__client_init(kith_pool *pool)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&pool->arrived, &attributes);
     pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&pool->replaced, NULL);
+    pool->replacing = false;
     pool->taking = false;
     pool->client = 0;
     pool->results = NULL;
@@ -53,12 +55,13 @@ kith__client_fini(kith_pool *pool)
     kith__pool_part name;
 
     if (pool->client > 0 && pool->process == kith__pid()) {
-        kith__pool_results_name(pool->objects.name, pool->client, name);
+        kith__pool_results_name(pool->objects.name, pool->life, pool->client, name);
         (void)kith_destroy(pool->objects.space, name);
     }
     kith_queue_close(pool->results);
     kith__free(pool->batches);
     pthread_cond_destroy(&pool->arrived);
+    pthread_cond_destroy(&pool->replaced);
     pthread_mutex_destroy(&pool->mutex);
 }
 
@@ -83,19 +86,23 @@ become_client(kith_pool *pool)
 {
     struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
     kith__pool_part name;
-    int64_t client;
+    int64_t client, life;
     kith_err err;
 
     if (pool->client > 0)
         return KITH_OK;
+    /* Once the pool is removed the handle on its state says so: another's life is not read. */
+    life = kith__pool_number(&pool->objects, "life", 0);
     err = kith_dict_add(pool->objects.state, KITH_STR("clients"), 1, &client);
     if (err < 0)
         return err;
     options.create = KITH_MUST_CREATE;
-    kith__pool_results_name(pool->objects.name, client, name);
+    kith__pool_results_name(pool->objects.name, life, client, name);
     err = kith_queue_open(pool->objects.space, name, &options, &pool->results);
-    if (err == KITH_OK)
+    if (err == KITH_OK) {
         pool->client = client;
+        pool->life = life;
+    }
     return err;
 }
 

@@ -53,14 +53,16 @@ struct kith_pool {
     kith_process *keeper;
     kith_semaphore *alive;
     unsigned keepers; /* how many there were */
-    bool replacing;   /* under the mutex: a thread starts a keeper, and has `keepers` and `keep` */
-    atomic_uint refs; /* the handle, and its batches */
-    bool closed;
+    bool replacing; /* under the mutex: a thread has the keeper, `keepers` and `keep` for itself */
+    pthread_cond_t replaced; /* that is over */
+    void *copied;            /* what `keep` points to */
+    atomic_uint refs;        /* the handle, and its batches */
+    atomic_bool closed;
     /* What follows is under the mutex. */
     pthread_mutex_t mutex;
     pthread_cond_t arrived;
-    bool taking; /* a thread is taking in what arrives */
-    int64_t client;
+    bool taking;          /* a thread is taking in what arrives */
+    int64_t client, life; /* as in the name of the queue of its results */
     kith_queue *results;
     int64_t next_id;
     struct kith_results **batches; /* in the order of their numbers; NULL where one was freed */

@@ -205,7 +205,7 @@ is_done(struct keeper *k)
 static void
 give_up(struct keeper *k, const char *why)
 {
-    kith__pool_say(k->o, "broken", why);
+    kith__pool_say(k->o, KITH__STANDING_BROKEN, why);
     (void)kith_queue_shutdown(k->o->tasks);
 }
 
@@ -475,7 +475,7 @@ kith__keep(void *arg)
             KITH_OK) {
             bury_orphans(&k);
             keep_workers(&k);
-            kith__pool_say(k.o, "ended", "");
+            kith__pool_say(k.o, KITH__STANDING_ENDED, NULL);
         }
         /* The program takes what results there are, removes the pool, and kills this process. */
         (void)await_program(keep, -1);

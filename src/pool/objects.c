@@ -11,7 +11,9 @@
 /* ---- Names ---------------------------------------------------------------------------- */
 
 /* "functions" is a language's, see python/kith/_pool.py. */
-static const char *const parts[] = { "tasks", "workers", "cancels", "stop", "functions" };
+static const char *const parts[] = {
+    "tasks", "workers", "cancels", "stop", "standing", "functions"
+};
 
 kith_err
 kith__pool_name_check(const char *function, const char *name)
@@ -25,6 +27,23 @@ kith__pool_name_check(const char *function, const char *name)
                       function, KITH__POOL_NAME_MAX);
 }
 
+kith_err
+kith__pool_entry_check(const char *function, const struct kith_task_entry *entry, size_t index)
+{
+    if (entry->name == NULL ||
+        !kith__name_ok(entry->name, strnlen(entry->name, KITH__NAME_SIZE_MAX + 1)))
+        return kith__fail(KITH_EINVAL,
+                          "%s() was given a table of tasks whose entry %zu has no name: it is "
+                          "UTF-8, 1 to %d bytes, without '/'.",
+                          function, index, KITH__NAME_SIZE_MAX);
+    if (entry->run == NULL)
+        return kith__fail(KITH_EINVAL,
+                          "%s() was given a table of tasks whose entry %zu, \"%s\", has no "
+                          "function.",
+                          function, index, entry->name);
+    return KITH_OK;
+}
+
 void
 kith__pool_part_name(const char *name, const char *part, kith__pool_part part_out)
 {
@@ -32,9 +51,10 @@ kith__pool_part_name(const char *name, const char *part, kith__pool_part part_ou
 }
 
 void
-kith__pool_results_name(const char *name, int64_t client, kith__pool_part part_out)
+kith__pool_results_name(const char *name, int64_t life, int64_t client, kith__pool_part part_out)
 {
-    (void)snprintf(part_out, sizeof(kith__pool_part), "%s.results.%lld", name, (long long)client);
+    (void)snprintf(part_out, sizeof(kith__pool_part), "%s.results.%llx.%llx", name,
+                   (unsigned long long)life, (unsigned long long)client);
 }
 
 /* ---- Opening and removing ------------------------------------------------------------- */
@@ -46,11 +66,13 @@ kith__pool_objects_open(kith_space *space, const char *name, enum kith_create cr
     struct kith_dict_options dict_options = KITH_DICT_OPTIONS_INIT;
     struct kith_queue_options queue_options = KITH_QUEUE_OPTIONS_INIT;
     struct kith_event_options event_options = KITH_EVENT_OPTIONS_INIT;
+    struct kith_value_options value_options = KITH_VALUE_OPTIONS_INIT;
     struct kith__pool_objects o = { .space = space };
     kith__pool_part part;
     kith_err err;
 
     dict_options.create = queue_options.create = event_options.create = create;
+    value_options.create = create;
     memcpy(o.name, name, strlen(name) + 1);
     err = kith_dict_open(space, name, &dict_options, &o.state);
     kith__pool_part_name(name, "workers", part);
@@ -65,6 +87,9 @@ kith__pool_objects_open(kith_space *space, const char *name, enum kith_create cr
     kith__pool_part_name(name, "stop", part);
     if (err == KITH_OK)
         err = kith_event_open(space, part, &event_options, &o.stop);
+    kith__pool_part_name(name, "standing", part);
+    if (err == KITH_OK)
+        err = kith_value_open(space, part, &value_options, &o.standing);
     if (err < 0) {
         kith__pool_objects_close(&o);
         return err;
@@ -81,6 +106,7 @@ kith__pool_objects_close(struct kith__pool_objects *o)
     kith_dict_close(o->cancels);
     kith_queue_close(o->tasks);
     kith_event_close(o->stop);
+    kith_value_close(o->standing);
 }
 
 void
@@ -89,14 +115,16 @@ kith__pool_objects_destroy(kith_space *space, const char *name)
     struct kith_dict_options options = KITH_DICT_OPTIONS_INIT;
     struct kith__pool_objects o = { .space = space };
     kith__pool_part part;
-    int64_t clients = 0;
+    int64_t clients = 0, life = 0;
 
     options.create = KITH_MUST_EXIST;
-    if (kith_dict_open(space, name, &options, &o.state) == KITH_OK)
+    if (kith_dict_open(space, name, &options, &o.state) == KITH_OK) {
+        life = kith__pool_number(&o, "life", 0);
         clients = kith__pool_number(&o, "clients", 0);
+    }
     kith_dict_close(o.state);
     for (int64_t client = 1; client <= clients; client++) {
-        kith__pool_results_name(name, client, part);
+        kith__pool_results_name(name, life, client, part);
         (void)kith_destroy(space, part);
     }
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -122,28 +150,45 @@ kith__pool_number(struct kith__pool_objects *o, const char *key, int64_t otherwi
 }
 
 void
-kith__pool_say(struct kith__pool_objects *o, const char *key, const char *text)
+kith__pool_say(struct kith__pool_objects *o, enum kith__standing standing, const char *why)
 {
-    (void)kith_dict_set(o->state, kith_str(key), kith_str(text));
+    if (standing == KITH__STANDING_BROKEN)
+        (void)kith_dict_set(o->state, KITH_STR("broken"), kith_str(why));
+    (void)kith_value_or(o->standing, standing, NULL);
+}
+
+kith_err
+kith__pool_await_end(struct kith__pool_objects *o, int64_t timeout_ns)
+{
+    int64_t deadline_ns = kith__deadline_ns(timeout_ns), standing = 0;
+    kith_err err = kith_value_get_int(o->standing, &standing);
+
+    while (err == KITH_OK && (standing & KITH__STANDING_ENDED) == 0) {
+        err = kith_value_wait(o->standing, &standing, sizeof(standing),
+                              kith__deadline_left(deadline_ns));
+        if (err == KITH_OK)
+            err = kith_value_get_int(o->standing, &standing);
+    }
+    return err;
 }
 
 kith_err
 kith__pool_going(struct kith__pool_objects *o)
 {
     struct kith_buf buf = KITH_BUF_INIT;
-    kith_err err = kith_dict_get(o->state, KITH_STR("broken"), &buf);
+    int64_t standing = 0;
+    kith_err err = kith_value_get_int(o->standing, &standing);
 
-    if (err == KITH_OK)
+    if (err == KITH_EGONE || (err == KITH_OK && standing == KITH__STANDING_ENDED))
+        return kith__fail(KITH_ECLOSED, "The pool \"%s\" has ended.", o->name);
+    if (err < 0 || standing == 0)
+        return err;
+    if (kith_dict_get(o->state, KITH_STR("broken"), &buf) < 0 || buf.item.type != KITH_TYPE_STR ||
+        buf.item.size > 300)
+        err = kith__fail(KITH_EUNAVAILABLE, "The pool \"%s\" cannot go on.", o->name);
+    else
         err = kith__fail(KITH_EUNAVAILABLE, "The pool \"%s\" cannot go on: %.*s", o->name,
-                         buf.item.type == KITH_TYPE_STR && buf.item.size < 300 ? (int)buf.item.size
-                                                                               : 0,
-                         (const char *)buf.item.data);
-    else if (err == KITH_ENOENT)
-        err = kith_dict_has(o->state, KITH_STR("ended"));
-    if (err == KITH_OK || err == KITH_EGONE)
-        err = kith__fail(KITH_ECLOSED, "The pool \"%s\" has ended.", o->name);
-    else if (err == KITH_ENOENT)
-        err = KITH_OK;
+                         (int)buf.item.size, (const char *)buf.item.data);
     kith_buf_free(&buf);
     return err;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/interrupt.h"
 #include "base/pid.h"
@@ -48,6 +49,7 @@ kith__pool_release(kith_pool *pool)
         close(pool->keep.parent_fd);
     kith__pool_objects_close(&pool->objects);
     kith__space_release(pool->objects.space);
+    kith__free(pool->copied);
     kith__free(pool);
 }
 
@@ -119,6 +121,12 @@ check_options(const struct kith_pool_options *options)
     if (options->workers > KITH__POOL_WORKERS_MAX)
         return kith__fail(KITH_EINVAL, "kith_pool_start() was given %u workers; it takes %d.",
                           (unsigned)options->workers, KITH__POOL_WORKERS_MAX);
+    for (size_t i = 0; i < options->task_count; i++) {
+        kith_err err = kith__pool_entry_check("kith_pool_start", &options->tasks[i], i);
+
+        if (err < 0)
+            return err;
+    }
     if (options->limit_ns < 0)
         return kith__fail_timeout("kith_pool_start", options->limit_ns);
     if (kith__pool_depth() >= KITH__POOL_DEPTH_MAX)
@@ -126,6 +134,44 @@ check_options(const struct kith_pool_options *options)
                           "This is a task of a pool that a task of a pool has started, and so on "
                           "%d deep: it may start no further one.",
                           KITH__POOL_DEPTH_MAX);
+    return KITH_OK;
+}
+
+/*
+ * Copies what keepers read that are started later, in the place of killed ones: the table of tasks,
+ * or the words of the command.
+ */
+static kith_err
+keep_options(kith_pool *pool, const struct kith_pool_options *options)
+{
+    size_t words = 0, bytes = 0;
+    struct kith_task_entry *tasks;
+    char **command, *text;
+
+    while (options->command != NULL && options->command[words] != NULL)
+        bytes += strlen(options->command[words++]) + 1;
+    for (size_t i = 0; i < options->task_count; i++)
+        bytes += strlen(options->tasks[i].name) + 1;
+    /* Either is a struct of pointers, and so the text can stand behind both. */
+    pool->copied = kith__calloc(1, options->task_count * sizeof(*tasks) +
+                                       (words + 1) * sizeof(*command) + bytes);
+    if (pool->copied == NULL)
+        return kith__fail(KITH_ENOMEM, "This process has no memory left for a pool.");
+    tasks = pool->copied;
+    command = (char **)(void *)(tasks + options->task_count);
+    text = (char *)(command + words + 1);
+    for (size_t i = 0; i < options->task_count; i++) {
+        tasks[i] = options->tasks[i];
+        tasks[i].name = text;
+        text = stpcpy(text, options->tasks[i].name) + 1;
+    }
+    for (size_t i = 0; i < words; i++) {
+        command[i] = text;
+        text = stpcpy(text, options->command[i]) + 1;
+    }
+    pool->keep.options = *options;
+    pool->keep.options.tasks = tasks;
+    pool->keep.options.command = options->command != NULL ? (const char *const *)command : NULL;
     return KITH_OK;
 }
 
@@ -157,13 +203,15 @@ write_state(struct kith__pool_objects *o, const struct kith_pool_options *option
 {
     const struct kith_item keys[] = { KITH_STR("attempts"),  KITH_STR("limit"),
                                       KITH_STR("workers"),   KITH_STR("clients"),
-                                      KITH_STR("tasks_max"), KITH_STR("memory_max") };
+                                      KITH_STR("tasks_max"), KITH_STR("memory_max"),
+                                      KITH_STR("life") };
     const struct kith_item items[] = { KITH_INT(options->attempts_max),
                                        KITH_INT(options->limit_ns),
                                        KITH_INT(options->workers),
                                        KITH_INT(0),
                                        KITH_INT((int64_t)options->tasks_per_worker),
-                                       KITH_INT((int64_t)options->memory_per_worker) };
+                                       KITH_INT((int64_t)options->memory_per_worker),
+                                       KITH_INT(kith__real_ns()) };
 
     return kith_dict_set_many(o->state, keys, items, sizeof(keys) / sizeof(keys[0]));
 }
@@ -233,6 +281,45 @@ set_up(kith_pool *pool, kith_space *space, const char *name)
     return KITH_OK;
 }
 
+/*
+ * Has the keeper for itself: none is started in its place, nor is its handle closed, until
+ * release_keeper().  Another thread that starts one is waited for, which takes a fork.
+ */
+static kith_process *
+take_keeper(kith_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    while (pool->replacing)
+        pthread_cond_wait(&pool->replaced, &pool->mutex);
+    pool->replacing = true;
+    pthread_mutex_unlock(&pool->mutex);
+    return pool->keeper;
+}
+
+/* As replace_killed() does; `keeper` is the one from now on. */
+static void
+release_keeper(kith_pool *pool, kith_process *keeper)
+{
+    pthread_mutex_lock(&pool->mutex);
+    pool->keeper = keeper;
+    pool->replacing = false;
+    pthread_cond_broadcast(&pool->replaced);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Kills the keeper, and so its workers, if there is one. */
+static void
+kill_keeper(kith_pool *pool)
+{
+    kith_process *keeper = take_keeper(pool);
+
+    if (keeper != NULL) {
+        (void)kith_process_kill(keeper);
+        (void)kith_process_wait(keeper, ENDING_NS, NULL);
+    }
+    release_keeper(pool, keeper);
+}
+
 /* Removes what the pool consists of, if this process has its name, and then its keeper. */
 static void
 tear_down(kith_pool *pool)
@@ -244,10 +331,7 @@ tear_down(kith_pool *pool)
         kith__pool_part_name(pool->keep.name, "alive", part);
         (void)kith_destroy(pool->keep.space, part);
     }
-    if (pool->keeper != NULL) {
-        (void)kith_process_kill(pool->keeper);
-        (void)kith_process_wait(pool->keeper, ENDING_NS, NULL);
-    }
+    kill_keeper(pool);
 }
 
 kith_err
@@ -279,8 +363,9 @@ kith_pool_start(kith_space *space, const char *name, const struct kith_pool_opti
     pool = new_pool(space);
     if (pool == NULL)
         return KITH_ENOMEM;
-    pool->keep.options = whole;
-    err = set_up(pool, space, name);
+    err = keep_options(pool, &whole);
+    if (err == KITH_OK)
+        err = set_up(pool, space, name);
     if (err < 0) {
         tear_down(pool);
         kith__pool_release(pool);
@@ -300,6 +385,15 @@ has_starter(kith_pool *pool)
     kith_err err = kith_semaphore_value(pool->alive, &permits);
 
     return err == KITH_OK && permits == 0;
+}
+
+/* There is no keeper, and there will be none, to say the last of this pool. */
+static void
+give_up(kith_pool *pool)
+{
+    kith__pool_say(&pool->objects, KITH__STANDING_BROKEN, "its keeper was killed too often.");
+    (void)kith_queue_shutdown(pool->objects.tasks);
+    kith__pool_say(&pool->objects, KITH__STANDING_ENDED, NULL);
 }
 
 /*
@@ -331,11 +425,9 @@ replace_killed(kith_pool *pool)
         err = start_keeper(pool, &keeper);
     if (err == KITH_OK)
         let_keeper_go(pool);
-    pthread_mutex_lock(&pool->mutex);
-    pool->replacing = false;
-    if (keeper != NULL)
-        pool->keeper = keeper;
-    pthread_mutex_unlock(&pool->mutex);
+    else if (err == KITH_EUNAVAILABLE)
+        give_up(pool);
+    release_keeper(pool, keeper != NULL ? keeper : killed);
     if (keeper != NULL)
         kith_process_close(killed);
     return err;
@@ -387,14 +479,32 @@ kith_pool_terminate(kith_pool *pool)
     pool->closed = true;
     if (!pool->is_starter || pool->process != kith__pid())
         return KITH_OK;
-    err = kith_dict_wait(pool->objects.state, KITH_STR("ended"), 0, ENDING_NS, NULL, NULL);
+    err = kith__pool_await_end(&pool->objects, ENDING_NS);
     if (err == KITH_OK)
         return KITH_OK;
     /* The keeper was stopped, or killed with its word unsaid: its workers go with it. */
-    (void)kith_process_kill(pool->keeper);
-    (void)kith_process_wait(pool->keeper, ENDING_NS, NULL);
-    kith__pool_say(&pool->objects, "ended", "");
+    kill_keeper(pool);
+    kith__pool_say(&pool->objects, KITH__STANDING_ENDED, NULL);
     return KITH_OK;
+}
+
+/*
+ * Whether somebody is there who will say that the pool has ended, which cannot go on.  Of another
+ * program's it is known whether that lives, which looks after the keeper itself.
+ */
+static bool
+has_keeper(kith_pool *pool)
+{
+    kith_process *keeper;
+    bool alive = false;
+
+    if (!pool->is_starter || pool->process != kith__pid())
+        return has_starter(pool);
+    keeper = take_keeper(pool);
+    if (kith_process_alive(keeper, &alive) < 0)
+        alive = false;
+    release_keeper(pool, keeper);
+    return alive;
 }
 
 kith_err
@@ -415,8 +525,7 @@ kith_pool_join(kith_pool *pool, int64_t timeout_ns)
     deadline_ns = kith__deadline_ns(timeout_ns);
     for (;;) {
         left_ns = kith__deadline_left(deadline_ns);
-        err = kith_dict_wait(pool->objects.state, KITH_STR("ended"), 0,
-                             left_ns < LOOK_NS ? left_ns : LOOK_NS, NULL, NULL);
+        err = kith__pool_await_end(&pool->objects, left_ns < LOOK_NS ? left_ns : LOOK_NS);
         if (err == KITH_OK || err == KITH_EGONE)
             break;
         if (err != KITH_ETIMEDOUT)
@@ -425,7 +534,7 @@ kith_pool_join(kith_pool *pool, int64_t timeout_ns)
             return kith__fail(KITH_ETIMEDOUT, "The pool \"%s\" did not end in the time given.",
                               pool->objects.name);
         err = kith__pool_look_after(pool);
-        if (err == KITH_ECLOSED)
+        if (err == KITH_ECLOSED || (err == KITH_EUNAVAILABLE && !has_keeper(pool)))
             break;
         if (err < 0 && err != KITH_EUNAVAILABLE)
             return err;

@@ -2,18 +2,18 @@
  * pool.h - what a pool consists of, and what its files share.
  *
  * OBJECTS of the pool NAME, all in its space
- *   NAME            dict: "attempts", "limit", "clients", "numbers", and "broken" or "ended" when
- *                   it is
+ *   NAME            dict: "attempts", "limit", "clients", "numbers", "life", which no other pool
+ *                   of this name has, and "broken": why it cannot go on
  *   NAME.tasks      queue: [client, id, task, arity, item …]: `arity` items for each of the tasks
  *                   id, id + 1, …; a task without items stands alone
- *   NAME.results.C  queue of client C: [id, pid, ns, (index, code, payload) …]: of the task
- *                   id + index the result, or a negative code and its sentence, or, if workers
- *                   died, [pid, signal, attempts]; `ns` is how long all of it took
- *   NAME.workers    dict: the number of a worker to what it is at, a struct kith__record
- *   NAME.cancels    dict: client and id, 8 bytes each in the order of the machine, to none: tasks
- *                   that nobody wants any more
- *   NAME.stop       event: the workers are to be killed
- *   NAME.alive      semaphore with one permit, which the process that started the pool holds
+ *   NAME.results.L.C  queue of client C of life L: [id, pid, ns, (index, code, payload) …]: of the
+ * task id + index the result, or a negative code and its sentence, or, if workers died, [pid,
+ * signal, attempts]; `ns` is how long all of it took NAME.workers    dict: the number of a worker
+ * to what it is at, a struct kith__record NAME.cancels    dict: client and id, 8 bytes each in the
+ * order of the machine, to none: tasks that nobody wants any more NAME.stop       event: the
+ * workers are to be killed NAME.standing   value, an int: bits of enum kith__standing.  Setting one
+ * takes no memory, and so is done in a full arena as well NAME.alive      semaphore with one
+ * permit, which the process that started the pool holds
  *
  * A worker leases what it takes out of NAME.tasks, and acknowledges it in one transaction with the
  * results.  What a death brings back is run in a careful way, see worker.c.
@@ -27,6 +27,7 @@
 #include <kith/process.h>
 #include <kith/queue.h>
 #include <kith/semaphore.h>
+#include <kith/value.h>
 
 #include <signal.h>
 
@@ -49,6 +50,7 @@ struct kith__pool_objects {
     kith_dict *cancels;
     kith_queue *tasks;
     kith_event *stop;
+    kith_value *standing;
     char name[KITH__POOL_NAME_MAX + 1];
 };
 
@@ -61,13 +63,20 @@ void kith__pool_objects_destroy(kith_space *space, const char *name);
 /* The name of one of them, or of the queue of a client's results. */
 typedef char kith__pool_part[KITH__NAME_SIZE_MAX + 1];
 void kith__pool_part_name(const char *name, const char *part, kith__pool_part part_out);
-void kith__pool_results_name(const char *name, int64_t client, kith__pool_part part_out);
+void kith__pool_results_name(const char *name, int64_t life, int64_t client,
+                             kith__pool_part part_out);
 kith_err kith__pool_name_check(const char *function, const char *name);
 
 /* A number of the state; `otherwise` if it is not there. */
 int64_t kith__pool_number(struct kith__pool_objects *objects, const char *key, int64_t otherwise);
-/* Says that the pool has ended, or cannot go on; no more than said, if that fails. */
-void kith__pool_say(struct kith__pool_objects *objects, const char *key, const char *text);
+
+enum kith__standing { KITH__STANDING_ENDED = 1, KITH__STANDING_BROKEN = 2 };
+
+/* Says it, for good, and why it is broken, as far as there is room to say why. */
+void kith__pool_say(struct kith__pool_objects *objects, enum kith__standing standing,
+                    const char *why);
+/* Waits until it is said that the pool has ended; KITH_EGONE: it was removed. */
+kith_err kith__pool_await_end(struct kith__pool_objects *objects, int64_t timeout_ns);
 /* KITH_OK: it goes on.  KITH_ECLOSED: it has ended; KITH_EUNAVAILABLE: it cannot go on. */
 kith_err kith__pool_going(struct kith__pool_objects *objects);
 
@@ -95,6 +104,10 @@ kith_err kith__record_set(struct kith__pool_objects *objects, int64_t number,
                           const struct kith__record *record);
 /* False if it is none; the item may be anybody's. */
 bool kith__record_read(struct kith_item item, struct kith__record *record_out);
+
+/* KITH_EINVAL: the entry `index` of a table of tasks has no name, a bad one, or no function. */
+kith_err kith__pool_entry_check(const char *function, const struct kith_task_entry *entry,
+                                size_t index);
 
 /* ---- worker.c ---- */
 

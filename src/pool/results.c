@@ -220,7 +220,11 @@ choose_chunk(kith_pool *pool, const char *task, size_t count)
     size_t workers = (size_t)kith__pool_number(&pool->objects, "workers", 1);
     size_t share = count / (CHUNKS_PER_WORKER * (workers > 0 ? workers : 1)) + 1;
     int64_t task_ns;
+    int64_t tasks_max = kith__pool_number(&pool->objects, "tasks_max", 0);
 
+    /* A worker looks whether it is to be replaced between two chunks. */
+    if (tasks_max > 0 && share > (uint64_t)tasks_max)
+        share = (size_t)tasks_max;
     /* What is begun only once must not be lost for another's death. */
     if (kith__pool_number(&pool->objects, "attempts", KITH__POOL_ATTEMPTS) <= 1)
         return 1;

@@ -79,7 +79,7 @@ kith__message_find(struct kith__worker *w, int64_t client)
     kith_queue_close(w->results);
     w->results = NULL;
     options.create = KITH_MUST_EXIST;
-    kith__pool_results_name(w->o->name, client, name);
+    kith__pool_results_name(w->o->name, kith__pool_number(w->o, "life", 0), client, name);
     w->client = client;
     return kith_queue_open(w->o->space, name, &options, &w->results);
 }

@@ -149,17 +149,12 @@ kith_task_return(kith_task *task, struct kith_item item)
     return err;
 }
 
-kith_err
-kith_task_commit(kith_task *task, kith_txn *txn, struct kith_item item)
+/* What stands against a commit of the task's result, before anything is built. */
+static kith_err
+check_commit(const kith_task *task, const struct kith_item *item)
 {
-    struct kith__worker *w;
-    struct kith__job *job;
-    kith_err err;
+    const struct kith__job *job = task->job;
 
-    if (task == NULL || txn == NULL)
-        return kith__fail_null("kith_task_commit");
-    w = task->worker;
-    job = task->job;
     if (job->count != 1)
         return kith__fail(KITH_EUNSUPPORTED,
                           "A task that came in a chunk of %u cannot commit its result by itself: "
@@ -167,28 +162,50 @@ kith_task_commit(kith_task *task, kith_txn *txn, struct kith_item item)
                           (unsigned)job->count);
     if (task->committed || job->lease == NULL)
         return kith__fail(KITH_EINVAL, "The task has committed its result already.");
-    err = kith__item_check_fast(&item);
-    if (err < 0)
-        return err;
+    return kith__item_check_fast(item);
+}
+
+/* Adds the result, and that the task is done, to the transaction. */
+static kith_err
+add_result(struct kith__worker *w, const struct kith__job *job, kith_txn *txn,
+           struct kith_item item)
+{
+    kith_err err;
+
     kith__message_begin(w, job);
     kith__message_add(w, 0, KITH_OK, item);
     err = kith__message_end(w);
     if (err == KITH_OK)
         err = kith_txn_queue_put(txn, w->results, kith__packed(&w->out));
-    if (err == KITH_OK)
-        err = kith_txn_lease_ack(txn, job->lease);
-    if (err == KITH_OK) {
-        err = kith_txn_commit(txn);
-        if (err == KITH_OK) {
-            job->lease = NULL;
-            task->committed = true;
-            return KITH_OK;
-        }
-    } else {
+    return err == KITH_OK ? kith_txn_lease_ack(txn, job->lease) : err;
+}
+
+kith_err
+kith_task_commit(kith_task *task, kith_txn *txn, struct kith_item item)
+{
+    kith_err err;
+
+    if (task == NULL || txn == NULL) {
         kith_txn_discard(txn);
+        return kith__fail_null("kith_task_commit");
+    }
+    err = check_commit(task, &item);
+    if (err < 0) {
+        kith_txn_discard(txn);
+        return err;
+    }
+    err = add_result(task->worker, task->job, txn, item);
+    if (err == KITH_OK)
+        err = kith_txn_commit(txn);
+    else
+        kith_txn_discard(txn);
+    if (err == KITH_OK) {
+        task->job->lease = NULL;
+        task->committed = true;
+        return KITH_OK;
     }
     /* What the function does about it is its result. */
-    kith__message_begin(w, job);
+    kith__message_begin(task->worker, task->job);
     return err;
 }
 
@@ -677,6 +694,11 @@ kith_worker_run(kith_space *space, const char *pool, const struct kith_task_entr
 
     if (tasks == NULL && task_count > 0)
         return kith__fail_null("kith_worker_run");
+    for (size_t i = 0; i < task_count; i++) {
+        err = kith__pool_entry_check("kith_worker_run", &tasks[i], i);
+        if (err < 0)
+            return err;
+    }
     if (space == NULL || pool == NULL) {
         pool = getenv("KITH_POOL");
         if (space != NULL || number == NULL || pool == NULL)

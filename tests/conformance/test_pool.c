@@ -1544,6 +1544,42 @@ TEST(pool_of_a_killed_program_is_gone)
     }
 }
 
+TEST(pool_handle_of_one_that_ended_touches_nothing_of_the_next)
+{
+    struct kith_pool_options options = plain(1);
+    kith_pool *first = NULL, *old = NULL, *second = NULL;
+    struct kith_item three = kith_int(3);
+
+    EXPECT_OK(kith_pool_start(test_space(t), "pool", &options, &first));
+    EXPECT_OK(kith_pool_open(test_space(t), "pool", &old));
+    gives(submit(old, "square", &three, 1), kith_int(9)); /* client 1 */
+    kith_pool_free(first);
+    EXPECT_OK(kith_pool_start(test_space(t), "pool", &options, &second));
+    gives(submit(second, "square", &three, 1), kith_int(9)); /* client 1 as well */
+    kith_pool_free(old);
+    gives(submit(second, "square", &three, 1), kith_int(9));
+    kith_pool_free(second);
+}
+
+TEST(pool_keeps_its_table_of_tasks_and_its_command_itself)
+{
+    char name[] = "square";
+    struct kith_task_entry entry = { name, square, NULL };
+    struct kith_pool_options options = plain(1);
+    struct kith_item three = kith_int(3);
+    kith_pool *pool;
+
+    options.tasks = &entry;
+    options.task_count = 1;
+    pool = start(t, &options);
+    gives(submit(pool, "square", &three, 1), kith_int(9));
+    memset(name, 'x', sizeof(name) - 1);
+    memset(&entry, 0, sizeof(entry));
+    /* Another keeper is forked, and workers with it. */
+    EXPECT_EQ(0, kill(parent_of(some_worker(pool)), SIGKILL));
+    gives(submit(pool, "square", &three, 1), kith_int(9));
+}
+
 /* ---- bad input ---- */
 
 TEST(pool_refuses_bad_input)
@@ -1571,6 +1607,14 @@ TEST(pool_refuses_bad_input)
     options.workers = 1;
     options.limit_ns = -2;
     EXPECT_RC(KITH_EINVAL, kith_pool_start(space, "p", &options, &none));
+    options.limit_ns = 0;
+    options.tasks = (const struct kith_task_entry[]){ { "a", square, NULL }, { NULL, echo, NULL } };
+    options.task_count = 2;
+    EXPECT_FAILS(KITH_EINVAL, "entry 1", kith_pool_start(space, "p", &options, &none));
+    EXPECT_FAILS(KITH_EINVAL, "entry 1", kith_worker_run(space, "pool", options.tasks, 2));
+    options.tasks = (const struct kith_task_entry[]){ { "a", NULL, NULL } };
+    options.task_count = 1;
+    EXPECT_FAILS(KITH_EINVAL, "no function", kith_pool_start(space, "p", &options, &none));
     EXPECT_RC(KITH_ENOENT, kith_pool_open(space, "no such pool", &none));
     EXPECT_RC(KITH_EINVAL, kith_pool_open(space, "a/b", &none));
     EXPECT_TRUE(none == (kith_pool *)t);
@@ -1612,6 +1656,20 @@ TEST(pool_refuses_bad_input)
     map_and_look(pool, 3, 0);
 }
 
+/* The name of the queue of a client's results, good until the next call. */
+static const char *
+results_name(struct test *t, int client)
+{
+    static char name[64];
+    struct kith_buf buf = KITH_BUF_INIT;
+
+    EXPECT_OK(kith_dict_get(test_dict(t, "pool"), KITH_STR("life"), &buf));
+    (void)snprintf(name, sizeof(name), "pool.results.%llx.%x", (unsigned long long)buf.item.integer,
+                   (unsigned)client);
+    kith_buf_free(&buf);
+    return name;
+}
+
 TEST(pool_passes_over_what_nobody_submitted)
 {
     kith_pool *pool = start_plain(t, 1);
@@ -1628,7 +1686,7 @@ TEST(pool_passes_over_what_nobody_submitted)
     EXPECT_OK(kith_queue_put(queue, PACKED("\x95\x01\x02\xa1x\x02\x01"), 0));
     EXPECT_OK(kith_queue_put(queue, PACKED("\x94\x63\x02\xa1x\x00"), 0)); /* client 99 */
     gives(submit(pool, "square", &two, 1), kith_int(4));
-    queue = test_queue(t, "pool.results.1", &options);
+    queue = test_queue(t, results_name(t, 1), &options);
     EXPECT_OK(kith_queue_put(queue, KITH_INT(1), 0));
     EXPECT_OK(kith_queue_put(queue, PACKED("\x93\x01\x01\x01"), 0));
     EXPECT_OK(kith_queue_put(queue, PACKED("\x96\x01\x01\x01\x7f\x05\xc0"), 0));

@@ -30,8 +30,9 @@ the_objects_of_a_pool_are_made_found_and_removed(void **state)
     assert_string_equal("p", found.name);
     kith__pool_objects_close(&found);
     /* The queues of clients are those that it counts. */
-    kith__pool_results_name("p", 2, name);
-    assert_string_equal("p.results.2", name);
+    EXPECT_OK(kith_dict_set(made.state, KITH_STR("life"), KITH_INT(26)));
+    kith__pool_results_name("p", 26, 2, name);
+    assert_string_equal("p.results.1a.2", name);
     EXPECT_OK(kith_queue_open(space, name, NULL, &results));
     kith_queue_close(results);
     assert_int_equal(5, kith__pool_number(&made, "clients", 5));
@@ -58,15 +59,80 @@ a_pool_says_that_it_has_ended_or_cannot_go_on(void **state)
     EXPECT_OK(kith_open("mem://", NULL, &space));
     EXPECT_OK(kith__pool_objects_open(space, "p", KITH_MUST_CREATE, &o));
     EXPECT_OK(kith__pool_going(&o));
-    kith__pool_say(&o, "ended", "");
+    EXPECT_RC(KITH_ETIMEDOUT, kith__pool_await_end(&o, 0));
+    kith__pool_say(&o, KITH__STANDING_ENDED, NULL);
     EXPECT_RC(KITH_ECLOSED, kith__pool_going(&o));
-    kith__pool_say(&o, "broken", "its workers are tired.");
+    EXPECT_OK(kith__pool_await_end(&o, KITH_FOREVER));
+    kith__pool_say(&o, KITH__STANDING_BROKEN, "its workers are tired.");
+    EXPECT_OK(kith__pool_await_end(&o, 0));
     EXPECT_RC(KITH_EUNAVAILABLE, kith__pool_going(&o));
     assert_non_null(strstr(kith_last_error(), "its workers are tired."));
     EXPECT_OK(kith_dict_set(o.state, KITH_STR("broken"), KITH_INT(1)));
     EXPECT_RC(KITH_EUNAVAILABLE, kith__pool_going(&o));
     kith__pool_objects_close(&o);
     kith_close(space);
+}
+
+/* Fills the arena until nothing more goes in. */
+static void
+fill(kith_space *space)
+{
+    static char bytes[1 << 16];
+    kith_queue *queue;
+
+    EXPECT_OK(kith_queue_open(space, "filling", NULL, &queue));
+    for (size_t size = sizeof(bytes); size > 0; size /= 2)
+        while (kith_queue_put(queue, kith_bytes(bytes, size), 0) == KITH_OK)
+            continue;
+    kith_queue_close(queue);
+}
+
+static void
+what_a_pool_says_takes_no_room(void **state)
+{
+    struct kith_options options = KITH_OPTIONS_INIT;
+    struct kith__pool_objects o;
+    kith_space *space;
+
+    (void)state;
+    options.size = 1 << 20;
+    EXPECT_OK(kith_open("mem://", &options, &space));
+    EXPECT_OK(kith__pool_objects_open(space, "p", KITH_MUST_CREATE, &o));
+    fill(space);
+    EXPECT_RC(KITH_ENOMEM, kith_dict_set(o.state, KITH_STR("more"), KITH_STR("does not fit")));
+    kith__pool_say(&o, KITH__STANDING_BROKEN, "its workers are tired of all this.");
+    EXPECT_RC(KITH_EUNAVAILABLE, kith__pool_going(&o));
+    kith__pool_say(&o, KITH__STANDING_ENDED, NULL);
+    EXPECT_OK(kith__pool_await_end(&o, 0));
+    kith__pool_objects_close(&o);
+    kith_close(space);
+}
+
+static kith_err
+do_nothing(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)task;
+    (void)arguments;
+    (void)count;
+    (void)arg;
+    return KITH_OK;
+}
+
+static void
+an_entry_has_a_name_and_a_function(void **state)
+{
+    struct kith_task_entry entry = { "task", do_nothing, NULL };
+
+    (void)state;
+    EXPECT_OK(kith__pool_entry_check("f", &entry, 0));
+    entry.run = NULL;
+    EXPECT_RC(KITH_EINVAL, kith__pool_entry_check("f", &entry, 7));
+    assert_non_null(strstr(kith_last_error(), "entry 7, \"task\", has no function"));
+    entry.name = "";
+    EXPECT_RC(KITH_EINVAL, kith__pool_entry_check("f", &entry, 7));
+    entry.name = NULL;
+    EXPECT_RC(KITH_EINVAL, kith__pool_entry_check("f", &entry, 7));
+    assert_non_null(strstr(kith_last_error(), "entry 7 has no name"));
 }
 
 static void
@@ -125,9 +191,9 @@ a_pools_name_leaves_room_for_those_of_its_objects(void **state)
     EXPECT_RC(KITH_EINVAL, kith__pool_name_check("f", "\xff"));
     name[KITH__POOL_NAME_MAX] = '\0';
     EXPECT_OK(kith__pool_name_check("f", name));
-    kith__pool_results_name(name, INT64_MAX, part);
+    kith__pool_results_name(name, INT64_MAX, INT64_MAX, part);
     assert_true(kith__name_ok(part, strlen(part)));
-    assert_non_null(strstr(part, ".results.9223372036854775807"));
+    assert_non_null(strstr(part, ".results.7fffffffffffffff.7fffffffffffffff"));
 }
 
 int
@@ -136,6 +202,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_objects_of_a_pool_are_made_found_and_removed),
         cmocka_unit_test(a_pool_says_that_it_has_ended_or_cannot_go_on),
+        cmocka_unit_test(what_a_pool_says_takes_no_room),
+        cmocka_unit_test(an_entry_has_a_name_and_a_function),
         cmocka_unit_test(a_record_comes_back),
         cmocka_unit_test(what_is_no_record_is_not_read),
         cmocka_unit_test(a_pools_name_leaves_room_for_those_of_its_objects),
