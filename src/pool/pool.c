@@ -307,22 +307,27 @@ release_keeper(kith_pool *pool, kith_process *keeper)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/* Kills the keeper, and so its workers, if there is one. */
+/*
+ * Kills the keeper, and so its workers, if there is one.  Its end is waited for where it may be at
+ * anything; one that has said that the pool has ended sleeps, and has nothing more to do.  The
+ * system takes some 10 ms to take its inotify away, in which it is none of ours any more.
+ */
 static void
-kill_keeper(kith_pool *pool)
+kill_keeper(kith_pool *pool, bool wait)
 {
     kith_process *keeper = take_keeper(pool);
 
     if (keeper != NULL) {
         (void)kith_process_kill(keeper);
-        (void)kith_process_wait(keeper, ENDING_NS, NULL);
+        if (wait)
+            (void)kith_process_wait(keeper, ENDING_NS, NULL);
     }
     release_keeper(pool, keeper);
 }
 
 /* Removes what the pool consists of, if this process has its name, and then its keeper. */
 static void
-tear_down(kith_pool *pool)
+tear_down(kith_pool *pool, bool has_ended)
 {
     kith__pool_part part;
 
@@ -331,7 +336,7 @@ tear_down(kith_pool *pool)
         kith__pool_part_name(pool->keep.name, "alive", part);
         (void)kith_destroy(pool->keep.space, part);
     }
-    kill_keeper(pool);
+    kill_keeper(pool, !has_ended);
 }
 
 kith_err
@@ -367,7 +372,7 @@ kith_pool_start(kith_space *space, const char *name, const struct kith_pool_opti
     if (err == KITH_OK)
         err = set_up(pool, space, name);
     if (err < 0) {
-        tear_down(pool);
+        tear_down(pool, false);
         kith__pool_release(pool);
         return err;
     }
@@ -483,7 +488,7 @@ kith_pool_terminate(kith_pool *pool)
     if (err == KITH_OK)
         return KITH_OK;
     /* The keeper was stopped, or killed with its word unsaid: its workers go with it. */
-    kill_keeper(pool);
+    kill_keeper(pool, true);
     kith__pool_say(&pool->objects, KITH__STANDING_ENDED, NULL);
     return KITH_OK;
 }
@@ -548,8 +553,9 @@ kith_pool_free(kith_pool *pool)
     if (pool == NULL)
         return;
     if (pool->is_starter && pool->process == kith__pid()) {
-        (void)kith_pool_terminate(pool);
-        tear_down(pool);
+        bool has_ended = kith_pool_terminate(pool) == KITH_OK;
+
+        tear_down(pool, has_ended);
     }
     kith__pool_release(pool);
 }
