@@ -217,6 +217,12 @@ release_message(struct kith__message *message)
     }
 }
 
+static bool
+is_done(const struct kith__slot *slot)
+{
+    return atomic_load_explicit(&slot->done, memory_order_acquire);
+}
+
 /* ---- Watching ------------------------------------------------------------------------- */
 
 /* Locked: a slot that is done is to be told. */
@@ -282,7 +288,7 @@ kith__batch_watch(struct kith_results *batch, void *tag)
         batch->watched = tag;
         pool->watched += batch->count;
         for (size_t i = 0; i < batch->count; i++)
-            if (batch->slots[i].done)
+            if (is_done(&batch->slots[i]))
                 tell(batch, &batch->slots[i]);
         /* Who waits for others may have taken in what is to be told now. */
         pthread_cond_broadcast(&pool->arrived);
@@ -422,7 +428,7 @@ kith__batch_submit(struct kith_results *batch, const struct kith_item *items, si
 static void
 finish(struct kith_results *batch, struct kith__slot *slot)
 {
-    slot->done = true;
+    atomic_store_explicit(&slot->done, true, memory_order_release);
     if (batch->order != NULL)
         batch->order[batch->done] = (size_t)(slot - batch->slots);
     batch->done++;
@@ -449,28 +455,20 @@ read_death(struct kith_item payload, struct kith_death *death)
     return true;
 }
 
-/* Fills a slot by what arrived; false: this process has no memory for it. */
-static bool
-fill(struct kith_results *batch, struct kith__slot *slot, int64_t code, struct kith_item payload,
-     struct kith__message *message)
+/* Fills a slot by what arrived: the bytes at `at`, which are one value. */
+static void
+fill(struct kith_results *batch, struct kith__slot *slot, int64_t code, const uint8_t *at,
+     size_t size, struct kith__message *message)
 {
-    if (payload.type == KITH_TYPE_FOREIGN) {
-        slot->tag = kith__malloc(strlen(payload.tag) + 1);
-        if (slot->tag == NULL)
-            return false;
-        memcpy(slot->tag, payload.tag, strlen(payload.tag) + 1);
-        payload.tag = slot->tag;
-    }
     /* Bytes may be anybody's: no code but a negative one is a failure. */
     slot->code = code < 0 && code >= KITH_ESYSTEM ? (kith_err)code
                  : code == 0                      ? KITH_OK
                                                   : KITH_ECORRUPT;
-    slot->died = slot->code == KITH_EUNAVAILABLE && read_death(payload, &slot->death);
-    slot->item = payload;
+    slot->at = at;
+    slot->size = size;
     slot->message = message;
     message->refs++;
     finish(batch, slot);
-    return true;
 }
 
 /* Locked: what one message says, for the batch that it is of, if that is still there. */
@@ -483,7 +481,6 @@ take_apart(kith_pool *pool, kith_view *view)
     struct kith_results *batch;
     int64_t id = 0, pid, ns = 0, index, code;
     uint32_t count = 0;
-    kith_err err = KITH_OK;
 
     if (message == NULL) {
         kith_view_release(view);
@@ -499,23 +496,25 @@ take_apart(kith_pool *pool, kith_view *view)
             pool->task_ns = ns / left;
             (void)snprintf(pool->task_name, sizeof(pool->task_name), "%s", batch->task);
         }
-        for (; left > 0 && err == KITH_OK; left--) {
+        for (; left > 0; left--) {
             struct kith_item payload;
             kith__tag tag;
+            const uint8_t *start;
             uint64_t at;
 
-            if (!kith__unpack_int(&reader, &index) || !kith__unpack_int(&reader, &code) ||
-                !kith__unpack_item(&reader, &payload, tag))
+            if (!kith__unpack_int(&reader, &index) || !kith__unpack_int(&reader, &code))
+                break;
+            start = reader.at;
+            if (!kith__unpack_item(&reader, &payload, tag))
                 break;
             at = (uint64_t)(id - batch->first) + (uint64_t)index;
             /* One may come twice: see worker.c. */
-            if (at < batch->count && !batch->slots[at].done &&
-                !fill(batch, &batch->slots[at], code, payload, message))
-                err = kith__fail(KITH_ENOMEM, "This process has no memory left for a result.");
+            if (at < batch->count && !is_done(&batch->slots[at]))
+                fill(batch, &batch->slots[at], code, start, (size_t)(reader.at - start), message);
         }
     }
     release_message(message);
-    return err;
+    return KITH_OK;
 }
 
 /* Locked: no result will come any more, since the pool has ended as `err` says. */
@@ -527,13 +526,15 @@ fail_all(kith_pool *pool, kith_err err)
 
         for (size_t j = 0; batch != NULL && j < batch->count; j++) {
             struct kith__slot *slot = &batch->slots[j];
+            const char *sentence = err == KITH_ECLOSED
+                                       ? "The pool has ended before the task was done."
+                                       : "The pool cannot go on.";
 
-            if (slot->done)
+            if (is_done(slot))
                 continue;
             slot->code = err;
-            slot->item = err == KITH_ECLOSED
-                             ? KITH_STR("The pool has ended before the task was done.")
-                             : KITH_STR("The pool cannot go on.");
+            slot->at = (const uint8_t *)sentence;
+            slot->size = strlen(sentence);
             finish(batch, slot);
         }
     }
@@ -630,8 +631,10 @@ kith__batch_await(struct kith_results *batch, size_t enough, const struct kith__
     kith_pool *pool = batch->pool;
     kith_err err = KITH_OK;
 
+    if (slot != NULL && is_done(slot))
+        return KITH_OK;
     enter(pool);
-    while (err == KITH_OK && (slot != NULL ? !slot->done : batch->done < enough))
+    while (err == KITH_OK && (slot != NULL ? !is_done(slot) : batch->done < enough))
         err = await_once(pool, deadline_ns);
     pthread_mutex_unlock(&pool->mutex);
     if (err == KITH_ETIMEDOUT)
@@ -660,37 +663,71 @@ kith__pool_await_watched(kith_pool *pool, int64_t deadline_ns, void **tag_out, s
 
 /* ---- Outcomes ------------------------------------------------------------------------- */
 
-kith_err
-kith__slot_outcome(const struct kith_results *batch, const struct kith__slot *slot,
-                   struct kith_item *item_out)
+/* What stands at the slot; false: for want of memory it cannot be told. */
+static bool
+read_slot(struct kith__slot *slot, struct kith_item *item_out)
 {
-    size_t index = (size_t)(slot - batch->slots);
+    struct kith__pack_reader reader = kith__pack_reader(slot->at, slot->size);
+    kith__tag tag;
 
-    if (slot->code == KITH_OK) {
-        if (item_out != NULL)
-            *item_out = slot->item;
-        return KITH_OK;
+    if (slot->message == NULL) {
+        *item_out =
+            (struct kith_item){ .type = KITH_TYPE_STR, .data = slot->at, .size = slot->size };
+        return true;
     }
-    if (slot->died)
-        return kith__fail(slot->code,
-                          "The task %zu, \"%s\", was begun %u times, and each time its worker "
-                          "died; the last was process %lld, by signal %d.",
-                          index, batch->task, (unsigned)slot->death.attempts,
-                          (long long)slot->death.pid, slot->death.signal);
-    if (slot->item.type != KITH_TYPE_STR || !kith__utf8_ok(slot->item.data, slot->item.size))
-        return kith__fail(slot->code, "The task %zu, \"%s\", failed: %s.", index, batch->task,
-                          kith_strerror(slot->code));
-    return kith__fail(slot->code, "The task %zu, \"%s\", failed: %.*s", index, batch->task,
-                      slot->item.size < KITH__SENTENCE_SIZE_MAX ? (int)slot->item.size
-                                                                : KITH__SENTENCE_SIZE_MAX,
-                      (const char *)slot->item.data);
+    (void)kith__unpack_item(&reader, item_out, tag); /* as when it came */
+    if (item_out->type != KITH_TYPE_FOREIGN)
+        return true;
+    if (slot->tag == NULL) {
+        slot->tag = kith__malloc(strlen(tag) + 1);
+        if (slot->tag == NULL)
+            return false;
+        memcpy(slot->tag, tag, strlen(tag) + 1);
+    }
+    item_out->tag = slot->tag;
+    return true;
 }
 
 kith_err
-kith__slot_death(const struct kith__slot *slot, struct kith_death *death_out)
+kith__slot_outcome(const struct kith_results *batch, struct kith__slot *slot,
+                   struct kith_item *item_out)
 {
-    if (!slot->done || !slot->died)
+    size_t index = (size_t)(slot - batch->slots);
+    struct kith_item item = { .type = KITH_TYPE_NONE };
+    struct kith_death death;
+
+    if (slot->code == KITH_OK && item_out == NULL)
+        return KITH_OK;
+    if (!read_slot(slot, &item))
+        return kith__fail(KITH_ENOMEM, "This process has no memory left for a result.");
+    if (slot->code == KITH_OK) {
+        *item_out = item;
+        return KITH_OK;
+    }
+    if (slot->code == KITH_EUNAVAILABLE && read_death(item, &death))
+        return kith__fail(slot->code,
+                          "The task %zu, \"%s\", was begun %u times, and each time its worker "
+                          "died; the last was process %lld, by signal %d.",
+                          index, batch->task, (unsigned)death.attempts, (long long)death.pid,
+                          death.signal);
+    if (item.type != KITH_TYPE_STR || !kith__utf8_ok(item.data, item.size))
+        return kith__fail(slot->code, "The task %zu, \"%s\", failed: %s.", index, batch->task,
+                          kith_strerror(slot->code));
+    return kith__fail(slot->code, "The task %zu, \"%s\", failed: %.*s", index, batch->task,
+                      item.size < KITH__SENTENCE_SIZE_MAX ? (int)item.size
+                                                          : KITH__SENTENCE_SIZE_MAX,
+                      (const char *)item.data);
+}
+
+kith_err
+kith__slot_death(struct kith__slot *slot, struct kith_death *death_out)
+{
+    struct kith_death death;
+    struct kith_item item;
+
+    if (!is_done(slot) || slot->code != KITH_EUNAVAILABLE || !read_slot(slot, &item) ||
+        !read_death(item, &death))
         return kith__fail(KITH_ENOENT, "The task did not fail by deaths of its workers.");
-    kith__info_copy(&slot->death, death_out, sizeof(slot->death));
+    kith__info_copy(&death, death_out, sizeof(death));
     return KITH_OK;
 }

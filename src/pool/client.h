@@ -16,16 +16,18 @@ struct kith__message {
     uint32_t refs;
 };
 
-/* One task of a batch. */
+/*
+ * One task of a batch.  There may be many, and most are looked at once: so what came of one is left
+ * as it stands in its message.
+ */
 struct kith__slot {
-    bool done;
-    bool died; /* and so `death` holds */
+    atomic_bool done; /* the rest holds, and stays */
     kith_err code;
-    struct kith_item item; /* its result; or the sentence of its failure */
-    struct kith__message *message;
-    struct kith_death death;
-    char *tag;                  /* of a foreign item */
-    struct kith__slot *arrived; /* of those watched: which was done next */
+    size_t size;                   /* of what stands at `at` */
+    const uint8_t *at;             /* its result, packed; or the sentence of its failure */
+    struct kith__message *message; /* which has that; NULL: it is this process's own */
+    char *tag;                     /* of a foreign item that was looked at */
+    struct kith__slot *arrived;    /* of those watched: which was done next */
 };
 
 /* Tasks that were submitted by one call, whose numbers follow each other. */
@@ -106,9 +108,9 @@ void kith__batch_watch(struct kith_results *batch, void *tag);
 kith_err kith__pool_await_watched(kith_pool *pool, int64_t deadline_ns, void **tag_out,
                                   size_t *index_out);
 /* What came of a slot that is done: its item, or its failure with the sentence. */
-kith_err kith__slot_outcome(const struct kith_results *batch, const struct kith__slot *slot,
+kith_err kith__slot_outcome(const struct kith_results *batch, struct kith__slot *slot,
                             struct kith_item *item_out);
-kith_err kith__slot_death(const struct kith__slot *slot, struct kith_death *death_out);
+kith_err kith__slot_death(struct kith__slot *slot, struct kith_death *death_out);
 /* KITH_EPERM if it is the parent's. */
 kith_err kith__batch_check(const struct kith_results *batch, const char *function);
 

@@ -289,7 +289,7 @@ start_all(const char *function, kith_pool *pool, const char *task, const struct 
 }
 
 static kith_err
-first_failure(const struct kith_results *batch)
+first_failure(struct kith_results *batch)
 {
     for (size_t i = 0; i < batch->count; i++)
         if (batch->slots[i].code != KITH_OK)
