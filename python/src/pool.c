@@ -3,6 +3,8 @@
  *
  * Both are private: they take what that file has checked.
  */
+#include <unistd.h>
+
 #include "pool.h"
 
 struct results {
@@ -13,6 +15,7 @@ struct results {
     Py_ssize_t count;
     int64_t until_ns;  /* of CLOCK_MONOTONIC: iterating waits no longer; KITH_FOREVER */
     PyObject *release; /* called without arguments at the end of this; or NULL */
+    bool waited_for;   /* by a thread, without the interpreter lock */
 };
 
 /* ---- Pools ---- */
@@ -136,6 +139,7 @@ kith_module_pool_start(PyObject *module, PyObject *const *args, Py_ssize_t count
         return raise_error(err);
     }
     self->kept = self->open;
+    self->process = (long)getpid();
     return (PyObject *)self;
 }
 
@@ -190,6 +194,8 @@ pool_free(PyObject *object, PyObject *unused)
     (void)unused;
     if (self->open == NULL)
         Py_RETURN_NONE;
+    if (self->process != (long)getpid())
+        self->uses = 0; /* the parent's threads are not here */
     self->uses++;
     if (self->uses > 1) { /* those that wait end by this */
         Py_BEGIN_ALLOW_THREADS(void) kith_pool_terminate(self->open);
@@ -469,6 +475,15 @@ outcome(struct results *self, kith_err err, size_t index, const struct kith_item
     return failed();
 }
 
+/* As of a generator: the library gives results to one thread at a time. */
+static bool
+is_free(const struct results *self)
+{
+    if (self->waited_for)
+        PyErr_SetString(PyExc_ValueError, "Another thread waits for the next of these results.");
+    return !self->waited_for;
+}
+
 /* The next result, waiting; *index_out is SIZE_MAX if none came. */
 static kith_err
 next_within(struct results *self, int64_t timeout_ns, size_t *index_out, struct kith_item *item_out)
@@ -500,7 +515,9 @@ next_one(struct results *self, int64_t timeout_ns, size_t *index_out, struct kit
 
     if (*index_out != SIZE_MAX || err != KITH_ETIMEDOUT || timeout_ns == 0)
         return err;
+    self->waited_for = true;
     WAIT(&wait, NULL, err, next_within(self, timeout_ns, index_out, item_out));
+    self->waited_for = false;
     return err;
 }
 
@@ -515,7 +532,7 @@ results_next(PyObject *object, PyObject *timeout)
     PyObject *value;
     kith_err err;
 
-    if (!timeout_of(timeout, &timeout_ns))
+    if (!timeout_of(timeout, &timeout_ns) || !is_free(self))
         return NULL;
     err = next_one(self, timeout_ns, &index, &item);
     if (index == SIZE_MAX)
@@ -596,9 +613,12 @@ results_iternext(PyObject *object)
     struct results *self = (struct results *)object;
     struct kith_item item = { .type = KITH_TYPE_NONE };
     size_t index = SIZE_MAX;
-    kith_err err = next_until(self, self->until_ns, &index, &item);
     PyObject *value;
+    kith_err err;
 
+    if (!is_free(self))
+        return NULL;
+    err = next_until(self, self->until_ns, &index, &item);
     if (index == SIZE_MAX)
         return err == KITH_EEMPTY ? NULL : raise_error(err < 0 ? err : KITH_ETIMEDOUT);
     value = outcome(self, err, index, &item);
@@ -619,7 +639,7 @@ results_fill(PyObject *object, PyObject *const *args, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "fill() takes a list and a time");
         return NULL;
     }
-    if (!timeout_of(args[1], &timeout_ns))
+    if (!timeout_of(args[1], &timeout_ns) || !is_free(self))
         return NULL;
     until_ns = until(timeout_ns);
     while (PyList_GET_SIZE(args[0]) < self->count) {

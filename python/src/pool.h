@@ -12,6 +12,7 @@ struct pool {
     kith_pool *open; /* NULL once it was given up */
     kith_pool *kept; /* the same, until no call uses it any more */
     size_t uses;     /* calls that go on without the interpreter lock */
+    long process;    /* whose handle it is: a forked child's end is not the pool's */
     struct space *space;
     PyObject *resolve; /* gives the function of a task's name; in a worker */
     PyObject *begin;   /* called first, and last, in each worker */

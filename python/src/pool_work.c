@@ -80,7 +80,11 @@ call_hook(PyObject *hook)
         hook == NULL || hook == Py_None ? Py_NewRef(Py_None) : PyObject_CallNoArgs(hook);
 
     if (result == NULL) {
-        PyErr_Print();
+        /* Printing a SystemExit would carry it out, with what the program gave to atexit. */
+        if (PyErr_ExceptionMatches(PyExc_SystemExit))
+            PyErr_Clear();
+        else
+            PyErr_Print();
         return false;
     }
     Py_DECREF(result);

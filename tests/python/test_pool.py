@@ -393,6 +393,9 @@ class Pools(unittest.TestCase):
         status, output, errors = support.script(code)
         self.assertEqual((status, output), (0, "unavailable\n"))
         self.assertIn("this worker will not", errors)
+        code = code.replace("raise RuntimeError('this worker will not')",
+                            "import atexit, sys; atexit.register(print, 'left'); sys.exit(3)")
+        self.assertEqual(support.script(code), (0, "unavailable\n", ""))
 
     def test_keeper(self):
         """the pool goes on when its keeper is killed"""
@@ -425,6 +428,32 @@ class Pools(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(found, {n: (sum(i * i for i in range(n)), n * n) for n in range(8)})
+
+    def test_one_iterator_of_two_threads(self):
+        """two threads that take of one iterator are told so, as of a generator"""
+        pool = self.pool(1)
+        gate = os.path.join(self.folder(), "gate")
+        results = pool.map(wait_for, [gate])
+        thread = threading.Thread(target=lambda: list(results))
+        thread.start()
+        try:
+            support.until(lambda: _raises(ValueError, next, results, None))
+        finally:
+            open(gate, "w").close()
+            thread.join()
+
+    def test_forked_child(self):
+        """the end of a forked child is not the end of its parent's pool"""
+        code = ("import kith, os, sys, time\n"
+                "pool = kith.Pool(1)\n"
+                "future = pool.submit(time.sleep, 0.2)\n"
+                "time.sleep(0.05)\n"
+                "pid = os.fork()\n"
+                "if pid == 0:\n    sys.exit(0)\n"
+                "os.waitpid(pid, 0)\n"
+                "print(future.result(), pool.apply(abs, -3))\n"
+                "pool.shutdown()\n")
+        self.assertEqual(support.script(code), (0, "None 3\n", ""))
 
     # ---- the end
 
@@ -507,6 +536,14 @@ class Pools(unittest.TestCase):
         with contextlib.redirect_stderr(io.StringIO()) as shown:
             self.assertEqual(list(pool.map(square, range(5), progress=True)), [0, 1, 4, 9, 16])
         self.assertIn("5", shown.getvalue())
+
+
+def _raises(error, function, *arguments):
+    try:
+        function(*arguments)
+    except error:
+        return True
+    return False
 
 
 def _same(value):
