@@ -47,6 +47,7 @@ kith__client_init(kith_pool *pool)
     pool->batch_count = pool->batch_max = 0;
     pool->first_arrived = pool->last_arrived = NULL;
     pool->watched = 0;
+    pool->marks_put = pool->marks_seen = 0;
 }
 
 void
@@ -477,11 +478,18 @@ take_apart(kith_pool *pool, kith_view *view)
 {
     struct kith_item item = kith_view_item(view);
     struct kith__pack_reader reader = kith__pack_reader(item.data, item.size);
-    struct kith__message *message = kith__malloc(sizeof(*message));
+    struct kith__message *message;
     struct kith_results *batch;
     int64_t id = 0, pid, ns = 0, index, code;
     uint32_t count = 0;
 
+    if (item.type == KITH_TYPE_INT) {
+        if (item.integer > pool->marks_seen && item.integer <= pool->marks_put)
+            pool->marks_seen = item.integer;
+        kith_view_release(view);
+        return KITH_OK;
+    }
+    message = kith__malloc(sizeof(*message));
     if (message == NULL) {
         kith_view_release(view);
         return kith__fail(KITH_ENOMEM, "This process has no memory left for a result.");
@@ -640,6 +648,28 @@ kith__batch_await(struct kith_results *batch, size_t enough, const struct kith__
     if (err == KITH_ETIMEDOUT)
         return kith__fail(err, "The result of the task \"%s\" did not come in the time given.",
                           batch->task);
+    return err;
+}
+
+/*
+ * Another thread may have a message in hand that is in no queue any more.  So this puts a mark
+ * behind all that was sent, and waits until that was taken in, as it is at once.
+ */
+kith_err
+kith__batch_catch_up(struct kith_results *batch, bool *done_out)
+{
+    kith_pool *pool = batch->pool;
+    const struct kith__slot *slot = &batch->slots[0];
+    int64_t mark;
+    kith_err err;
+
+    enter(pool);
+    mark = ++pool->marks_put;
+    err = kith_queue_put(pool->results, kith_int(mark), 0);
+    while (err == KITH_OK && !slot->done && pool->marks_seen < mark)
+        err = await_once(pool, KITH__NO_DEADLINE);
+    *done_out = slot->done;
+    pthread_mutex_unlock(&pool->mutex);
     return err;
 }
 

@@ -67,6 +67,7 @@ struct kith_pool {
     int64_t client, life; /* as in the name of the queue of its results */
     kith_queue *results;
     int64_t next_id;
+    int64_t marks_put, marks_seen; /* see kith__batch_catch_up() */
     struct kith_results **batches; /* in the order of their numbers; NULL where one was freed */
     size_t batch_count, batch_max;
     struct kith_results *first_arrived, *last_arrived; /* those that have slots to be told */
@@ -102,6 +103,9 @@ kith_err kith__batch_submit(struct kith_results *batch, const struct kith_item *
  */
 kith_err kith__batch_await(struct kith_results *batch, size_t enough, const struct kith__slot *slot,
                            int64_t deadline_ns);
+/* Takes in all that has been sent to this process before the call; whether its first task is done.
+ */
+kith_err kith__batch_catch_up(struct kith_results *batch, bool *done_out);
 /* Has kith__pool_await_watched() tell of its slots as `tag`. */
 void kith__batch_watch(struct kith_results *batch, void *tag);
 /* The next slot that is done of a batch that is watched.  KITH_EEMPTY: there is none to come. */

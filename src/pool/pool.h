@@ -6,14 +6,19 @@
  *                   of this name has, and "broken": why it cannot go on
  *   NAME.tasks      queue: [client, id, task, arity, item …]: `arity` items for each of the tasks
  *                   id, id + 1, …; a task without items stands alone
- *   NAME.results.L.C  queue of client C of life L: [id, pid, ns, (index, code, payload) …]: of the
- * task id + index the result, or a negative code and its sentence, or, if workers died, [pid,
- * signal, attempts]; `ns` is how long all of it took NAME.workers    dict: the number of a worker
- * to what it is at, a struct kith__record NAME.cancels    dict: client and id, 8 bytes each in the
- * order of the machine, to none: tasks that nobody wants any more NAME.stop       event: the
- * workers are to be killed NAME.standing   value, an int: bits of enum kith__standing.  Setting one
- * takes no memory, and so is done in a full arena as well NAME.alive      semaphore with one
- * permit, which the process that started the pool holds
+ *   NAME.results.L.C
+ *                   queue of client C of the pool with life L: [id, pid, ns, (index, code,
+ *                   payload) …]: of the task id + index the result, or a negative code and its
+ *                   sentence, or, if workers died, [pid, signal, attempts]; `ns` is how long all
+ *                   of it took.  Or an int, by which the client sees that it has taken in all
+ *                   that was sent before
+ *   NAME.workers    dict: the number of a worker to what it is at, a struct kith__record
+ *   NAME.cancels    dict: client and id, 8 bytes each in the order of the machine, to none: tasks
+ *                   that nobody wants any more.  Whoever deletes such a key has decided: a worker,
+ *                   in the transaction that ends the task, or the client, who takes it back
+ *   NAME.stop       event: the workers are to be killed
+ *   NAME.standing   value, an int: bits of enum kith__standing, which are set without any memory
+ *   NAME.alive      semaphore with one permit, which the process that started the pool holds
  *
  * A worker leases what it takes out of NAME.tasks, and acknowledges it in one transaction with the
  * results.  What a death brings back is run in a careful way, see worker.c.

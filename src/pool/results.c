@@ -119,12 +119,36 @@ look_for_task(struct kith_item key, struct kith_item item, void *arg)
     return seen->begun;
 }
 
+/*
+ * Says that nobody wants the task, and finds out whether it was begun.  A worker writes what it is
+ * at and then looks for this: so one that begins the task from now on will not run it, and what
+ * was begun before is seen in a record, or its result has been sent.  KITH_OK: it was not begun.
+ */
+static kith_err
+withdraw(struct kith_results *batch, struct kith_item key)
+{
+    struct kith__pool_objects *o = &batch->pool->objects;
+    struct seen seen = { .batch = batch };
+    kith_err err = kith_dict_set(o->cancels, key, kith_none());
+
+    if (err == KITH_OK)
+        err = kith_dict_each(o->workers, look_for_task, &seen);
+    if (err == KITH_OK && !seen.begun) {
+        bool done;
+
+        err = kith__batch_catch_up(batch, &done);
+        if (err == KITH_OK && !done)
+            return KITH_OK;
+    }
+    return err < 0 ? err : KITH_ECONFLICT;
+}
+
 kith_err
 kith_future_cancel(kith_future *future)
 {
     struct kith_results *batch = batch_of(future);
     struct kith__task_key key;
-    struct seen seen = { .batch = batch };
+    struct kith_item item;
     bool done;
     kith_err err = kith__batch_check(batch, "kith_future_cancel");
 
@@ -135,18 +159,14 @@ kith_future_cancel(kith_future *future)
     if (done)
         return kith__fail(KITH_ECONFLICT, "The task \"%s\" is done.", batch->task);
     key = (struct kith__task_key){ batch->pool->client, batch->first };
-    /* First this, then a look: a worker says what it is at, and then looks for this. */
-    err = kith_dict_set(batch->pool->objects.cancels, kith_bytes(&key, sizeof(key)), kith_none());
-    if (err == KITH_OK)
-        err = kith_dict_each(batch->pool->objects.workers, look_for_task, &seen);
-    if (err < 0)
-        return err;
-    /* One that was begun may be done meanwhile, and its worker at another. */
-    if (!seen.begun &&
-        (kith_future_done(future, &done) < 0 || !done || batch->slots[0].code == KITH_EGONE))
+    item = kith_bytes(&key, sizeof(key));
+    err = withdraw(batch, item);
+    /* What cannot be taken back a worker has done: then it is cancelled all the same. */
+    if (err == KITH_OK || kith_dict_delete(batch->pool->objects.cancels, item) == KITH_ENOENT)
         return KITH_OK;
-    (void)kith_dict_delete(batch->pool->objects.cancels, kith_bytes(&key, sizeof(key)));
-    return kith__fail(KITH_ECONFLICT, "The task \"%s\" was begun.", batch->task);
+    return err == KITH_ECONFLICT
+               ? kith__fail(KITH_ECONFLICT, "The task \"%s\" was begun.", batch->task)
+               : err;
 }
 
 kith_err

@@ -100,19 +100,22 @@ kith__job_done(struct kith__job *job)
     return lease == NULL ? KITH_OK : kith_lease_ack(lease);
 }
 
-/* Puts the message, and acknowledges the chunk with it if it is the last. */
+/* Puts the message and acknowledges the chunk; with a dict only if it has the key, which goes. */
 static kith_err
-put_message(struct kith__worker *w, struct kith__job *job, bool last)
+put_last(struct kith__worker *w, struct kith__job *job, kith_dict *dict,
+         const struct kith_item *key)
 {
     kith_txn *txn;
-    kith_err err;
+    kith_err err = kith_txn_begin(w->o->space, &txn);
 
-    if (!last)
-        return kith_queue_put(w->results, kith__packed(&w->out), 0);
-    err = kith_txn_begin(w->o->space, &txn);
     if (err < 0)
         return err;
-    err = kith_txn_queue_put(txn, w->results, kith__packed(&w->out));
+    if (dict != NULL)
+        err = kith_txn_if_present(txn, dict, *key);
+    if (dict != NULL && err == KITH_OK)
+        err = kith_txn_dict_delete(txn, dict, *key);
+    if (err == KITH_OK)
+        err = kith_txn_queue_put(txn, w->results, kith__packed(&w->out));
     if (err == KITH_OK)
         err = kith_txn_lease_ack(txn, job->lease);
     if (err < 0) {
@@ -125,10 +128,29 @@ put_message(struct kith__worker *w, struct kith__job *job, bool last)
     return err;
 }
 
+static kith_err
+put_message(struct kith__worker *w, struct kith__job *job, bool last)
+{
+    return last ? put_last(w, job, NULL, NULL)
+                : kith_queue_put(w->results, kith__packed(&w->out), 0);
+}
+
 static bool
 has_no_room(kith_err err)
 {
     return err == KITH_ENOMEM || err == KITH_ETOOBIG || err == KITH_EFULL;
+}
+
+/* Waits a moment where the arena is full; an error if the pool does not go on. */
+static kith_err
+wait_for_room(struct kith__worker *w)
+{
+    struct timespec nap = { 0, FULL_NS };
+    kith_err err = kith__pool_going(w->o);
+
+    if (err == KITH_OK)
+        nanosleep(&nap, NULL);
+    return err;
 }
 
 /* Has a result fail that does not fit, until even that fits. */
@@ -138,8 +160,6 @@ send_refusal(struct kith__worker *w, struct kith__job *job, uint32_t index, kith
     kith_err err, going;
 
     for (;;) {
-        struct timespec nap = { 0, FULL_NS };
-
         kith__message_begin(w, job);
         kith__message_add(w, index, why,
                           KITH_STR("The result does not fit into the space, which is full."));
@@ -148,10 +168,9 @@ send_refusal(struct kith__worker *w, struct kith__job *job, uint32_t index, kith
             err = put_message(w, job, false);
         if (!has_no_room(err))
             return err;
-        going = kith__pool_going(w->o);
+        going = wait_for_room(w);
         if (going < 0)
             return going;
-        nanosleep(&nap, NULL);
     }
 }
 
@@ -210,4 +229,25 @@ kith__message_send(struct kith__worker *w, struct kith__job *job, bool last)
     /* The client has gone, or the pool, which the next lease tells. */
     forget_results(w);
     return last ? kith__job_done(job) : KITH_OK;
+}
+
+kith_err
+kith__message_send_if_present(struct kith__worker *w, struct kith__job *job, kith_dict *dict,
+                              struct kith_item key)
+{
+    kith_err err = kith__message_end(w), going = KITH_OK;
+
+    if (err < 0)
+        return err;
+    do {
+        err = put_last(w, job, dict, &key);
+        if (has_no_room(err))
+            going = wait_for_room(w);
+    } while (has_no_room(err) && going == KITH_OK);
+    if (going < 0)
+        return going;
+    if (err != KITH_EGONE)
+        return err;
+    forget_results(w);
+    return kith__job_done(job);
 }

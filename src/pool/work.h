@@ -61,6 +61,13 @@ kith_err kith__message_find(struct kith__worker *w, int64_t client);
  */
 kith_err kith__message_send(struct kith__worker *w, struct kith__job *job, bool last);
 
+/*
+ * Sends the message as the last of its job if the key is in the dict, and deletes it, all in one
+ * step.  KITH_ECONFLICT: it is not there, and nothing happened.
+ */
+kith_err kith__message_send_if_present(struct kith__worker *w, struct kith__job *job,
+                                       kith_dict *dict, struct kith_item key);
+
 /* Acknowledges the job without a result, if that was not done. */
 kith_err kith__job_done(struct kith__job *job);
 

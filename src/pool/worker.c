@@ -356,39 +356,38 @@ make_room(struct kith__worker *w, size_t arity)
     return KITH_OK;
 }
 
-static bool
-was_cancelled(struct kith__worker *w, const struct kith__job *job)
-{
-    struct kith__task_key key = { job->client, job->id };
-
-    return job->count == 1 &&
-           kith_dict_has(w->o->cancels, kith_bytes(&key, sizeof(key))) == KITH_OK;
-}
-
+/*
+ * Ends a task that nobody wants, in one step with the word that it is so: who said it may take it
+ * back until then.  *dropped_out: the task was ended, and is not run.
+ */
 static kith_err
-drop_cancelled(struct kith__worker *w, struct kith__job *job)
+drop_cancelled(struct kith__worker *w, struct kith__job *job, bool *dropped_out)
 {
     struct kith__task_key key = { job->client, job->id };
+    struct kith_item item = kith_bytes(&key, sizeof(key));
     kith_err err;
 
+    *dropped_out = false;
+    if (job->count != 1 || kith_dict_has(w->o->cancels, item) != KITH_OK)
+        return KITH_OK;
     kith__message_begin(w, job);
     kith__message_add(w, 0, KITH_EGONE, KITH_STR("The task was cancelled."));
-    err = kith__message_send(w, job, true);
-    (void)kith_dict_delete(w->o->cancels, kith_bytes(&key, sizeof(key)));
-    return err;
+    err = kith__message_send_if_present(w, job, w->o->cancels, item);
+    *dropped_out = err == KITH_OK;
+    return err == KITH_ECONFLICT ? KITH_OK : err;
 }
 
 static kith_err
 run_quickly(struct kith__worker *w, struct kith__job *job)
 {
-    bool committed = false;
+    bool committed = false, dropped = false;
     kith_err err = say_at(w, job, job->count == 1 ? 0 : -1, 0);
 
-    if (err < 0)
-        return err;
     /* After the record: who cancels looks at the records after it has said so. */
-    if (was_cancelled(w, job))
-        return drop_cancelled(w, job);
+    if (err == KITH_OK)
+        err = drop_cancelled(w, job, &dropped);
+    if (err < 0 || dropped)
+        return err;
     kith__message_begin(w, job);
     for (uint32_t i = 0; i < job->count; i++)
         run_next(w, job, i, &committed);
@@ -441,7 +440,7 @@ run_with_care(struct kith__worker *w, struct kith__job *job)
 {
     struct search dead = { .found = false };
     int64_t start = 0, deaths;
-    bool committed = false;
+    bool committed = false, dropped = false;
     kith_err err;
 
     if (job->attempts > 0)
@@ -453,8 +452,8 @@ run_with_care(struct kith__worker *w, struct kith__job *job)
     for (int64_t i = start; i < job->count; i++) {
         bool failed = false;
 
-        kith__message_begin(w, job);
         w->began_ns = kith__now_ns();
+        kith__message_begin(w, job);
         deaths = 0;
         if (i == start && job->attempts > 0)
             failed = judge(w, job, &dead, i, &deaths);
@@ -463,9 +462,12 @@ run_with_care(struct kith__worker *w, struct kith__job *job)
             return err;
         if (i == start && dead.found)
             remove_predecessors(w, job);
-        if (was_cancelled(w, job))
-            return drop_cancelled(w, job);
+        err = drop_cancelled(w, job, &dropped);
+        if (err < 0 || dropped)
+            return err;
+        kith__message_begin(w, job);
         if (failed) {
+            (void)judge(w, job, &dead, i, &deaths);
             if (!skip_tasks(job, 1))
                 return kith__job_done(job);
         } else {

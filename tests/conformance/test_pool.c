@@ -132,6 +132,17 @@ wait_for_go(kith_task *task, const struct kith_item *arguments, size_t count, vo
 }
 
 static kith_err
+count_runs(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
+{
+    (void)task;
+    (void)arguments;
+    (void)count;
+    (void)arg;
+    shared->runs++;
+    return KITH_OK;
+}
+
+static kith_err
 sleep_on(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
 {
     (void)task;
@@ -220,6 +231,7 @@ static const struct kith_task_entry tasks[] = {
     { "kill worker", kill_worker, NULL },
     { "mind thirteen", mind_thirteen, NULL },
     { "wait for go", wait_for_go, NULL },
+    { "count", count_runs, NULL },
     { "sleep on", sleep_on, NULL },
     { "commit and die", commit_and_die, NULL },
     { "return deep", return_deep, NULL },
@@ -469,6 +481,57 @@ TEST(pool_future_cancel_ends_what_was_not_begun)
     EXPECT_EQ(1, shared->runs);
     kith_future_free(begun);
     kith_future_free(waiting);
+}
+
+static void *
+wait_for_future(void *future)
+{
+    EXPECT_OK(kith_future_get(future, test_ceiling_ns(), NULL));
+    return NULL;
+}
+
+/* Each is cancelled or begun, and never both, also while another thread takes in the results. */
+TEST(pool_future_cancel_is_decided_in_one_step)
+{
+    enum { COUNT = 4000 };
+    kith_pool *pool = start_plain(t, 2);
+    kith_future *last = submit(pool, "wait for go", NULL, 0), **futures = NULL;
+    bool cancelled[COUNT] = { false };
+    int runs = 0;
+    pthread_t waiter;
+
+    futures = calloc(COUNT, sizeof(*futures));
+    EXPECT_TRUE(futures != NULL);
+    GATE_WAIT(shared->begun);
+    EXPECT_EQ(0, pthread_create(&waiter, NULL, wait_for_future, last));
+    for (int i = 0; i < COUNT; i++) {
+        kith_err err;
+
+        futures[i] = submit(pool, "count", NULL, 0);
+        for (volatile int spin = 0; spin < i % 64 * 50; spin++)
+            continue;
+        err = kith_future_cancel(futures[i]);
+        EXPECT_TRUE(err == KITH_OK || err == KITH_ECONFLICT);
+        cancelled[i] = err == KITH_OK;
+    }
+    for (int i = 0; i < COUNT; i++) {
+        EXPECT_RC(cancelled[i] ? KITH_EGONE : KITH_OK,
+                  kith_future_get(futures[i], test_ceiling_ns(), NULL));
+        runs += !cancelled[i];
+        kith_future_free(futures[i]);
+    }
+    EXPECT_EQ(runs + 1, shared->runs);
+    test_gate_open(shared->go);
+    EXPECT_EQ(0, pthread_join(waiter, NULL));
+    kith_future_free(last);
+    free(futures);
+    /* What was said of them is not kept. */
+    {
+        uint64_t left = 1;
+
+        EXPECT_OK(kith_dict_len(test_dict(t, "pool.cancels"), &left));
+        EXPECT_EQ(0, left);
+    }
 }
 
 TEST(pool_futures_may_be_freed_before_their_tasks_are_done)
