@@ -3,11 +3,14 @@
  */
 #include "pool/pack_item.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
 
+/* The head of an int of 64 bits. */
+#define WIDE_INT 0xd3
 /* A run is written with its length in 32 bits. */
 #define RUN_MAX UINT32_MAX
 
@@ -89,12 +92,18 @@ kith__pack_array(struct kith__packer *p, uint32_t count)
 void
 kith__pack_int(struct kith__packer *p, int64_t number)
 {
+    uint64_t bytes = htobe64((uint64_t)number);
+    uint8_t *at;
+
     if (number >= 0 && number < 128) {
         put_byte(p, (unsigned)number);
-    } else {
-        put_byte(p, 0xd3);
-        put_number(p, (uint64_t)number, 8);
+        return;
     }
+    at = kith__pack_room(p, 1 + sizeof(bytes));
+    if (at == NULL)
+        return;
+    *at = WIDE_INT;
+    memcpy(at + 1, &bytes, sizeof(bytes));
 }
 
 void
@@ -185,6 +194,29 @@ kith__packed(const struct kith__packer *p)
 
 /* ---- Reading -------------------------------------------------------------------------- */
 
+/* An int as kith__pack_int() writes it, which most of what is read are: without the detour by a
+ * struct for all that there may be.  False, and nothing is read: it is none, or of another width.
+ */
+static inline bool
+read_int(struct kith__pack_reader *r, int64_t *number_out)
+{
+    uint64_t bytes;
+
+    if (r->left > 0 && *r->at < 0x80) {
+        *number_out = *r->at;
+        r->at++;
+        r->left--;
+        return true;
+    }
+    if (r->left < 1 + sizeof(bytes) || *r->at != WIDE_INT)
+        return false;
+    memcpy(&bytes, r->at + 1, sizeof(bytes));
+    *number_out = (int64_t)be64toh(bytes);
+    r->at += 1 + sizeof(bytes);
+    r->left -= 1 + sizeof(bytes);
+    return true;
+}
+
 /* Passes over what an array or a map consists of; deeper ones count as they are met. */
 static bool
 skip_parts(struct kith__pack_reader *r, const struct kith__pack_value *head)
@@ -235,7 +267,12 @@ kith__unpack_item(struct kith__pack_reader *r, struct kith_item *item_out, kith_
 {
     const uint8_t *start = r->at;
     struct kith__pack_value value;
+    int64_t number;
 
+    if (read_int(r, &number)) {
+        *item_out = kith_int(number);
+        return true;
+    }
     if (!kith__pack_read(r, &value))
         return false;
     switch (value.kind) {
@@ -282,6 +319,8 @@ kith__unpack_int(struct kith__pack_reader *r, int64_t *number_out)
 {
     struct kith__pack_value value;
 
+    if (read_int(r, number_out))
+        return true;
     if (!kith__pack_read(r, &value) || value.kind != KITH__PACK_INT)
         return false;
     *number_out = value.integer;

@@ -31,6 +31,7 @@ struct kith__worker {
 struct kith__job {
     int64_t client, id;
     char name[KITH__NAME_SIZE_MAX + 1];
+    const struct kith_task_entry *entry; /* of that name; NULL: there is none */
     size_t arity;
     uint32_t count;
     struct kith__pack_reader reader; /* before the items of the next task */

@@ -88,7 +88,7 @@ result_of(const struct kith__worker *w)
 static void
 run_next(struct kith__worker *w, struct kith__job *job, uint32_t index, bool *committed_out)
 {
-    const struct kith_task_entry *entry = find_entry(w->work, job->name);
+    const struct kith_task_entry *entry = job->entry;
     struct kith_task task = { .worker = w, .job = job, .name = job->name, .committed = false };
     unsigned told;
     kith_err err;
@@ -311,7 +311,7 @@ remove_predecessors(const struct kith__worker *w, const struct kith__job *job)
 
 /* Takes a leased item apart; false if it is nothing that a client puts. */
 static bool
-read_job(struct kith_item item, struct kith__job *job)
+read_job(const struct kith__work *work, struct kith_item item, struct kith__job *job)
 {
     struct kith__pack_reader reader = kith__pack_reader(item.data, item.size);
     int64_t arity;
@@ -333,6 +333,7 @@ read_job(struct kith_item item, struct kith__job *job)
     job->arity = (size_t)arity;
     job->count = arity == 0 ? 1 : count / (uint32_t)arity;
     job->reader = reader;
+    job->entry = find_entry(work, job->name);
     return job->count > 0;
 }
 
@@ -608,7 +609,7 @@ work_on(struct kith__worker *w)
         if (err < 0)
             break;
         job.attempts = kith_lease_attempts(job.lease);
-        if (read_job(buf.item, &job))
+        if (read_job(w->work, buf.item, &job))
             err = run_job(w, &job);
         else
             err = kith__job_done(&job);
