@@ -13,9 +13,10 @@ struct results {
     kith_results *many; /* of many tasks */
     kith_future *one;   /* or of one */
     Py_ssize_t count;
-    int64_t until_ns;  /* of CLOCK_MONOTONIC: iterating waits no longer; KITH_FOREVER */
-    PyObject *release; /* called without arguments at the end of this; or NULL */
-    bool waited_for;   /* by a thread, without the interpreter lock */
+    Py_ssize_t failed_at; /* of what was filled: the first Failed; -1: there is none */
+    int64_t until_ns;     /* of CLOCK_MONOTONIC: iterating waits no longer; KITH_FOREVER */
+    PyObject *release;    /* called without arguments at the end of this; or NULL */
+    bool waited_for;      /* by a thread, without the interpreter lock */
 };
 
 /* ---- Pools ---- */
@@ -340,6 +341,7 @@ new_results(struct pool *pool, size_t count)
         return NULL;
     self->pool = (struct pool *)Py_NewRef(pool);
     self->count = (Py_ssize_t)count;
+    self->failed_at = -1;
     self->until_ns = KITH_FOREVER;
     return self;
 }
@@ -627,7 +629,7 @@ results_iternext(PyObject *object)
 
 /*
  * fill(list, timeout): appends the outcomes that are not in the list yet, in order, as long as that
- * takes no longer; returns how many there are.
+ * takes no longer; returns how many there are.  `failed_at` is where the first Failed of them is.
  */
 static PyObject *
 results_fill(PyObject *object, PyObject *const *args, Py_ssize_t count)
@@ -654,6 +656,8 @@ results_fill(PyObject *object, PyObject *const *args, Py_ssize_t count)
         if (index == SIZE_MAX)
             return raise_error(err);
         value = outcome(self, err, index, &item);
+        if (value != NULL && Py_TYPE(value) == known_failed && self->failed_at < 0)
+            self->failed_at = PyList_GET_SIZE(args[0]);
         appended = value == NULL ? -1 : PyList_Append(args[0], value);
         Py_XDECREF(value);
         if (appended < 0)
@@ -791,13 +795,16 @@ static PyMethodDef results_methods[] = {
     METHODS_END
 };
 
-static PyType_Slot results_slots[] = { { Py_tp_doc, "Private: see kith.Pool." },
-                                       { Py_tp_dealloc, (void *)results_dealloc },
-                                       { Py_sq_length, (void *)results_length },
-                                       { Py_tp_iter, (void *)PyObject_SelfIter },
-                                       { Py_tp_iternext, (void *)results_iternext },
-                                       { Py_tp_methods, results_methods },
-                                       { 0, NULL } };
+static PyMemberDef results_members[] = { { "failed_at", T_PYSSIZET,
+                                           offsetof(struct results, failed_at), READONLY, NULL },
+                                         { NULL, 0, 0, 0, NULL } };
+
+static PyType_Slot results_slots[] = {
+    { Py_tp_doc, "Private: see kith.Pool." },     { Py_tp_dealloc, (void *)results_dealloc },
+    { Py_sq_length, (void *)results_length },     { Py_tp_iter, (void *)PyObject_SelfIter },
+    { Py_tp_iternext, (void *)results_iternext }, { Py_tp_members, results_members },
+    { Py_tp_methods, results_methods },           { 0, NULL }
+};
 
 PyType_Spec results_spec = { .name = "kith._core.PoolResults",
                              .basicsize = sizeof(struct results),

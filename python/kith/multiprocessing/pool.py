@@ -241,14 +241,14 @@ class ApplyResult:
         self._outcomes[index] = outcome
         self._left -= 1
         if self._left == 0:
-            self._settle()
+            self._settle(next((o for o in self._outcomes if type(o) is Failed), None))
             self._pool._cache.pop(self._job, None)
 
     def _value_of(self, outcomes):
         return outcomes[0]
 
-    def _settle(self):
-        failed = next((o for o in self._outcomes if type(o) is Failed), None)
+    def _settle(self, failed):
+        """All has come; failed: the first that failed, or None."""
         if failed is not None:
             self._finish(False, _raised(failed))
         else:
@@ -285,7 +285,8 @@ class ApplyResult:
                 return
             left = None if end is None else max(0, end - time.monotonic())
             if self._results.fill(self._outcomes, left) == len(self._results):
-                self._settle()
+                at = self._results.failed_at
+                self._settle(None if at < 0 else self._outcomes[at])
         finally:
             self._lock.release()
 
