@@ -356,7 +356,7 @@ read_records(const uint8_t *data, size_t size, bool whole, struct reading *readi
     kith__xxh64_add(&sum, data, KITH__DUMP_HEADER_SIZE);
     for (uint64_t number = 1; !reading->ended; number++) {
         const uint8_t *at = cursor.at;
-        struct record record;
+        struct record record = { .type = 0 };
         kith_err err = checked_record(&cursor, number, &record);
 
         if (err < 0)

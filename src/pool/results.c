@@ -323,7 +323,7 @@ map(const char *function, kith_pool *pool, const char *task, const struct kith_i
     kith_results **results_out)
 {
     int64_t deadline_ns;
-    struct kith_results *batch;
+    struct kith_results *batch = NULL;
     kith_err err = check_call(function, pool, task, items, arity, count, results_out);
 
     if (err < 0)
