@@ -26,10 +26,12 @@ if "PYTHONPATH" not in os.environ and BUILT.exists():
     os.environ["PYTHONPATH"] = str(BUILT)
 
 import kith  # noqa: E402
+import kith.multiprocessing  # noqa: E402
 
 FORK = multiprocessing.get_context("fork")
 ROUND_S, ROUNDS = 0.1, 9
 KEYS = list(range(1000))
+TASKS = range(10_000)
 
 
 class Statement:
@@ -129,9 +131,27 @@ def started_manager():
     multiprocessing.Manager().shutdown()
 
 
+def pool_rows():
+    """As rows(): two workers each, forked before any of the other rows has made threads."""
+    pool = kith.multiprocessing.get_context("fork").Pool
+    with pool(2) as ours, FORK.Pool(2) as theirs:
+        for chunk, target in ((1, ">= 8"), (None, ">= 1.2")):
+            names = {"tasks": TASKS, "chunk": chunk}
+            yield (f"Pool.map of ints, {'one by one' if chunk else 'in chunks'}",
+                   Statement("map(abs, tasks, chunk)", len(TASKS), map=ours.map, **names),
+                   Statement("map(abs, tasks, chunk)", len(TASKS), map=theirs.map, **names),
+                   "Pool", target)
+        yield ("Pool.apply", Statement("apply(abs, (1,))", apply=ours.apply),
+               Statement("apply(abs, (1,))", apply=theirs.apply), "Pool", ">= 1.5")
+    text = "with pool(2) as p: p.close(); p.join()"
+    yield ("Pool, start and stop", Statement(text, pool=pool), Statement(text, pool=FORK.Pool),
+           "Pool", ">= 1")
+
+
 def rows():
     """(name, ours, peer, the peer's name, target): a target of "<= 4" is times the peer's time,
     one of ">= 8" how many times faster."""
+    yield from pool_rows()
     space = kith.open("mem://", serializer="pickle")
     manager = multiprocessing.Manager()
     plain = {key: key for key in KEYS}
