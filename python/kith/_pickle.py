@@ -69,8 +69,10 @@ def dumps(value):
 
 def _parts(view):
     """The pickle and the buffers in the bytes of an item."""
+    if len(view) < 16:
+        raise _core.CorruptError("A pickle ends before its table does.")
     count, size = struct.unpack_from("<2Q", view)
-    if count > len(view) // 8:
+    if count > (len(view) - 16) // 8:
         raise _core.CorruptError("A pickle has more buffers than bytes.")
     sizes = [size, *struct.unpack_from(f"<{count}Q", view, 16)]
     at = 16 + 8 * count

@@ -336,10 +336,11 @@ class Trust(support.Case):
         """A pickle that lies about its buffers is refused"""
         with kith.open(self.address, serializer="pickle") as other:
             d = other.dict("d")
-            for data in (b"", b"\xff" * 16, struct.pack("<3Q", 1, 10, 2 ** 60) + bytes(100)):
+            for data in (b"", b"short", b"\x02" + bytes(15), b"\x03" + bytes(23), b"\xff" * 16,
+                         struct.pack("<3Q", 1, 10, 2 ** 60) + bytes(100)):
                 d["k"] = kith.Foreign(BUFFERS, data)
                 for act in (lambda: d["k"], d.view("k").load):
-                    with self.assertRaises((kith.CorruptError, struct.error)):
+                    with self.assertRaises(kith.CorruptError):
                         act()
             d["k"] = kith.Foreign("python/pickle", b"no pickle")
             with self.assertRaises(pickle.UnpicklingError):
