@@ -225,7 +225,8 @@ KITH_API kith_err kith_pool_submit(kith_pool *pool, const char *task,
 
 /*
  * Waits up to `timeout_ns` nanoseconds for the result.  *item_out is good until the future is
- * freed; a large one is looked at where it is.
+ * freed; a large one is looked at where it is, as long as those are no more than a quarter of the
+ * arena, and copied otherwise.
  *
  * KITH_ETIMEDOUT     it did not come in time; or it failed so: a late task
  * KITH_EINTERRUPTED  a signal came, and the function given to kith_on_interrupt() said so
@@ -265,6 +266,11 @@ KITH_API void kith_future_free(kith_future *future);
  * Submits `count` tasks of one item each, and waits for all of them.  On success all have
  * succeeded, and the caller owns *results_out and gives it to kith_results_free().  If tasks fail,
  * the error is that of the first in order; all others complete all the same.
+ *
+ * Where the arena has no room for all of them, more are submitted as workers make some, and what
+ * workers have no room to send waits until it has: results of many times the arena's size come
+ * through it, unless something else fills it.  A result that finds no room for a second while
+ * nothing of this process's waits to be taken in fails with KITH_ENOMEM, or KITH_ETOOBIG.
  */
 KITH_API kith_err kith_pool_map(kith_pool *pool, const char *task, const struct kith_item *items,
                                 size_t count, const struct kith_map_options *options,
@@ -277,8 +283,13 @@ KITH_API kith_err kith_pool_starmap(kith_pool *pool, const char *task,
                                     kith_results **results_out);
 
 /*
- * Submits as kith_pool_starmap() does and does not wait: kith_results_next() gives the results in
- * order, or, unordered, as they come.
+ * Submits as kith_pool_starmap() does and does not wait for results: kith_results_next() gives them
+ * in order, or, unordered, as they come.  Where the arena is full it waits until workers have made
+ * room.
+ *
+ * KITH_ENOMEM        the arena has no room, and the pool no tasks whose end makes some
+ * KITH_ETOOBIG       a task is larger than the arena
+ * KITH_EINTERRUPTED  a signal came, and the function given to kith_on_interrupt() said so
  */
 KITH_API kith_err kith_pool_imap(kith_pool *pool, const char *task, const struct kith_item *items,
                                  size_t arity, size_t count, const struct kith_map_options *options,

@@ -6,6 +6,7 @@
  * or that one has what it waited for, and another of them takes its place.
  */
 #include <errno.h>
+#include <kith/inspect.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -25,6 +26,12 @@
 /* Chunks that are put into the queue at once, and bytes after which no further one joins them. */
 #define MESSAGES_MAX 64
 #define MESSAGES_SIZE_MAX 65536
+/* A message of more bytes is not copied, but looked at where it is: while those are at most one in
+ * VIEW_SHARE of the space's bytes, so that who keeps results does not keep others from room. */
+#define COPIED_MAX 65536
+#define VIEW_SHARE 4
+/* Between two tries to submit where the arena is full. */
+#define FULL_NS KITH__NS_PER_MS
 /* Tasks of one call: as many as their indexes have bits. */
 #define TASKS_MAX ((size_t)INT32_MAX)
 
@@ -47,6 +54,7 @@ kith__client_init(kith_pool *pool)
     pool->batch_count = pool->batch_max = 0;
     pool->first_arrived = pool->last_arrived = NULL;
     pool->watched = 0;
+    pool->view_room = 0;
     pool->marks_put = pool->marks_seen = 0;
 }
 
@@ -213,7 +221,10 @@ static void
 release_message(struct kith__message *message)
 {
     if (message != NULL && --message->refs == 0) {
-        kith_view_release(message->view);
+        if (message->view != NULL) {
+            atomic_fetch_sub_explicit(&message->pool->viewed, message->size, memory_order_relaxed);
+            kith_view_release(message->view);
+        }
         kith__free(message);
     }
 }
@@ -379,10 +390,58 @@ write_chunk(struct kith__packer *packer, const struct kith_results *batch,
     return packer->err;
 }
 
+/* Whether workers may make room: they have tasks. */
+static bool
+has_tasks(kith_pool *pool)
+{
+    struct kith_queue_info info = KITH_QUEUE_INFO_INIT;
+
+    return kith_queue_info(pool->objects.tasks, &info) == KITH_OK && info.ready + info.leased > 0;
+}
+
+/* Puts all, waiting for room as long as there may be some. */
+static kith_err
+put_messages(kith_pool *pool, const struct kith_item *messages, size_t count, int64_t deadline_ns)
+{
+    kith_queue *tasks = pool->objects.tasks;
+    struct timespec nap = { 0, FULL_NS };
+    bool hope = true;
+    size_t put;
+    kith_err err;
+
+    for (;;) {
+        put = 0;
+        err = kith_queue_put_many(tasks, messages, count, 0, &put);
+        messages += put;
+        count -= put;
+        if (err != KITH_ENOMEM || !hope)
+            return err;
+        /* It was full: once more after what there is to take was taken, without hope for the last
+         * time. */
+        hope = deadline_ns != KITH__NO_WAIT && has_tasks(pool);
+        kith__client_drain(pool);
+        if (!hope)
+            continue;
+        if (kith__deadline_left(deadline_ns) <= 0)
+            return kith__fail(KITH_ETIMEDOUT,
+                              "The arena had no room for all tasks of the pool "
+                              "\"%s\" in the time given.",
+                              pool->objects.name);
+        err = kith__pool_look_after(pool);
+        if (err < 0)
+            return err;
+        nanosleep(&nap, NULL);
+        if (kith__interrupted())
+            return kith__fail(KITH_EINTERRUPTED, "Room for tasks was waited for until a signal "
+                                                 "came.");
+    }
+}
+
 /* Writes up to MESSAGES_MAX chunks of tasks [*from, to), and puts them all at once. */
 static kith_err
 put_some(struct kith__packer *packer, const struct kith_results *batch,
-         const struct kith_item *items, size_t arity, size_t *from, size_t to, size_t chunk)
+         const struct kith_item *items, size_t arity, size_t *from, size_t to, size_t chunk,
+         int64_t deadline_ns)
 {
     struct kith_item messages[MESSAGES_MAX];
     size_t count = 0, start = 0;
@@ -405,18 +464,19 @@ put_some(struct kith__packer *packer, const struct kith_results *batch,
         messages[i].data = packer->data + start;
         start += messages[i].size;
     }
-    return kith_queue_put_many(batch->pool->objects.tasks, messages, count, 0, NULL);
+    return put_messages(batch->pool, messages, count, deadline_ns);
 }
 
 kith_err
 kith__batch_submit(struct kith_results *batch, const struct kith_item *items, size_t arity,
-                   size_t from, size_t to, size_t chunk)
+                   size_t from, size_t to, size_t chunk, int64_t deadline_ns)
 {
     struct kith__packer packer = { .data = NULL };
     kith_err err = check_items(items + from * arity, (to - from) * arity);
 
     while (err == KITH_OK && from < to)
-        err = put_some(&packer, batch, items, arity, &from, to, arity == 0 ? 1 : chunk);
+        err =
+            put_some(&packer, batch, items, arity, &from, to, arity == 0 ? 1 : chunk, deadline_ns);
     kith__free(packer.data);
     if (err == KITH_ECLOSED || err == KITH_EGONE)
         return kith__fail(KITH_ECLOSED, "The pool \"%s\" takes no more tasks: it was closed.",
@@ -472,12 +532,50 @@ fill(struct kith_results *batch, struct kith__slot *slot, int64_t code, const ui
     finish(batch, slot);
 }
 
+/* Locked: whether a message of that size may stay in the arena. */
+static bool
+may_be_viewed(kith_pool *pool, size_t size)
+{
+    struct kith_stat stat = KITH_STAT_INIT;
+
+    if (size <= COPIED_MAX)
+        return false;
+    if (pool->view_room == 0)
+        pool->view_room =
+            kith_stat(pool->objects.space, &stat) == KITH_OK ? stat.size_limit / VIEW_SHARE : 1;
+    return atomic_load_explicit(&pool->viewed, memory_order_relaxed) + size <= pool->view_room;
+}
+
+/* Locked: keeps a message, whose item is from now on at *item; NULL: it was released. */
+static struct kith__message *
+keep_message(kith_pool *pool, kith_view *view, struct kith_item *item)
+{
+    bool viewed = may_be_viewed(pool, item->size);
+    struct kith__message *message = kith__malloc(sizeof(*message) + (viewed ? 0 : item->size));
+
+    if (message == NULL) {
+        kith_view_release(view);
+        return NULL;
+    }
+    *message = (struct kith__message){ .view = view, .pool = pool, .size = item->size, .refs = 1 };
+    if (viewed) {
+        atomic_fetch_add_explicit(&pool->viewed, item->size, memory_order_relaxed);
+        return message;
+    }
+    message->view = NULL;
+    if (item->size > 0)
+        memcpy(message + 1, item->data, item->size);
+    item->data = message + 1;
+    kith_view_release(view);
+    return message;
+}
+
 /* Locked: what one message says, for the batch that it is of, if that is still there. */
 static kith_err
 take_apart(kith_pool *pool, kith_view *view)
 {
     struct kith_item item = kith_view_item(view);
-    struct kith__pack_reader reader = kith__pack_reader(item.data, item.size);
+    struct kith__pack_reader reader;
     struct kith__message *message;
     struct kith_results *batch;
     int64_t id = 0, pid, ns = 0, index, code;
@@ -489,12 +587,10 @@ take_apart(kith_pool *pool, kith_view *view)
         kith_view_release(view);
         return KITH_OK;
     }
-    message = kith__malloc(sizeof(*message));
-    if (message == NULL) {
-        kith_view_release(view);
+    message = keep_message(pool, view, &item);
+    if (message == NULL)
         return kith__fail(KITH_ENOMEM, "This process has no memory left for a result.");
-    }
-    *message = (struct kith__message){ view, 1 };
+    reader = kith__pack_reader(item.data, item.size);
     if (item.type == KITH_TYPE_PACKED && kith__unpack_array(&reader, &count) && count >= 3 &&
         kith__unpack_int(&reader, &id) && kith__unpack_int(&reader, &pid) &&
         kith__unpack_int(&reader, &ns) && (batch = find_batch(pool, id)) != NULL) {
@@ -649,6 +745,28 @@ kith__batch_await(struct kith_results *batch, size_t enough, const struct kith__
         return kith__fail(err, "The result of the task \"%s\" did not come in the time given.",
                           batch->task);
     return err;
+}
+
+/* Locked: whether there is something to take in. */
+static bool
+has_arrived(kith_pool *pool)
+{
+    uint64_t count = 0;
+
+    return pool->client > 0 && kith_queue_len(pool->results, &count) == KITH_OK && count > 0;
+}
+
+void
+kith__client_drain(kith_pool *pool)
+{
+    kith_err err = KITH_OK;
+
+    enter(pool);
+    /* Only as long as there is: of a pool that has ended await_once() has always something to say.
+     */
+    while (err == KITH_OK && !pool->taking && has_arrived(pool))
+        err = await_once(pool, KITH__NO_WAIT);
+    pthread_mutex_unlock(&pool->mutex);
 }
 
 /*

@@ -12,7 +12,9 @@
 
 /* A message that arrived, kept as long as items of it are looked at. */
 struct kith__message {
-    kith_view *view;
+    kith_view *view;        /* NULL: it was copied, and follows */
+    struct kith_pool *pool; /* which counts what is viewed */
+    size_t size;
     uint32_t refs;
 };
 
@@ -67,6 +69,8 @@ struct kith_pool {
     int64_t client, life; /* as in the name of the queue of its results */
     kith_queue *results;
     int64_t next_id;
+    uint64_t view_room; /* bytes of messages that may be looked at where they are; 0: not known */
+    atomic_size_t viewed;
     int64_t marks_put, marks_seen; /* see kith__batch_catch_up() */
     struct kith_results **batches; /* in the order of their numbers; NULL where one was freed */
     size_t batch_count, batch_max;
@@ -94,9 +98,14 @@ void kith__client_fini(kith_pool *pool);
 kith_err kith__batch_new(kith_pool *pool, const char *task, size_t count, bool unordered,
                          struct kith_results **batch_out);
 void kith__batch_free(struct kith_results *batch);
-/* Submits tasks [from, to) of it, whose items those are, `chunk` at a time. */
+/*
+ * Submits tasks [from, to) of it, whose items those are, `chunk` at a time.  Until the deadline
+ * waits for room as long as workers may make some; takes in what arrives meanwhile.
+ */
 kith_err kith__batch_submit(struct kith_results *batch, const struct kith_item *items, size_t arity,
-                            size_t from, size_t to, size_t chunk);
+                            size_t from, size_t to, size_t chunk, int64_t deadline_ns);
+/* Takes in all that has arrived. */
+void kith__client_drain(kith_pool *pool);
 /*
  * Takes in what arrives until `enough` tasks of the batch are done, or, of an unordered one, have
  * come; with `slot` until that one is.  Does not wait with KITH__NO_WAIT.

@@ -11,9 +11,8 @@
 /* ---- Names ---------------------------------------------------------------------------- */
 
 /* "functions" is a language's, see python/kith/_pool.py. */
-static const char *const parts[] = {
-    "tasks", "workers", "cancels", "stop", "standing", "functions"
-};
+static const char *const parts[] = { "tasks",    "workers", "cancels",  "stop",
+                                     "standing", "reserve", "functions" };
 
 kith_err
 kith__pool_name_check(const char *function, const char *name)
@@ -191,6 +190,28 @@ kith__pool_going(struct kith__pool_objects *o)
                          (int)buf.item.size, (const char *)buf.item.data);
     kith_buf_free(&buf);
     return err;
+}
+
+/* ---- The reserve ---------------------------------------------------------------------- */
+
+/* Each a piece of memory by itself, which is free for anything when it was taken out. */
+#define RESERVE_COUNT 2
+#define RESERVE_SIZE ((size_t)128 << 10)
+
+bool
+kith__pool_reserve_fill(kith_queue *reserve)
+{
+    uint64_t count = 0;
+    void *bytes;
+    kith_err err = kith_queue_len(reserve, &count);
+
+    if (err < 0 || count >= RESERVE_COUNT)
+        return true; /* or there is no pool any more */
+    bytes = kith__calloc(1, RESERVE_SIZE);
+    for (; bytes != NULL && err == KITH_OK && count < RESERVE_COUNT; count++)
+        err = kith_queue_put(reserve, kith_bytes(bytes, RESERVE_SIZE), 0);
+    kith__free(bytes);
+    return bytes != NULL && err == KITH_OK;
 }
 
 /* ---- Records of workers --------------------------------------------------------------- */

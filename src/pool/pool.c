@@ -216,6 +216,25 @@ write_state(struct kith__pool_objects *o, const struct kith_pool_options *option
     return kith_dict_set_many(o->state, keys, items, sizeof(keys) / sizeof(keys[0]));
 }
 
+/* Lays in what a worker gives up where tasks have filled the arena; as far as there is room. */
+static kith_err
+lay_in_reserve(struct kith__pool_objects *o)
+{
+    struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
+    kith__pool_part part;
+    kith_queue *reserve;
+    kith_err err;
+
+    options.create = KITH_MUST_CREATE;
+    kith__pool_part_name(o->name, "reserve", part);
+    err = kith_queue_open(o->space, part, &options, &reserve);
+    if (err < 0)
+        return err;
+    kith__pool_reserve_fill(reserve);
+    kith_queue_close(reserve);
+    return KITH_OK;
+}
+
 /* Starts a keeper, which waits until it is told that all is there. */
 static kith_err
 start_keeper(kith_pool *pool, kith_process **keeper_out)
@@ -272,6 +291,8 @@ set_up(kith_pool *pool, kith_space *space, const char *name)
         err = kith__pool_objects_open(space, name, KITH_MUST_CREATE, &pool->objects);
     if (err == KITH_OK)
         err = write_state(&pool->objects, &pool->keep.options);
+    if (err == KITH_OK)
+        err = lay_in_reserve(&pool->objects);
     if (err < 0) {
         close(pool->keep.go[1]);
         return err;
@@ -538,6 +559,8 @@ kith_pool_join(kith_pool *pool, int64_t timeout_ns)
         if (left_ns <= LOOK_NS)
             return kith__fail(KITH_ETIMEDOUT, "The pool \"%s\" did not end in the time given.",
                               pool->objects.name);
+        /* Workers may wait for room that results take which nobody has asked for yet. */
+        kith__client_drain(pool);
         err = kith__pool_look_after(pool);
         if (err == KITH_ECLOSED || (err == KITH_EUNAVAILABLE && !has_keeper(pool)))
             break;

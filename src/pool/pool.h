@@ -18,6 +18,8 @@
  *                   in the transaction that ends the task, or the client, who takes it back
  *   NAME.stop       event: the workers are to be killed
  *   NAME.standing   value, an int: bits of enum kith__standing, which are set without any memory
+ *   NAME.reserve    queue: bytes that a worker gives up to send a result where the arena is full,
+ *                   and puts back when it has room
  *   NAME.alive      semaphore with one permit, which the process that started the pool holds
  *
  * A worker leases what it takes out of NAME.tasks, and acknowledges it in one transaction with the
@@ -84,6 +86,9 @@ void kith__pool_say(struct kith__pool_objects *objects, enum kith__standing stan
 kith_err kith__pool_await_end(struct kith__pool_objects *objects, int64_t timeout_ns);
 /* KITH_OK: it goes on.  KITH_ECLOSED: it has ended; KITH_EUNAVAILABLE: it cannot go on. */
 kith_err kith__pool_going(struct kith__pool_objects *objects);
+
+/* Puts back into the reserve what is missing, as far as there is room; whether it is whole. */
+bool kith__pool_reserve_fill(kith_queue *reserve);
 
 enum kith__record_state {
     KITH__RECORD_IDLE = 0,

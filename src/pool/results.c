@@ -61,7 +61,7 @@ kith_pool_submit(kith_pool *pool, const char *task, const struct kith_item *argu
     err = kith__batch_new(pool, task, 1, false, &batch);
     if (err < 0)
         return err;
-    err = kith__batch_submit(batch, arguments, count, 0, 1, 1);
+    err = kith__batch_submit(batch, arguments, count, 0, 1, 1, KITH__NO_WAIT);
     if (err < 0) {
         kith__batch_free(batch);
         return err;
@@ -268,7 +268,7 @@ submit_all(struct kith_results *batch, const struct kith_item *items, size_t ari
 
     if (chunk == 0 && wait && batch->count > 0 && pool->task_name[0] == '\0') {
         probe = at_most(batch->count, (size_t)kith__pool_number(&pool->objects, "workers", 1));
-        err = kith__batch_submit(batch, items, arity, 0, probe, 1);
+        err = kith__batch_submit(batch, items, arity, 0, probe, 1, deadline_ns);
         if (err == KITH_OK)
             err = kith__batch_await(batch, 1, NULL, deadline_ns);
         if (err == KITH_ETIMEDOUT)
@@ -278,7 +278,7 @@ submit_all(struct kith_results *batch, const struct kith_item *items, size_t ari
         return err;
     if (chunk == 0)
         chunk = choose_chunk(pool, batch->task, batch->count - probe);
-    return kith__batch_submit(batch, items, arity, probe, batch->count, chunk);
+    return kith__batch_submit(batch, items, arity, probe, batch->count, chunk, deadline_ns);
 }
 
 static kith_err
@@ -371,7 +371,7 @@ kith_pool_imap(kith_pool *pool, const char *task, const struct kith_item *items,
 
     return err < 0 ? err
                    : start_all("kith_pool_imap", pool, task, items, arity, count, options, false,
-                               false, KITH__NO_WAIT, results_out);
+                               false, KITH__NO_DEADLINE, results_out);
 }
 
 kith_err
@@ -384,7 +384,7 @@ kith_pool_imap_unordered(kith_pool *pool, const char *task, const struct kith_it
 
     return err < 0 ? err
                    : start_all("kith_pool_imap_unordered", pool, task, items, arity, count, options,
-                               false, true, KITH__NO_WAIT, results_out);
+                               false, true, KITH__NO_DEADLINE, results_out);
 }
 
 kith_err

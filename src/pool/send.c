@@ -1,6 +1,7 @@
 /*
  * send.c - a worker sends what came of its tasks.
  */
+#include <kith/inspect.h>
 #include <string.h>
 #include <time.h>
 
@@ -10,6 +11,8 @@
 
 /* Between two tries to send where the arena is full. */
 #define FULL_NS (10 * KITH__NS_PER_MS)
+/* How long a result waits for room where its client has none to take in: others may make some. */
+#define PATIENCE_NS KITH__NS_PER_S
 /* Bytes in which a message says how long it took, see kith__message_begin(). */
 #define NS_SIZE 9
 
@@ -141,42 +144,102 @@ has_no_room(kith_err err)
     return err == KITH_ENOMEM || err == KITH_ETOOBIG || err == KITH_EFULL;
 }
 
-/* Waits a moment where the arena is full; an error if the pool does not go on. */
+/* Opens the reserve, if that was not done; false: there is none. */
+static bool
+open_reserve(struct kith__worker *w)
+{
+    struct kith_queue_options options = KITH_QUEUE_OPTIONS_INIT;
+    kith__pool_part part;
+
+    if (w->reserve != NULL)
+        return true;
+    options.create = KITH_MUST_EXIST;
+    kith__pool_part_name(w->o->name, "reserve", part);
+    return kith_queue_open(w->o->space, part, &options, &w->reserve) == KITH_OK;
+}
+
+void
+kith__refill_reserve(struct kith__worker *w)
+{
+    if (w->was_full && open_reserve(w))
+        w->was_full = !kith__pool_reserve_fill(w->reserve);
+}
+
+/*
+ * Where the arena is full: gives up some of the reserve, or, if that is used up, waits a moment.
+ * An error if the pool does not go on.
+ */
 static kith_err
 wait_for_room(struct kith__worker *w)
 {
     struct timespec nap = { 0, FULL_NS };
+    struct kith_buf buf = KITH_BUF_INIT;
     kith_err err = kith__pool_going(w->o);
 
-    if (err == KITH_OK)
+    if (err < 0)
+        return err;
+    w->was_full = true;
+    if (!open_reserve(w) || kith_queue_get(w->reserve, 0, &buf) < 0)
         nanosleep(&nap, NULL);
-    return err;
+    kith_buf_free(&buf);
+    return KITH_OK;
 }
 
-/* Has a result fail that does not fit, until even that fits. */
-static kith_err
-send_refusal(struct kith__worker *w, struct kith__job *job, uint32_t index, kith_err why)
+/* Whether the message is larger than the space can ever be. */
+static bool
+fits_never(struct kith__worker *w)
 {
+    struct kith_stat stat = KITH_STAT_INIT;
+
+    if (w->space_size == 0)
+        w->space_size = kith_stat(w->o->space, &stat) == KITH_OK ? stat.size_limit : UINT64_MAX;
+    return w->out.size >= w->space_size;
+}
+
+/* Whether the client has results to take in, which makes room: an error of the queue is told
+ * by the next put. */
+static bool
+has_unread(struct kith__worker *w)
+{
+    uint64_t count = 0;
+
+    return kith_queue_len(w->results, &count) == KITH_OK && count > 0;
+}
+
+/*
+ * Sends a message with the result of one task.  Where there is no room it waits for the client to
+ * take in what it has; what has no room even so fails, and that is sent in its place.
+ */
+static kith_err
+send_one(struct kith__worker *w, struct kith__job *job, uint32_t index, bool last)
+{
+    int64_t until_ns = kith__deadline_after(PATIENCE_NS);
+    bool refused = false;
     kith_err err, going;
 
     for (;;) {
-        kith__message_begin(w, job);
-        kith__message_add(w, index, why,
-                          KITH_STR("The result does not fit into the space, which is full."));
-        err = kith__message_end(w);
-        if (err == KITH_OK)
-            err = put_message(w, job, false);
+        err = put_message(w, job, last);
         if (!has_no_room(err))
             return err;
-        going = wait_for_room(w);
+        if (!refused && (err == KITH_ETOOBIG || fits_never(w) || kith__now_ns() > until_ns)) {
+            refused = true;
+            kith__message_begin(w, job);
+            kith__message_add(w, index, err,
+                              KITH_STR("The result does not fit into the space, which is full."));
+            going = kith__message_end(w);
+        } else {
+            going = wait_for_room(w);
+        }
         if (going < 0)
             return going;
+        if (has_unread(w))
+            until_ns = kith__deadline_after(PATIENCE_NS);
     }
 }
 
-/* What the results of a message are, each sent by itself: one of them is too large. */
+/* What the results of a message are, each sent by itself: together they have no room. */
 static kith_err
-send_each(struct kith__worker *w, struct kith__job *job, kith_err why)
+send_each(struct kith__worker *w, struct kith__job *job)
 {
     struct kith__packer all = w->out;
     struct kith__pack_reader reader = kith__pack_reader(all.data, all.size);
@@ -200,9 +263,7 @@ send_each(struct kith__worker *w, struct kith__job *job, kith_err why)
         kith__message_add(w, (uint32_t)index, (kith_err)code, payload);
         err = kith__message_end(w);
         if (err == KITH_OK)
-            err = put_message(w, job, false);
-        if (has_no_room(err))
-            err = send_refusal(w, job, (uint32_t)index, why);
+            err = send_one(w, job, (uint32_t)index, false);
     }
     kith__free(all.data);
     return err == KITH_OK ? kith__job_done(job) : err;
@@ -216,14 +277,10 @@ kith__message_send(struct kith__worker *w, struct kith__job *job, bool last)
 
     if (err == KITH_OK)
         err = put_message(w, job, last);
-    if (has_no_room(err)) {
-        kith_err why = err;
-
-        if (last)
-            err = send_each(w, job, why);
-        else
-            err = send_refusal(w, job, w->record.index >= 0 ? (uint32_t)w->record.index : 0, why);
-    }
+    if (has_no_room(err) && w->result_count > 1)
+        err = send_each(w, job);
+    else if (has_no_room(err))
+        err = send_one(w, job, w->record.index >= 0 ? (uint32_t)w->record.index : 0, last);
     if (err != KITH_EGONE)
         return err;
     /* The client has gone, or the pool, which the next lease tells. */

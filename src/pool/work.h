@@ -16,6 +16,9 @@ struct kith__worker {
     /* Where the results of the last client go. */
     int64_t client;
     kith_queue *results;
+    kith_queue *reserve; /* opened when it is needed first */
+    bool was_full;       /* and so it may have to be filled again */
+    uint64_t space_size; /* bytes that the space may grow to; 0: not known */
     /* A message being written, and the result of the task at work. */
     struct kith__packer out, result;
     size_t ns_at;
@@ -68,6 +71,9 @@ kith_err kith__message_send(struct kith__worker *w, struct kith__job *job, bool 
  */
 kith_err kith__message_send_if_present(struct kith__worker *w, struct kith__job *job,
                                        kith_dict *dict, struct kith_item key);
+
+/* Fills the reserve again, if this worker was in need of it. */
+void kith__refill_reserve(struct kith__worker *w);
 
 /* Acknowledges the job without a result, if that was not done. */
 kith_err kith__job_done(struct kith__job *job);

@@ -35,6 +35,9 @@
 /* Between two looks of one that has joined whether the program lives; all else wakes it. */
 #define LOOK_NS (250 * KITH__NS_PER_MS)
 
+/* Tasks between two tries to fill the reserve again, by a worker that is never idle. */
+#define REFILL_TASKS 256
+
 struct kith_task {
     struct kith__worker *worker;
     struct kith__job *job;
@@ -583,6 +586,7 @@ lease_next(struct kith__worker *w, struct kith_buf *buf, kith_lease **lease_out)
     err = kith_queue_lease(w->o->tasks, 0, buf, lease_out);
     if (err != KITH_EEMPTY)
         return err;
+    kith__refill_reserve(w);
     if (w->record.state != KITH__RECORD_IDLE) {
         err = say_idle(w);
         if (err < 0)
@@ -604,6 +608,9 @@ work_on(struct kith__worker *w)
 
     while (err == KITH_OK && !is_to_be_replaced(w)) {
         struct kith__job job = { .lease = NULL };
+
+        if (w->tasks_done % REFILL_TASKS == 0)
+            kith__refill_reserve(w);
 
         err = lease_next(w, &buf, &job.lease);
         if (err < 0)
@@ -639,6 +646,8 @@ kith__work(const struct kith__work *work)
         (void)kith_dict_delete(w.o->workers, KITH_INT(work->number));
     else if (err == KITH_OK)
         (void)say_idle(&w);
+    kith__refill_reserve(&w);
+    kith_queue_close(w.reserve);
     kith_queue_close(w.results);
     kith__free(w.out.data);
     kith__free(w.result.data);

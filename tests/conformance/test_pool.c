@@ -791,6 +791,127 @@ TEST(pool_result_larger_than_the_arena_fails_alone)
     kith_results_free(results);
 }
 
+/* ---- full arenas ---- */
+
+static kith_pool *
+start_small(struct test *t, uint64_t size, uint32_t workers)
+{
+    struct kith_options small = KITH_OPTIONS_INIT;
+    struct kith_pool_options options = plain(workers);
+    kith_pool *pool = NULL;
+
+    small.size = size;
+    shared = test_shared(sizeof(*shared));
+    shared->begun = test_gate();
+    shared->go = test_gate();
+    EXPECT_OK(kith_pool_start(test_open(t, "mem://", &small), "pool", &options, &pool));
+    test_keep(t, pool, free_pool);
+    return pool;
+}
+
+/* Many times what the arena has room for, of which the reader takes nothing at first. */
+TEST(pool_results_that_fill_the_arena_wait_for_who_reads_them)
+{
+    enum { COUNT = 600, SIZE = 150000 };
+    kith_pool *pool = start_small(t, 16 << 20, 2);
+    struct kith_map_options few = KITH_MAP_OPTIONS_INIT;
+    struct kith_item *sizes = numbers(COUNT), item;
+    kith_results *results = NULL;
+    void *want = test_bytes(SIZE, 1);
+    size_t index;
+
+    for (size_t i = 0; i < COUNT; i++)
+        sizes[i] = kith_int(SIZE);
+    few.chunk = 4;
+    EXPECT_OK(kith_pool_imap(pool, "large", sizes, 1, COUNT, &few, &results));
+    for (size_t i = 0; i < COUNT; i++) {
+        EXPECT_OK(kith_results_next(results, test_ceiling_ns(), &index, &item));
+        EXPECT_ITEM(kith_bytes(want, SIZE), item);
+    }
+    kith_results_free(results);
+    free(want);
+    free(sizes);
+}
+
+TEST(pool_arguments_that_fill_the_arena_wait_for_its_workers)
+{
+    enum { COUNT = 600, SIZE = 150000 };
+    kith_pool *pool = start_small(t, 16 << 20, 2);
+    struct kith_item *items = numbers(COUNT), item;
+    struct kith_map_options one = KITH_MAP_OPTIONS_INIT;
+    kith_results *results = NULL;
+    void *bytes = test_bytes(SIZE, 1);
+
+    for (size_t i = 0; i < COUNT; i++)
+        items[i] = kith_bytes(bytes, SIZE);
+    one.chunk = 1;
+    EXPECT_OK(kith_pool_map(pool, "echo", items, COUNT, &one, test_ceiling_ns(), &results));
+    for (size_t i = 0; i < COUNT; i++) {
+        EXPECT_OK(kith_results_get(results, i, &item));
+        EXPECT_ITEM(items[i], item);
+    }
+    kith_results_free(results);
+    results = NULL;
+    EXPECT_OK(kith_pool_imap_unordered(pool, "echo", items, 1, COUNT, &one, &results));
+    for (size_t i = 0; i < COUNT; i++)
+        EXPECT_OK(kith_results_next(results, test_ceiling_ns(), NULL, NULL));
+    kith_results_free(results);
+    /* What never fits is refused. */
+    free(bytes);
+    bytes = test_bytes(32 << 20, 1);
+    items[0] = kith_bytes(bytes, 32 << 20);
+    EXPECT_TRUE(kith_pool_map(pool, "echo", items, 1, &one, KITH_FOREVER, &results) < 0);
+    EXPECT_TRUE(kith_pool_imap(pool, "echo", items, 1, 1, &one, &results) < 0);
+    free(bytes);
+    free(items);
+}
+
+/* Tasks fill the arena to the last byte: even so what comes of them finds room. */
+TEST(pool_that_tasks_have_filled_goes_on)
+{
+    kith_pool *pool = start_small(t, 4 << 20, 2);
+    kith_future *held[2], **futures = calloc(1 << 20, sizeof(*futures));
+    struct kith_item one = kith_int(1);
+    size_t count = 0;
+    kith_err err;
+
+    EXPECT_TRUE(futures != NULL);
+    held[0] = submit(pool, "wait for go", NULL, 0);
+    held[1] = submit(pool, "wait for go", NULL, 0);
+    GATE_WAIT(shared->begun);
+    GATE_WAIT(shared->begun);
+    while ((err = kith_pool_submit(pool, "echo", &one, 1, &futures[count])) == KITH_OK)
+        count++;
+    EXPECT_EQ(KITH_ENOMEM, err);
+    EXPECT_TRUE(count > 1000);
+    test_gate_open(shared->go);
+    test_gate_open(shared->go);
+    gives(held[0], kith_none());
+    gives(held[1], kith_none());
+    for (size_t i = 0; i < count; i++)
+        gives(futures[i], one);
+    gives(submit(pool, "echo", &one, 1), one);
+    free(futures);
+}
+
+TEST(pool_takes_a_hundred_thousand_tasks)
+{
+    enum { COUNT = 100000 };
+    kith_pool *pool = start_plain(t, 2);
+    kith_future **futures = calloc(COUNT, sizeof(*futures));
+    struct kith_item *items = numbers(COUNT);
+
+    EXPECT_TRUE(futures != NULL);
+    for (size_t i = 0; i < COUNT; i++)
+        futures[i] = submit(pool, "echo", &items[i], 1);
+    EXPECT_OK(kith_pool_close(pool));
+    EXPECT_OK(kith_pool_join(pool, test_ceiling_ns()));
+    for (size_t i = 0; i < COUNT; i++)
+        gives(futures[i], items[i]);
+    free(futures);
+    free(items);
+}
+
 /* ---- deaths ---- */
 
 TEST(pool_task_of_a_killed_worker_runs_again)

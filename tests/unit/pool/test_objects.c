@@ -108,6 +108,32 @@ what_a_pool_says_takes_no_room(void **state)
     kith_close(space);
 }
 
+static void
+a_reserve_is_filled_again(void **state)
+{
+    struct kith_buf buf = KITH_BUF_INIT;
+    kith_queue *reserve;
+    kith_space *space;
+    uint64_t whole, count;
+
+    (void)state;
+    EXPECT_OK(kith_open("mem://", NULL, &space));
+    EXPECT_OK(kith_queue_open(space, "reserve", NULL, &reserve));
+    assert_true(kith__pool_reserve_fill(reserve));
+    EXPECT_OK(kith_queue_len(reserve, &whole));
+    assert_true(whole > 0);
+    EXPECT_OK(kith_queue_get(reserve, 0, &buf));
+    assert_true(kith__pool_reserve_fill(reserve));
+    EXPECT_OK(kith_queue_len(reserve, &count));
+    assert_int_equal(whole, count);
+    EXPECT_OK(kith_queue_get(reserve, 0, &buf));
+    EXPECT_OK(kith_destroy(space, "reserve"));
+    assert_true(kith__pool_reserve_fill(reserve)); /* there is none to fill */
+    kith_buf_free(&buf);
+    kith_queue_close(reserve);
+    kith_close(space);
+}
+
 static kith_err
 do_nothing(kith_task *task, const struct kith_item *arguments, size_t count, void *arg)
 {
@@ -203,6 +229,7 @@ main(void)
         cmocka_unit_test(the_objects_of_a_pool_are_made_found_and_removed),
         cmocka_unit_test(a_pool_says_that_it_has_ended_or_cannot_go_on),
         cmocka_unit_test(what_a_pool_says_takes_no_room),
+        cmocka_unit_test(a_reserve_is_filled_again),
         cmocka_unit_test(an_entry_has_a_name_and_a_function),
         cmocka_unit_test(a_record_comes_back),
         cmocka_unit_test(what_is_no_record_is_not_read),
