@@ -50,6 +50,7 @@ kith__client_init(kith_pool *pool)
     pool->taking = false;
     pool->client = 0;
     pool->results = NULL;
+    pool->permit = NULL;
     pool->batches = NULL;
     pool->batch_count = pool->batch_max = 0;
     pool->first_arrived = pool->last_arrived = NULL;
@@ -61,12 +62,9 @@ kith__client_init(kith_pool *pool)
 void
 kith__client_fini(kith_pool *pool)
 {
-    kith__pool_part name;
-
-    if (pool->client > 0 && pool->process == kith__pid()) {
-        kith__pool_results_name(pool->objects.name, pool->life, pool->client, name);
-        (void)kith_destroy(pool->objects.space, name);
-    }
+    if (pool->client > 0 && pool->process == kith__pid())
+        kith__pool_remove_client(&pool->objects, pool->life, pool->client);
+    kith_semaphore_close(pool->permit);
     kith_queue_close(pool->results);
     kith__free(pool->batches);
     pthread_cond_destroy(&pool->arrived);
@@ -89,6 +87,29 @@ enter(kith_pool *pool)
     pthread_mutex_lock(&pool->mutex);
 }
 
+/*
+ * Locked: takes the permit of the client, and only then makes it known: so whoever finds one that
+ * is known, and its permit free, knows that it has died.
+ */
+static kith_err
+take_permit(kith_pool *pool, int64_t life, int64_t client)
+{
+    struct kith_semaphore_options options = KITH_SEMAPHORE_OPTIONS_INIT;
+    kith__pool_part name;
+    kith_err err;
+
+    options.create = KITH_MUST_CREATE;
+    options.value = 1;
+    options.bounded = true;
+    kith__pool_client_name(pool->objects.name, life, client, name);
+    err = kith_semaphore_open(pool->objects.space, name, &options, &pool->permit);
+    if (err == KITH_OK)
+        err = kith_semaphore_acquire(pool->permit, 0);
+    if (err == KITH_OK)
+        err = kith_dict_set(pool->objects.state, kith_int(client), kith_none());
+    return err;
+}
+
 /* Locked: makes the queue for this process's results, if there is none yet. */
 static kith_err
 become_client(kith_pool *pool)
@@ -100,19 +121,26 @@ become_client(kith_pool *pool)
 
     if (pool->client > 0)
         return KITH_OK;
+    kith__pool_reap_clients(&pool->objects);
     /* Once the pool is removed the handle on its state says so: another's life is not read. */
     life = kith__pool_number(&pool->objects, "life", 0);
     err = kith_dict_add(pool->objects.state, KITH_STR("clients"), 1, &client);
     if (err < 0)
         return err;
+    err = take_permit(pool, life, client);
     options.create = KITH_MUST_CREATE;
     kith__pool_results_name(pool->objects.name, life, client, name);
-    err = kith_queue_open(pool->objects.space, name, &options, &pool->results);
-    if (err == KITH_OK) {
-        pool->client = client;
-        pool->life = life;
+    if (err == KITH_OK)
+        err = kith_queue_open(pool->objects.space, name, &options, &pool->results);
+    if (err < 0) {
+        kith_semaphore_close(pool->permit);
+        pool->permit = NULL;
+        kith__pool_remove_client(&pool->objects, life, client);
+        return err;
     }
-    return err;
+    pool->client = client;
+    pool->life = life;
+    return KITH_OK;
 }
 
 /* ---- Batches -------------------------------------------------------------------------- */

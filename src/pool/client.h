@@ -65,8 +65,9 @@ struct kith_pool {
     /* What follows is under the mutex. */
     pthread_mutex_t mutex;
     pthread_cond_t arrived;
-    bool taking;          /* a thread is taking in what arrives */
-    int64_t client, life; /* as in the name of the queue of its results */
+    bool taking;            /* a thread is taking in what arrives */
+    int64_t client, life;   /* as in the name of the queue of its results */
+    kith_semaphore *permit; /* held as long as this client lives */
     kith_queue *results;
     int64_t next_id;
     uint64_t view_room; /* bytes of messages that may be looked at where they are; 0: not known */

@@ -56,6 +56,13 @@ kith__pool_results_name(const char *name, int64_t life, int64_t client, kith__po
                    (unsigned long long)life, (unsigned long long)client);
 }
 
+void
+kith__pool_client_name(const char *name, int64_t life, int64_t client, kith__pool_part part_out)
+{
+    (void)snprintf(part_out, sizeof(kith__pool_part), "%s.client.%llx.%llx", name,
+                   (unsigned long long)life, (unsigned long long)client);
+}
+
 /* ---- Opening and removing ------------------------------------------------------------- */
 
 kith_err
@@ -125,6 +132,8 @@ kith__pool_objects_destroy(kith_space *space, const char *name)
     for (int64_t client = 1; client <= clients; client++) {
         kith__pool_results_name(name, life, client, part);
         (void)kith_destroy(space, part);
+        kith__pool_client_name(name, life, client, part);
+        (void)kith_destroy(space, part);
     }
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         kith__pool_part_name(name, parts[i], part);
@@ -190,6 +199,59 @@ kith__pool_going(struct kith__pool_objects *o)
                          (int)buf.item.size, (const char *)buf.item.data);
     kith_buf_free(&buf);
     return err;
+}
+
+/* ---- Clients -------------------------------------------------------------------------- */
+
+void
+kith__pool_remove_client(struct kith__pool_objects *o, int64_t life, int64_t client)
+{
+    kith__pool_part part;
+
+    kith__pool_results_name(o->name, life, client, part);
+    (void)kith_destroy(o->space, part);
+    kith__pool_client_name(o->name, life, client, part);
+    (void)kith_destroy(o->space, part);
+    /* The last: a death before this leaves it to be found again. */
+    (void)kith_dict_delete(o->state, kith_int(client));
+}
+
+struct reaping {
+    struct kith__pool_objects *objects;
+    int64_t life;
+};
+
+/* A key that is a number is a client, which had its permit before. */
+static int
+reap_client(struct kith_item key, struct kith_item item, void *arg)
+{
+    struct kith_semaphore_options options = KITH_SEMAPHORE_OPTIONS_INIT;
+    struct reaping *reaping = arg;
+    kith_semaphore *permit = NULL;
+    kith__pool_part part;
+    uint32_t permits = 0;
+    kith_err err;
+
+    (void)item;
+    if (key.type != KITH_TYPE_INT)
+        return 0;
+    options.create = KITH_MUST_EXIST;
+    kith__pool_client_name(reaping->objects->name, reaping->life, key.integer, part);
+    err = kith_semaphore_open(reaping->objects->space, part, &options, &permit);
+    if (err == KITH_OK)
+        err = kith_semaphore_value(permit, &permits);
+    if (err == KITH_ENOENT || err == KITH_EGONE || (err == KITH_OK && permits > 0))
+        kith__pool_remove_client(reaping->objects, reaping->life, key.integer);
+    kith_semaphore_close(permit);
+    return 0;
+}
+
+void
+kith__pool_reap_clients(struct kith__pool_objects *o)
+{
+    struct reaping reaping = { o, kith__pool_number(o, "life", 0) };
+
+    (void)kith_dict_each(o->state, reap_client, &reaping);
 }
 
 /* ---- The reserve ---------------------------------------------------------------------- */

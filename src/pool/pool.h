@@ -12,6 +12,8 @@
  *                   sentence, or, if workers died, [pid, signal, attempts]; `ns` is how long all
  *                   of it took.  Or an int, by which the client sees that it has taken in all
  *                   that was sent before
+ *   NAME.client.L.C semaphore with one permit, which client C holds while it lives.  Once it has it
+ *                   the number of the client is a key of NAME, by which those are found who died
  *   NAME.workers    dict: the number of a worker to what it is at, a struct kith__record
  *   NAME.cancels    dict: client and id, 8 bytes each in the order of the machine, to none: tasks
  *                   that nobody wants any more.  Whoever deletes such a key has decided: a worker,
@@ -72,6 +74,8 @@ typedef char kith__pool_part[KITH__NAME_SIZE_MAX + 1];
 void kith__pool_part_name(const char *name, const char *part, kith__pool_part part_out);
 void kith__pool_results_name(const char *name, int64_t life, int64_t client,
                              kith__pool_part part_out);
+void kith__pool_client_name(const char *name, int64_t life, int64_t client,
+                            kith__pool_part part_out);
 kith_err kith__pool_name_check(const char *function, const char *name);
 
 /* A number of the state; `otherwise` if it is not there. */
@@ -86,6 +90,11 @@ void kith__pool_say(struct kith__pool_objects *objects, enum kith__standing stan
 kith_err kith__pool_await_end(struct kith__pool_objects *objects, int64_t timeout_ns);
 /* KITH_OK: it goes on.  KITH_ECLOSED: it has ended; KITH_EUNAVAILABLE: it cannot go on. */
 kith_err kith__pool_going(struct kith__pool_objects *objects);
+
+/* Removes the queues of clients that were killed. */
+void kith__pool_reap_clients(struct kith__pool_objects *objects);
+/* Removes the queue of one, and what says that it lives. */
+void kith__pool_remove_client(struct kith__pool_objects *objects, int64_t life, int64_t client);
 
 /* Puts back into the reserve what is missing, as far as there is room; whether it is whole. */
 bool kith__pool_reserve_fill(kith_queue *reserve);

@@ -179,8 +179,11 @@ wait_for_room(struct kith__worker *w)
     if (err < 0)
         return err;
     w->was_full = true;
-    if (!open_reserve(w) || kith_queue_get(w->reserve, 0, &buf) < 0)
+    if (!open_reserve(w) || kith_queue_get(w->reserve, 0, &buf) < 0) {
+        /* Nobody takes in what was sent to one that was killed. */
+        kith__pool_reap_clients(w->o);
         nanosleep(&nap, NULL);
+    }
     kith_buf_free(&buf);
     return KITH_OK;
 }

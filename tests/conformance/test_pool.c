@@ -791,6 +791,56 @@ TEST(pool_result_larger_than_the_arena_fails_alone)
     kith_results_free(results);
 }
 
+static void
+submit_and_be_killed(void *arg)
+{
+    struct kith_item three = kith_int(3);
+    kith_pool *pool = NULL;
+
+    EXPECT_OK(kith_pool_open(arg, "pool", &pool));
+    gives(submit(pool, "square", &three, 1), kith_int(9));
+    (void)submit(pool, "square", &three, 1);
+    raise(SIGKILL);
+}
+
+static int
+count_results(const struct kith_info *info, void *arg)
+{
+    if (strncmp(info->name, "pool.results.", 13) == 0 ||
+        strncmp(info->name, "pool.client.", 12) == 0)
+        ++*(int *)arg;
+    return 0;
+}
+
+/* How many of a client's objects there are, after one more has come and gone. */
+static int
+come_and_count(struct test *t)
+{
+    struct kith_item three = kith_int(3);
+    kith_pool *pool = NULL;
+    int count = 0;
+
+    EXPECT_OK(kith_pool_open(test_space(t), "pool", &pool));
+    gives(submit(pool, "square", &three, 1), kith_int(9));
+    kith_pool_free(pool);
+    EXPECT_OK(kith_list(test_space(t), count_results, &count));
+    return count;
+}
+
+TEST(pool_keeps_nothing_of_killed_clients)
+{
+    kith_pool *pool = start_plain(t, 1);
+    struct kith_item three = kith_int(3);
+
+    for (int i = 0; i < 3; i++)
+        (void)CHILD_END(test_child(submit_and_be_killed, test_space(t)));
+    UNTIL(come_and_count(t) == 0);
+    /* One that lives is left alone. */
+    gives(submit(pool, "square", &three, 1), kith_int(9));
+    EXPECT_EQ(2, come_and_count(t));
+    gives(submit(pool, "square", &three, 1), kith_int(9));
+}
+
 /* ---- full arenas ---- */
 
 static kith_pool *
