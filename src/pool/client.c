@@ -127,11 +127,19 @@ become_client(kith_pool *pool)
     err = kith_dict_add(pool->objects.state, KITH_STR("clients"), 1, &client);
     if (err < 0)
         return err;
+    if (client < 0)
+        return KITH_EGONE; /* it is being removed */
     err = take_permit(pool, life, client);
     options.create = KITH_MUST_CREATE;
     kith__pool_results_name(pool->objects.name, life, client, name);
     if (err == KITH_OK)
         err = kith_queue_open(pool->objects.space, name, &options, &pool->results);
+    /* Who removes the pool may have passed by before the queue was there. */
+    if (err == KITH_OK && kith__pool_number(&pool->objects, "clients", -1) < 0) {
+        kith_queue_close(pool->results);
+        pool->results = NULL;
+        err = KITH_EGONE;
+    }
     if (err < 0) {
         kith_semaphore_close(pool->permit);
         pool->permit = NULL;

@@ -115,6 +115,21 @@ kith__pool_objects_close(struct kith__pool_objects *o)
     kith_value_close(o->standing);
 }
 
+/*
+ * How many clients there were; from now on there are no more.  One that counts itself before this,
+ * and makes its queue when those of all were removed, looks at the number once more.
+ */
+static int64_t
+close_clients(struct kith__pool_objects *o)
+{
+    int64_t clients = kith__pool_number(o, "clients", 0);
+
+    if (clients >= 0 &&
+        kith_dict_add(o->state, KITH_STR("clients"), -KITH__POOL_CLIENTS_MAX, &clients) < 0)
+        return clients;
+    return clients + KITH__POOL_CLIENTS_MAX;
+}
+
 void
 kith__pool_objects_destroy(kith_space *space, const char *name)
 {
@@ -126,7 +141,7 @@ kith__pool_objects_destroy(kith_space *space, const char *name)
     options.create = KITH_MUST_EXIST;
     if (kith_dict_open(space, name, &options, &o.state) == KITH_OK) {
         life = kith__pool_number(&o, "life", 0);
-        clients = kith__pool_number(&o, "clients", 0);
+        clients = close_clients(&o);
     }
     kith_dict_close(o.state);
     for (int64_t client = 1; client <= clients; client++) {

@@ -48,6 +48,8 @@
 #define KITH__POOL_NAME_MAX 150
 #define KITH__POOL_WORKERS_MAX 4096
 #define KITH__POOL_DEPTH_MAX 8
+/* More than there will be: so much less is their number once there can be no more. */
+#define KITH__POOL_CLIENTS_MAX (INT64_C(1) << 40)
 #define KITH__POOL_ATTEMPTS 3
 
 /* ---- objects.c ---- */

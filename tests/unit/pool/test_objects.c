@@ -45,6 +45,15 @@ the_objects_of_a_pool_are_made_found_and_removed(void **state)
     err = kith__pool_going(&made);
     assert_int_equal(KITH_ECLOSED, err);
     kith__pool_objects_close(&made);
+    /* One who died while removing them left the number of clients so. */
+    EXPECT_OK(kith__pool_objects_open(space, "p", KITH_MUST_CREATE, &made));
+    EXPECT_OK(kith_dict_set(made.state, KITH_STR("life"), KITH_INT(26)));
+    EXPECT_OK(kith_dict_set(made.state, KITH_STR("clients"), kith_int(2 - KITH__POOL_CLIENTS_MAX)));
+    EXPECT_OK(kith_queue_open(space, name, NULL, &results));
+    kith_queue_close(results);
+    kith__pool_objects_destroy(space, "p");
+    EXPECT_RC(KITH_ENOENT, kith_destroy(space, name));
+    kith__pool_objects_close(&made);
     kith__pool_objects_destroy(space, "p"); /* what is missing is no error */
     kith_close(space);
 }
