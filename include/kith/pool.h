@@ -85,7 +85,8 @@ struct kith_pool_options {
     uint32_t workers;                    /* at most 4096; default: one for each processor */
     uint32_t attempts_max;               /* times a task is begun at most; 1: never again after a
                                             death; default: 3 */
-    uint64_t tasks_per_worker;           /* after so many it is replaced; default: no limit */
+    uint64_t tasks_per_worker;           /* after so many it is replaced, once the chunk that it is
+                                            at is done; default: no limit */
     uint64_t memory_per_worker;          /* bytes; one that has more, after a task, is replaced;
                                             default: no limit */
     int64_t limit_ns;                    /* a task that takes longer is late; default: none is */

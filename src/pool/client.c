@@ -435,6 +435,15 @@ has_tasks(kith_pool *pool)
     return kith_queue_info(pool->objects.tasks, &info) == KITH_OK && info.ready + info.leased > 0;
 }
 
+/* There is less room than the space's size says, as where its file system is full. */
+static void
+view_no_more(kith_pool *pool)
+{
+    enter(pool);
+    pool->view_room = 1;
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 /* Puts all, waiting for room as long as there may be some. */
 static kith_err
 put_messages(kith_pool *pool, const struct kith_item *messages, size_t count, int64_t deadline_ns)
@@ -455,6 +464,7 @@ put_messages(kith_pool *pool, const struct kith_item *messages, size_t count, in
         /* It was full: once more after what there is to take was taken, without hope for the last
          * time. */
         hope = deadline_ns != KITH__NO_WAIT && has_tasks(pool);
+        view_no_more(pool);
         kith__client_drain(pool);
         if (!hope)
             continue;

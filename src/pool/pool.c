@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <kith/inspect.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -328,10 +329,21 @@ release_keeper(kith_pool *pool, kith_process *keeper)
     pthread_mutex_unlock(&pool->mutex);
 }
 
+/* Whether the space is in memory: a file system that holds a file of it may be unmounted next. */
+static bool
+is_in_memory(kith_space *space)
+{
+    struct kith_stat stat = KITH_STAT_INIT;
+
+    return kith_stat(space, &stat) == KITH_OK &&
+           (stat.path[0] == '\0' || strncmp(stat.path, "/dev/shm/", 9) == 0);
+}
+
 /*
  * Kills the keeper, and so its workers, if there is one.  Its end is waited for where it may be at
- * anything; one that has said that the pool has ended sleeps, and has nothing more to do.  The
- * system takes some 10 ms to take its inotify away, in which it is none of ours any more.
+ * anything, and where it has a file open that somebody may want closed.  Otherwise one that has
+ * said that the pool has ended sleeps, and has nothing more to do: the system takes some 10 ms to
+ * take its inotify away, in which it is none of ours any more.
  */
 static void
 kill_keeper(kith_pool *pool, bool wait)
@@ -348,7 +360,7 @@ kill_keeper(kith_pool *pool, bool wait)
 
 /* Removes what the pool consists of, if this process has its name, and then its keeper. */
 static void
-tear_down(kith_pool *pool, bool has_ended)
+tear_down(kith_pool *pool, bool at_once)
 {
     kith__pool_part part;
 
@@ -357,7 +369,7 @@ tear_down(kith_pool *pool, bool has_ended)
         kith__pool_part_name(pool->keep.name, "alive", part);
         (void)kith_destroy(pool->keep.space, part);
     }
-    kill_keeper(pool, !has_ended);
+    kill_keeper(pool, !at_once);
 }
 
 kith_err
@@ -578,7 +590,7 @@ kith_pool_free(kith_pool *pool)
     if (pool->is_starter && pool->process == kith__pid()) {
         bool has_ended = kith_pool_terminate(pool) == KITH_OK;
 
-        tear_down(pool, has_ended);
+        tear_down(pool, has_ended && is_in_memory(pool->keep.space));
     }
     kith__pool_release(pool);
 }

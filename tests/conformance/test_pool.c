@@ -1162,6 +1162,34 @@ TEST(pool_workers_are_replaced_after_so_many_tasks)
     kith_future_free(b);
 }
 
+/* One that takes several at once ends with those with which it reaches its number. */
+TEST(pool_worker_takes_no_more_tasks_at_once_than_it_may_do)
+{
+    enum { COUNT = 60, EACH = 3 };
+    struct kith_pool_options options = plain(1);
+    struct kith_item *items = numbers(COUNT), item;
+    kith_results *results = NULL;
+    kith_pool *pool;
+
+    options.tasks_per_worker = EACH;
+    pool = start(t, &options);
+    /* The second time it is known how long they take. */
+    for (int i = 0; i < 2; i++) {
+        int64_t pid = 0;
+        int done = 0;
+
+        EXPECT_OK(kith_pool_map(pool, "whose", items, COUNT, NULL, test_ceiling_ns(), &results));
+        for (size_t j = 0; j < COUNT; j++) {
+            EXPECT_OK(kith_results_get(results, j, &item));
+            done = item.integer == pid ? done + 1 : 1;
+            pid = item.integer;
+            EXPECT_TRUE(done <= 2 * EACH - 1);
+        }
+        kith_results_free(results);
+    }
+    free(items);
+}
+
 TEST(pool_workers_are_replaced_when_they_have_too_much_memory)
 {
     struct kith_pool_options options = plain(1);
