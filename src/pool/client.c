@@ -426,13 +426,13 @@ write_chunk(struct kith__packer *packer, const struct kith_results *batch,
     return packer->err;
 }
 
-/* Whether workers may make room: they have tasks. */
-static bool
-has_tasks(kith_pool *pool)
+/* Tasks that workers have, or may take: their end makes room. */
+static uint64_t
+count_tasks(kith_pool *pool)
 {
     struct kith_queue_info info = KITH_QUEUE_INFO_INIT;
 
-    return kith_queue_info(pool->objects.tasks, &info) == KITH_OK && info.ready + info.leased > 0;
+    return kith_queue_info(pool->objects.tasks, &info) == KITH_OK ? info.ready + info.leased : 0;
 }
 
 /* There is less room than the space's size says, as where its file system is full. */
@@ -444,42 +444,55 @@ view_no_more(kith_pool *pool)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/* Puts all, waiting for room as long as there may be some. */
+/*
+ * Waits until half of the tasks are done, and takes in what comes of them: room that is given away
+ * as soon as there is some would leave none for results.
+ */
 static kith_err
-put_messages(kith_pool *pool, const struct kith_item *messages, size_t count, int64_t deadline_ns)
+await_room(kith_pool *pool, int64_t deadline_ns)
 {
-    kith_queue *tasks = pool->objects.tasks;
     struct timespec nap = { 0, FULL_NS };
-    bool hope = true;
-    size_t put;
-    kith_err err;
+    uint64_t enough = count_tasks(pool) / 2;
+    kith_err err = KITH_OK;
 
-    for (;;) {
-        put = 0;
-        err = kith_queue_put_many(tasks, messages, count, 0, &put);
-        messages += put;
-        count -= put;
-        if (err != KITH_ENOMEM || !hope)
-            return err;
-        /* It was full: once more after what there is to take was taken, without hope for the last
-         * time. */
-        hope = deadline_ns != KITH__NO_WAIT && has_tasks(pool);
-        view_no_more(pool);
+    do {
+        nanosleep(&nap, NULL);
         kith__client_drain(pool);
-        if (!hope)
-            continue;
         if (kith__deadline_left(deadline_ns) <= 0)
             return kith__fail(KITH_ETIMEDOUT,
                               "The arena had no room for all tasks of the pool "
                               "\"%s\" in the time given.",
                               pool->objects.name);
-        err = kith__pool_look_after(pool);
-        if (err < 0)
-            return err;
-        nanosleep(&nap, NULL);
         if (kith__interrupted())
             return kith__fail(KITH_EINTERRUPTED, "Room for tasks was waited for until a signal "
                                                  "came.");
+        err = kith__pool_look_after(pool);
+    } while (err == KITH_OK && count_tasks(pool) > enough);
+    return err;
+}
+
+/* Puts all, waiting for room as long as there may be some. */
+static kith_err
+put_messages(kith_pool *pool, const struct kith_item *messages, size_t count, int64_t deadline_ns)
+{
+    bool hope = true;
+    kith_err err;
+
+    for (;;) {
+        size_t put = 0;
+
+        err = kith_queue_put_many(pool->objects.tasks, messages, count, 0, &put);
+        messages += put;
+        count -= put;
+        if (err != KITH_ENOMEM || !hope)
+            return err;
+        view_no_more(pool);
+        kith__client_drain(pool);
+        /* Without hope it is tried once more, for what was taken in may have been all. */
+        hope = deadline_ns != KITH__NO_WAIT && count_tasks(pool) > 0;
+        err = hope ? await_room(pool, deadline_ns) : KITH_OK;
+        if (err < 0)
+            return err;
     }
 }
 
