@@ -30,6 +30,8 @@
  * VIEW_SHARE of the space's bytes, so that who keeps results does not keep others from room. */
 #define COPIED_MAX 65536
 #define VIEW_SHARE 4
+/* Bytes that are submitted between two looks at how full the arena is. */
+#define LOOK_SIZE ((size_t)1 << 20)
 /* Between two tries to submit where the arena is full. */
 #define FULL_NS KITH__NS_PER_MS
 /* Tasks of one call: as many as their indexes have bits. */
@@ -471,13 +473,35 @@ await_room(kith_pool *pool, int64_t deadline_ns)
     return err;
 }
 
+/* Whether half of the space is used; looked at once in LOOK_SIZE bytes that are put. */
+static bool
+is_half_full(kith_pool *pool, const struct kith_item *messages, size_t count)
+{
+    struct kith_stat stat = KITH_STAT_INIT;
+    size_t size = 0;
+
+    for (size_t i = 0; i < count; i++)
+        size += messages[i].size;
+    if (atomic_fetch_add_explicit(&pool->put_size, size, memory_order_relaxed) + size < LOOK_SIZE)
+        return false;
+    atomic_store_explicit(&pool->put_size, 0, memory_order_relaxed);
+    return kith_stat(pool->objects.space, &stat) == KITH_OK &&
+           stat.bytes_used + size > stat.size_limit / 2;
+}
+
 /* Puts all, waiting for room as long as there may be some. */
 static kith_err
 put_messages(kith_pool *pool, const struct kith_item *messages, size_t count, int64_t deadline_ns)
 {
     bool hope = true;
-    kith_err err;
+    kith_err err = KITH_OK;
 
+    /* Results need room, too, and there may be none left once there is none for tasks. */
+    if (deadline_ns != KITH__NO_WAIT && is_half_full(pool, messages, count) &&
+        count_tasks(pool) > 0)
+        err = await_room(pool, deadline_ns);
+    if (err < 0)
+        return err;
     for (;;) {
         size_t put = 0;
 

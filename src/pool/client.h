@@ -72,6 +72,7 @@ struct kith_pool {
     int64_t next_id;
     uint64_t view_room; /* bytes of messages that may be looked at where they are; 0: not known */
     atomic_size_t viewed;
+    atomic_size_t put_size; /* bytes submitted since it was looked at how full the arena is */
     int64_t marks_put, marks_seen; /* see kith__batch_catch_up() */
     struct kith_results **batches; /* in the order of their numbers; NULL where one was freed */
     size_t batch_count, batch_max;

@@ -906,6 +906,13 @@ TEST(pool_arguments_that_fill_the_arena_wait_for_its_workers)
     for (size_t i = 0; i < COUNT; i++)
         EXPECT_OK(kith_results_next(results, test_ceiling_ns(), NULL, NULL));
     kith_results_free(results);
+    /* Of these it has room for few. */
+    free(bytes);
+    bytes = test_bytes(1 << 20, 1);
+    for (size_t i = 0; i < COUNT / 10; i++)
+        items[i] = kith_bytes(bytes, 1 << 20);
+    EXPECT_OK(kith_pool_map(pool, "echo", items, COUNT / 10, &one, test_ceiling_ns(), &results));
+    kith_results_free(results);
     /* What never fits is refused. */
     free(bytes);
     bytes = test_bytes(32 << 20, 1);
