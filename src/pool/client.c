@@ -681,7 +681,8 @@ take_apart(kith_pool *pool, kith_view *view)
 
         if (left > 0) {
             pool->task_ns = ns / left;
-            (void)snprintf(pool->task_name, sizeof(pool->task_name), "%s", batch->task);
+            if (strncmp(pool->task_name, batch->task, sizeof(pool->task_name) - 1) != 0)
+                (void)snprintf(pool->task_name, sizeof(pool->task_name), "%s", batch->task);
         }
         for (; left > 0; left--) {
             struct kith_item payload;
