@@ -715,15 +715,23 @@ report_one(struct stage *stage, struct kith__self *self)
     kith__queue_task_done(self, &stage->q);
 }
 
-/* Killed before it reported: the item is back, and another does the work. */
+/*
+ * Killed before it reported: the item is back, and another does the work.  A sleeper that was told
+ * of the death may be the one who cleans up: then it comes back a moment later.
+ */
 static void
 report_missing(struct stage *stage, struct kith__self *self)
 {
+    struct timespec nap = { 0, 1000000 };
     size_t got;
 
     kith__reap_all(self);
-    if (kith__queue_get(self, &stage->q, 1, 0, NULL, &got) == KITH_OK)
-        kith__queue_task_done(self, &stage->q);
+    for (unsigned i = 0; i < 5000 && kith__queue_join(self, &stage->q, 0) == KITH_ETIMEDOUT; i++) {
+        if (kith__queue_get(self, &stage->q, 1, 0, NULL, &got) == KITH_OK)
+            kith__queue_task_done(self, &stage->q);
+        else
+            nanosleep(&nap, NULL);
+    }
 }
 
 static const char *doomed; /* of the kind that is tried */
