@@ -49,6 +49,12 @@ struct kith_results {
     struct kith__slot slots[];
 };
 
+/* The place of a batch among those that wait. */
+struct kith__enrolled {
+    int64_t first;              /* the number of its first task */
+    struct kith_results *batch; /* NULL: it was freed */
+};
+
 struct kith_pool {
     struct kith__pool_objects objects;
     struct kith__keep keep; /* of who started it */
@@ -73,8 +79,8 @@ struct kith_pool {
     uint64_t view_room; /* bytes of messages that may be looked at where they are; 0: not known */
     atomic_size_t viewed;
     atomic_size_t put_size; /* bytes submitted since it was looked at how full the arena is */
-    int64_t marks_put, marks_seen; /* see kith__batch_catch_up() */
-    struct kith_results **batches; /* in the order of their numbers; NULL where one was freed */
+    int64_t marks_put, marks_seen;  /* see kith__batch_catch_up() */
+    struct kith__enrolled *batches; /* in the order of their numbers */
     size_t batch_count, batch_max;
     struct kith_results *first_arrived, *last_arrived; /* those that have slots to be told */
     size_t watched;                                    /* slots that will be, or are, to be told */
@@ -89,9 +95,14 @@ void kith__pool_release(kith_pool *pool);
 /* Looks after the keeper: starts another if it was killed.  As kith__pool_going(). */
 kith_err kith__pool_look_after(kith_pool *pool);
 
-/* In client.c. */
+/* ---- client.c ---- */
+
 void kith__client_init(kith_pool *pool);
 void kith__client_fini(kith_pool *pool);
+/* Locks the client, which in a forked child becomes one of its own; to be unlocked by its mutex. */
+void kith__client_enter(kith_pool *pool);
+/* Locked: the batch that has the task `id`; NULL: it was freed, or there was none. */
+struct kith_results *kith__batch_find(const kith_pool *pool, int64_t id);
 
 /*
  * Makes a batch of `count` tasks, which is none of anybody's until it is submitted.  `unordered`:
@@ -100,12 +111,27 @@ void kith__client_fini(kith_pool *pool);
 kith_err kith__batch_new(kith_pool *pool, const char *task, size_t count, bool unordered,
                          struct kith_results **batch_out);
 void kith__batch_free(struct kith_results *batch);
+/* KITH_EPERM if it is the parent's. */
+kith_err kith__batch_check(const struct kith_results *batch, const char *function);
+
+/* ---- submit.c ---- */
+
 /*
  * Submits tasks [from, to) of it, whose items those are, `chunk` at a time.  Until the deadline
  * waits for room as long as workers may make some; takes in what arrives meanwhile.
  */
 kith_err kith__batch_submit(struct kith_results *batch, const struct kith_item *items, size_t arity,
                             size_t from, size_t to, size_t chunk, int64_t deadline_ns);
+/* ---- arrive.c ---- */
+
+static inline bool
+kith__slot_done(const struct kith__slot *slot)
+{
+    return atomic_load_explicit(&slot->done, memory_order_acquire);
+}
+
+/* A slot that looked at it is freed. */
+void kith__message_release(struct kith__message *message);
 /* Takes in all that has arrived. */
 void kith__client_drain(kith_pool *pool);
 /*
@@ -119,14 +145,16 @@ kith_err kith__batch_await(struct kith_results *batch, size_t enough, const stru
 kith_err kith__batch_catch_up(struct kith_results *batch, bool *done_out);
 /* Has kith__pool_await_watched() tell of its slots as `tag`. */
 void kith__batch_watch(struct kith_results *batch, void *tag);
+/* Locked: nothing more is told of it. */
+void kith__batch_unwatch(struct kith_results *batch);
 /* The next slot that is done of a batch that is watched.  KITH_EEMPTY: there is none to come. */
 kith_err kith__pool_await_watched(kith_pool *pool, int64_t deadline_ns, void **tag_out,
                                   size_t *index_out);
+/* ---- outcome.c ---- */
+
 /* What came of a slot that is done: its item, or its failure with the sentence. */
 kith_err kith__slot_outcome(const struct kith_results *batch, struct kith__slot *slot,
                             struct kith_item *item_out);
 kith_err kith__slot_death(struct kith__slot *slot, struct kith_death *death_out);
-/* KITH_EPERM if it is the parent's. */
-kith_err kith__batch_check(const struct kith_results *batch, const char *function);
 
 #endif /* KITH__CLIENT_H */

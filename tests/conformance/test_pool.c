@@ -565,6 +565,48 @@ map_and_look(kith_pool *pool, size_t count, size_t chunk)
     free(items);
 }
 
+TEST(pool_finds_the_batch_of_each_result_whatever_else_was_freed)
+{
+    enum { COUNT = 60 };
+    struct test_random random = test_random_new();
+    kith_pool *pool = start_plain(t, 1);
+    struct kith_item *items = numbers(4), item, n;
+    kith_future *held = submit(pool, "wait for go", NULL, 0), *futures[COUNT];
+    kith_results *results[COUNT];
+    bool freed[COUNT] = { false };
+
+    GATE_WAIT(shared->begun);
+    /* Batches of none, of some and of one, which share numbers or have their own. */
+    for (int64_t i = 0; i < COUNT; i++) {
+        n = kith_int(i);
+        EXPECT_OK(kith_pool_imap(pool, "square", items, 1, (size_t)i % 4, NULL, &results[i]));
+        futures[i] = submit(pool, "square", &n, 1);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        size_t at = (size_t)test_random_below(&random, COUNT);
+
+        if (freed[at])
+            continue;
+        freed[at] = true;
+        kith_future_free(futures[at]);
+        kith_results_free(results[COUNT - 1 - at]);
+    }
+    test_gate_open(shared->go);
+    gives(held, kith_none());
+    for (int64_t i = 0; i < COUNT; i++) {
+        if (!freed[i])
+            gives(futures[i], kith_int(i * i));
+        if (freed[COUNT - 1 - i])
+            continue;
+        for (int64_t k = 0; k < i % 4; k++) {
+            EXPECT_OK(kith_results_next(results[i], test_ceiling_ns(), NULL, &item));
+            EXPECT_EQ(k * k, item.integer);
+        }
+        kith_results_free(results[i]);
+    }
+    free(items);
+}
+
 TEST(pool_map_gives_all_in_order)
 {
     kith_pool *pool = start_plain(t, 3);

@@ -49,13 +49,16 @@ ELSEWHERE = {
     "wire/pickle_read": "tests/property/pickles.py",
     "wire/pickle_text": "tests/property/pickles.py",
     "wire/pickle_write": "tests/property/pickles.py",
+    "pool/arrive": "tests/conformance/test_pool.c",
     "pool/client": "tests/conformance/test_pool.c",
     "pool/keeper": "tests/pool/test_chaos.c",
+    "pool/outcome": "tests/conformance/test_pool.c",
     "pool/pool": "tests/conformance/test_pool.c",
     "pool/process": "tests/conformance/test_process.c",
     "pool/process_start": "tests/environment/test_starting.c",
     "pool/results": "tests/conformance/test_pool.c",
     "pool/send": "tests/conformance/test_pool.c",
+    "pool/submit": "tests/conformance/test_pool.c",
     "pool/worker": "tests/pool/test_chaos.c",
 }
 TEST = re.compile(r"'([a-z]+/test_[a-z0-9_]+)'")
