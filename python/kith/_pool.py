@@ -315,17 +315,28 @@ class Engine:
             workers=workers, attempts=attempts, tasks_per_worker=tasks_per_worker,
             memory_per_worker=memory_per_worker, time_limit=time_limit, kill_late=kill_late)
         self._functions = space.dict(worker.name)
+        self._ended = False
         if words is not None:
             self._functions["initializer"], self._functions["preparation"] = words
+        self._begin()
+        self.free = weakref.finalize(self, self.handle.free)
+
+    def _begin(self):
+        """What is of this process alone."""
+        self._process = os.getpid()
         self._kept = {}  # pickled function -> [number, maps that wait for it]
-        self._next_number = itertools.count(1)
-        self._lock = threading.RLock()  # a collected result releases its function anywhere
-        self._watched = {}  # key -> (results, callback)
+        # Reentrant: what is collected, wherever that happens, gives its function up.
+        self._lock = threading.RLock()
+        self._watched = {}  # key -> [results, callback, tasks that are not done]
         self._next_key = itertools.count(1)
         self._changed = threading.Condition(self._lock)
         self._thread = None
-        self._ended = False
-        self.free = weakref.finalize(self, self.handle.free)
+
+    def lock(self):
+        """The lock of this process: a forked child has its own, and no thread yet."""
+        if self._process != os.getpid():
+            self._begin()
+        return self._lock
 
     # -- submitting
 
@@ -343,10 +354,11 @@ class Engine:
     def take_function(self, function, star):
         """The name of tasks of the function; it may go when what follows is no longer kept."""
         data = _dumps_function(function)
-        with self._lock:
+        with self.lock():
             entry = self._kept.pop(data, None)
             if entry is None:
-                entry = [next(self._next_number), 0]
+                # Other processes have functions there as well.
+                entry = [self._functions.add("last", 1), 0]
                 self._functions[entry[0]] = data
             self._kept[data] = entry  # the last used is the last
             entry[1] += 1
@@ -354,7 +366,7 @@ class Engine:
 
     def forget_functions(self):
         """Those that nobody uses, but for the last ones used."""
-        with self._lock:
+        with self.lock():
             for data, (number, uses) in list(self._kept.items()):
                 if len(self._kept) <= FUNCTIONS_KEPT:
                     return
@@ -377,20 +389,26 @@ class Engine:
 
     def watch(self, results, callback):
         """Has callback(index, outcome) called for each task, in the pool's thread."""
-        with self._lock:
+        with self.lock():
             key = next(self._next_key)
             self._watched[key] = [results, callback, len(results)]
             results.watch(key)
             if self._thread is None:
+                changed = self._changed
+
+                def wake(_):
+                    with changed:
+                        changed.notify()
+
                 self._thread = threading.Thread(target=_take_in, name="kith-pool-results",
-                                                args=(weakref.ref(self), self.handle,
-                                                      self._watched, self._changed),
+                                                args=(weakref.ref(self, wake), self.handle,
+                                                      self._watched, changed),
                                                 daemon=True)
                 self._thread.start()
             self._changed.notify()
 
     def end_thread(self):
-        with self._lock:
+        with self.lock():
             self._ended = True
             self._changed.notify()
             thread = self._thread
@@ -410,11 +428,11 @@ def _take_in(reference, handle, watched, changed):
                 if engine is None or engine.has_ended():
                     return
                 del engine
-                changed.wait(1)
+                if reference() is None:
+                    return  # this was the last to have it, and was told before it waits
+                changed.wait()
         try:
-            arrived = handle.arrived(1)
-        except _core.TimeoutError:
-            continue
+            arrived = handle.arrived(None)
         except _core.ClosedError:
             return  # nobody has the pool any more
         if arrived is None:
@@ -522,7 +540,6 @@ class Pool(concurrent.futures.Executor):
                               tasks_per_worker=tasks_per_worker,
                               memory_per_worker=memory_per_worker, time_limit=time_limit,
                               kill_late=kill_late, start_method=start_method)
-        self._lock = threading.Lock()
         self._futures = weakref.WeakSet()
         self._closed = False
 
@@ -550,7 +567,7 @@ class Pool(concurrent.futures.Executor):
         future = _Future()
         results = self._engine.call(fn, args, kwargs)
         future._results = results
-        with self._lock:
+        with self._engine.lock():
             self._futures.add(future)
         self._engine.watch(results, future._come)
         return future
@@ -609,7 +626,7 @@ class Pool(concurrent.futures.Executor):
         engine = self._engine
         engine.handle.close()
         if cancel_futures:
-            with self._lock:
+            with engine.lock():
                 futures = list(self._futures)
             for future in futures:
                 future.cancel()

@@ -1,6 +1,6 @@
 /*
- * pool.h - what pool.c, which starts pools and takes results, shares with pool_work.c, which is
- * what a worker runs.
+ * pool.h - what pool.c, which starts pools, shares with pool_results.c, which takes what comes of
+ * tasks, and pool_work.c, which is what a worker runs.
  */
 #ifndef KITH_PYTHON_POOL_H
 #define KITH_PYTHON_POOL_H
@@ -22,6 +22,22 @@ struct pool {
     struct kith_task_entry entry;
     PyObject *weak;
 };
+
+/* Of many tasks, or of one. */
+struct results {
+    PyObject_HEAD
+    struct pool *pool;  /* owned */
+    kith_results *many; /* of many tasks */
+    kith_future *one;   /* or of one */
+    Py_ssize_t count;
+    Py_ssize_t failed_at; /* of what was filled: the first Failed; -1: there is none */
+    int64_t until_ns;     /* of CLOCK_MONOTONIC: iterating waits no longer; KITH_FOREVER */
+    PyObject *release;    /* called without arguments at the end of this; or NULL */
+    long waiting;         /* the process one of whose threads waits, without the lock; or 0 */
+};
+
+/* Those of `count` tasks, which are none yet. */
+struct results *pool_results_new(struct pool *pool, size_t count);
 
 /* Gives the options what makes this interpreter go on in forked workers. */
 void pool_work_options(struct pool *pool, struct kith_pool_options *options);

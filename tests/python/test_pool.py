@@ -455,6 +455,26 @@ class Pools(unittest.TestCase):
                 "pool.shutdown()\n")
         self.assertEqual(support.script(code), (0, "None 3\n", ""))
 
+    def test_child_submits(self):
+        """a forked child has its parent run tasks of its own, beside the parent's"""
+        pool = self.pool(2)
+        self.assertEqual(list(pool.map(square, range(5))), [0, 1, 4, 9, 16])
+        waiting = pool.submit(nap, 0.05)  # the thread of the parent waits for it
+        results = pool.map(nap, [0.05])
+        thread = threading.Thread(target=list, args=(results,))
+        thread.start()
+
+        def child():
+            self.assertEqual(pool.submit(add, 1, 2).result(support.CEILING_S), 3)
+            self.assertEqual(list(pool.map(_double_of, range(5))), [0, 2, 4, 6, 8])
+            self.assertRaises(kith.DeniedError, next, results)
+
+        forked = support.Child(child)
+        self.assertEqual(list(pool.map(refuse_never, range(5))), [1, 2, 3, 4, 5])
+        self.assertEqual(forked.wait(), 0)
+        self.assertEqual(waiting.result(support.CEILING_S), 0.05)
+        thread.join()
+
     # ---- the end
 
     def test_shutdown(self):
@@ -536,6 +556,14 @@ class Pools(unittest.TestCase):
         with contextlib.redirect_stderr(io.StringIO()) as shown:
             self.assertEqual(list(pool.map(square, range(5), progress=True)), [0, 1, 4, 9, 16])
         self.assertIn("5", shown.getvalue())
+
+
+def _double_of(n):
+    return 2 * n
+
+
+def refuse_never(n):
+    return n + 1
 
 
 def _raises(error, function, *arguments):
